@@ -5,7 +5,7 @@
     study.best(5)
 
 The public API is ``open``, ``run``, ``load_model``, ``Database``, ``Study``, ``Reconstructions``
-and ``SweepError``. Names are loaded when they are first used, so that ``import sweep`` is quick.
+and ``SweepError``. Names are loaded on first use, so that ``import sweep`` is quick.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""A trial in training: the state that its trainer and its worker's session share."""
+"""Track a trial in training: the state that its trainer and its worker's session share."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ class ActiveTrial:
     """
 
     spec: TrialSpec
-    #: Epochs that the device was asked for, and those that were collected.
+    #: Epochs that were launched on the device, and those that were collected.
     launched: int = 0
     epoch: int = 0
     #: Whether it ends before its last epoch: no more are launched.
@@ -44,6 +44,6 @@ class ActiveTrial:
         return self.goes_on and not self.is_due_to_stop and self.judged < self.launched - 1
 
     def stop_after(self, epoch: int | None) -> None:
-        """Train no epoch after this one; None: none after those already launched."""
+        """Train no epoch after this one; with None, none after those already launched."""
         last = self.launched if epoch is None else epoch
         self.last_epoch = last if self.last_epoch is None else min(self.last_epoch, last)

@@ -1,6 +1,6 @@
-"""Records as lines of text between processes: ``ClassName [{…}]``. JSON, never pickle.
+"""Encode records as lines of text between processes: ``ClassName [{…}]``. JSON, never pickle.
 
-Bytes travel as base64; infinities and NaN as JSON's widely understood ``Infinity`` and ``NaN``.
+Bytes are base64; infinities and NaN are the common JSON extensions ``Infinity`` and ``NaN``.
 """
 
 import os
@@ -27,7 +27,7 @@ class Codec:
         return name.encode() + b" " + body + b"\n"
 
     def decode(self, line: bytes) -> Any:
-        """Return the record of a line. Raises ValueError for a line that holds none."""
+        """Return the record of a line. Raises ValueError if the line is not a record."""
         name, _, body = line.partition(b" ")
         cls = self._classes.get(name.decode(errors="replace"))
         if cls is None:
@@ -37,7 +37,7 @@ class Codec:
 
 @cache
 def _adapter(cls: type) -> TypeAdapter[Any]:
-    # Wrapped in a tuple because pydantic takes no configuration for a bare dataclass.
+    # Wrapped in a tuple because pydantic accepts no configuration for a bare dataclass.
     return TypeAdapter(tuple[cls], config=_CONFIG)  # type: ignore[valid-type]
 
 
@@ -48,10 +48,10 @@ ORDERS = Codec(*get_args(Order))
 
 
 def own_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Take standard input and output for lines of records alone.
+    """Reserve standard input and output for lines of records.
 
-    Whatever else this process and its children read finds the end of a file, and what else they
-    print goes to stderr.
+    Anything else in this process and its children that reads stdin gets the end of a file, and
+    their prints go to stderr.
     """
     lines = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")

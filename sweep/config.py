@@ -1,4 +1,4 @@
-"""A trial's configuration: every setting, searched or fixed, that a trainer reads."""
+"""Define a trial's configuration: every setting, searched or fixed, that a trainer reads."""
 
 import math
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ from sweep.enums import Activation, Loss, Noise, Optimizer, Output, Schedule, We
 
 @dataclass(frozen=True, kw_only=True)
 class TrialConfig:
-    """One configuration in full, searched and fixed settings alike; what a trainer reads.
+    """A complete configuration, searched and fixed settings alike.
 
-    ``catalogue.settings`` says what each is.
+    ``catalogue.settings`` describes each.
     """
 
     hidden_width: int = settings.HIDDEN_WIDTH.default
@@ -45,9 +45,9 @@ class TrialConfig:
     masked_share: float = settings.MASKED_SHARE.default
 
 
-#: The configuration whose blurred copies this product set out to explain, as the question gave it:
-#: as many hidden units as pixels, and Keras's defaults. Each value is given, so that a changed
-#: default of ours leaves it as it is.
+#: The configuration whose blurred copies this product set out to explain: as many hidden units as
+#: pixels, and Keras's defaults. All values are explicit, so that a changed default does not affect
+#: it.
 BASELINE = TrialConfig(
     hidden_width=784,
     hidden_layers=0,
@@ -70,17 +70,17 @@ BASELINE = TrialConfig(
 
 @dataclass(frozen=True, kw_only=True)
 class StudyBaseline:
-    """What a study compares its trials with: one trial, or the first with some settings."""
+    """What a study compares its trials with: one trial, or the first with certain settings."""
 
-    #: The trial's number; None where settings choose it.
+    #: The trial's number; None if settings choose it.
     number: int | None = None
-    #: Settings in use, as TOML and SQL hold them; empty where a number chooses the trial.
+    #: Settings in use, as TOML and SQL hold them; empty if a number chooses the trial.
     settings: Mapping[str, Value] = field(default_factory=dict)
 
 
 def _compared(config: TrialConfig) -> dict[str, Value]:
-    # Without eps: Keras, where the question was asked, and PyTorch have different ones for Adam,
-    # 1e-7 and 1e-8, and a trial with either is the question's.
+    # Without eps: Keras, in which the question was asked, and PyTorch use different values for
+    # Adam, 1e-7 and 1e-8, and a trial with either counts as the baseline.
     return {name: of for name, of in in_use(asdict(config)).items() if name != settings.EPS.name}
 
 
@@ -89,12 +89,12 @@ DEFAULT_BASELINE = StudyBaseline(settings=_compared(BASELINE))
 
 
 def is_question(config: Mapping[str, object]) -> bool:
-    """Tell whether a configuration is BASELINE: only then may its story be told."""
+    """Return whether a configuration is BASELINE, which some texts refer to."""
     return all(config.get(name) == value for name, value in DEFAULT_BASELINE.settings.items())
 
 
 def typed_config(values: Mapping[str, Value]) -> TrialConfig:
-    """Return the configuration of stored settings; those left out have their default."""
+    """Build the configuration from stored settings; missing ones have their default."""
     typed: dict[str, Any] = {name: SETTINGS[name].typed(of) for name, of in values.items()}
     return TrialConfig(**typed)
 
@@ -106,7 +106,7 @@ def check_config(config: TrialConfig) -> None:
 
 
 def check_fast(config: TrialConfig) -> None:
-    """Raise ValueError for settings that the reference trainer alone can train."""
+    """Raise ValueError for settings that only the reference trainer can train."""
     if found := reference_only(vars(config)):
         raise ValueError(f"{' and '.join(found)}: the reference trainer alone can train that.")
 
@@ -114,8 +114,8 @@ def check_fast(config: TrialConfig) -> None:
 def layer_widths(config: TrialConfig, n_inputs: int) -> tuple[int, ...]:
     """Return the widths from pixels to pixels, with the code's in the middle.
 
-    At a factor of 1 each layer is as many times as wide as the next one on the way to the code, so
-    that each has the same share of the compression: 784, 170, 37, 8 with two further layers.
+    At a factor of 1 the ratio of each layer's width to the next is constant on the way to the code,
+    so each has the same share of the compression: 784, 170, 37, 8 with two further layers.
     """
     n_further, factor = config.hidden_layers, config.layer_width_factor
     ratio = (config.hidden_width / n_inputs) ** (1 / (n_further + 1))
@@ -124,5 +124,5 @@ def layer_widths(config: TrialConfig, n_inputs: int) -> tuple[int, ...]:
 
 
 def width_class(hidden_width: int) -> int:
-    """Widths of one class are about the same: two classes to an octave."""
+    """Return the class of a width; there are two classes per octave."""
     return round(2 * math.log2(hidden_width))

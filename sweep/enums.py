@@ -1,13 +1,13 @@
-"""The words of the product as enums: what a study file, the database and the pages all write.
+"""Define the vocabulary of study files, database and pages as enums.
 
-Imports nothing of ours, so that every layer may use it.
+This module imports nothing of ours, so that every layer may use it.
 """
 
 from enum import StrEnum
 
 
 class Activation(StrEnum):
-    """What the hidden units compute."""
+    """Activation of the hidden units."""
 
     LINEAR = "linear"
     RELU = "relu"
@@ -21,14 +21,14 @@ class Activation(StrEnum):
 
 
 class Output(StrEnum):
-    """What the output units compute: a pixel in (0, 1), or any number."""
+    """Activation of the output units: a pixel in (0, 1), or any number."""
 
     SIGMOID = "sigmoid"
     LINEAR = "linear"
 
 
 class Loss(StrEnum):
-    """What training minimises, averaged over pixels and examples. BCE needs the sigmoid output."""
+    """Training loss, averaged over pixels and examples. BCE needs the sigmoid output."""
 
     BCE = "bce"
     MSE = "mse"
@@ -37,7 +37,7 @@ class Loss(StrEnum):
 
 
 class Optimizer(StrEnum):
-    """The families of update rule, each with settings of its own."""
+    """Families of update rules, each with its own settings."""
 
     SGD = "sgd"
     ADAM = "adam"
@@ -48,7 +48,7 @@ class Optimizer(StrEnum):
 
 
 class Schedule(StrEnum):
-    """How the learning rate moves over a trial's steps."""
+    """How the learning rate changes over a trial's steps."""
 
     CONSTANT = "constant"
     COSINE = "cosine"
@@ -56,7 +56,7 @@ class Schedule(StrEnum):
 
 
 class WeightInit(StrEnum):
-    """How weights begin; biases begin at zero, except with TORCH_DEFAULT."""
+    """Initialisation of the weights; biases are zero, except with TORCH_DEFAULT."""
 
     GLOROT_UNIFORM = "glorot_uniform"
     GLOROT_NORMAL = "glorot_normal"
@@ -66,7 +66,7 @@ class WeightInit(StrEnum):
 
 
 class Noise(StrEnum):
-    """What training adds to its input images; the loss compares copies with the clean ones."""
+    """Noise on the training inputs; the loss compares copies with the clean images."""
 
     NONE = "none"
     GAUSSIAN = "gaussian"
@@ -74,10 +74,10 @@ class Noise(StrEnum):
 
 
 class Sampler(StrEnum):
-    """Who proposes the next configuration."""
+    """What proposes the next configuration."""
 
     TPE = "tpe"
-    #: Optuna's own, fitted at every ask: to compare with.
+    #: Optuna's own, fitted at every ask, for comparison.
     OPTUNA_TPE = "optuna:tpe"
     RANDOM = "random"
     GRID = "grid"
@@ -88,7 +88,7 @@ class Sampler(StrEnum):
 
 
 class Pruner(StrEnum):
-    """Who ends unpromising trials early."""
+    """What ends unpromising trials early."""
 
     NONE = "none"
     MEDIAN = "median"
@@ -106,14 +106,14 @@ class Objective(StrEnum):
 
 
 class Duplicates(StrEnum):
-    """What becomes of a configuration that was trained already."""
+    """What to do with a configuration that has already been trained."""
 
     REUSE = "reuse"
     TRAIN = "train"
 
 
 class Dataset(StrEnum):
-    """The data sets known by name; a folder of IDX files is named by its path instead."""
+    """Data sets known by name; a user's images are named by their path instead."""
 
     MNIST = "mnist"
     FASHION_MNIST = "fashion-mnist"
@@ -125,8 +125,8 @@ class Dataset(StrEnum):
 class Trainer(StrEnum):
     """How workers train: one trial at a time, or a population as one program."""
 
-    #: Asked for, never used to train: on a CPU it is ``CPU``; the worker of a GPU takes the fused
-    #: trainer if the device passes its self-check and the reference trainer otherwise.
+    #: A request, never the trainer in use: on a CPU it means ``CPU``; a GPU's worker chooses the
+    #: fused trainer if the device passes its self-check and the reference trainer otherwise.
     AUTO = "auto"
     #: One trial at a time on the CPU, without autograd.
     CPU = "cpu"
@@ -141,12 +141,12 @@ class Outcome(StrEnum):
 
     COMPLETE = "complete"
     PRUNED = "pruned"
-    #: The loss or a weight became infinite or NaN: Optuna's FAIL, and not counted as a failure.
+    #: The loss or a weight became infinite or NaN: Optuna's FAIL, but not counted as a failure.
     DIVERGED = "diverged"
     FAILED = "failed"
-    #: Not trained: the results of a trial with the same configuration, and Optuna's COMPLETE.
+    #: Not trained: the results of a trial with the same configuration, Optuna's COMPLETE.
     REUSED = "reused"
-    #: Over the study's limit for a trial, and Optuna's PRUNED: samplers learn from its curve.
+    #: Over the study's limit for a trial, Optuna's PRUNED: samplers learn from its curve.
     TIMED_OUT = "timed out"
 
 
@@ -165,9 +165,9 @@ class StudyPhase(StrEnum):
     NEW = "new"
     RUNNING = "running"
     PAUSED = "paused"
-    #: A budget is used up; trials in training go on to their end. Shown, not stored.
+    #: A budget is used up; running trials continue to their end. Shown, not stored.
     ENDING = "ending"
-    #: All is trained, and networks are still analysed.
+    #: Training is complete; networks are still being analysed.
     ANALYSING = "analysing"
     FINISHED = "finished"
     #: By `sweep stop`.
@@ -179,7 +179,7 @@ class StudyPhase(StrEnum):
     FAILED = "failed"
 
 
-#: Phases of a study that a coordinator runs; without a living one it was interrupted.
+#: Phases of a study that a coordinator runs; without a live coordinator it was interrupted.
 ACTIVE_PHASES = (StudyPhase.NEW, StudyPhase.RUNNING, StudyPhase.PAUSED, StudyPhase.ANALYSING)
 
 
@@ -193,7 +193,7 @@ class WorkerState(StrEnum):
 
 
 class EventKind(StrEnum):
-    """What happens in a study and is stored, so that users see it later, or logged."""
+    """What happens in a study and is stored for users, or logged."""
 
     ENDED = "ended"
     COORDINATOR_GONE = "coordinator gone"
@@ -207,7 +207,7 @@ class EventKind(StrEnum):
     MARK_REFUSED = "mark refused"
     ANALYSING = "analysing networks"
     NOT_ANALYSED = "network not analysed"
-    #: A network's analysis: there is none, and trying again would find none.
+    #: A network cannot be analysed, and another attempt would fail too.
     CODE_NOT_FINITE = "code not finite"
     #: By `sweep doctor`.
     REPAIRED = "repaired"
@@ -217,17 +217,14 @@ class EventKind(StrEnum):
 
 
 class StopReason(StrEnum):
-    """Why a worker is to end a trial early. Of several reasons for one trial the first here counts.
-
-    The order is that of precedence.
-    """
+    """Why a worker has to end a trial early, in the order of precedence."""
 
     #: Over the study's limit for a trial.
     TIMED_OUT = "timed out"
     PRUNED = "pruned"
     #: The study ends, or a user interrupts it; the trial waits for `sweep resume`.
     INTERRUPTED = "interrupted"
-    #: The attempt is not current any more: another one was handed out, or the trial has ended.
+    #: The attempt is not current any more: a newer one was dispatched, or the trial has ended.
     SUPERSEDED = "superseded"
 
 

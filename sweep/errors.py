@@ -1,19 +1,19 @@
-"""What can go wrong, as one tree; the CLI alone prints these and picks the exit code.
+"""Define all errors in one tree; only the CLI prints them and chooses the exit code.
 
 SweepError                  1  anything else
-├── UsageError              2  options that contradict one another
+├── UsageError              2  options that contradict each other
 ├── NotFoundError           3  no such study or trial
-├── StudyFileError          4  the study file, or a change of its space, cannot be used
-├── StoreError              5  database unreachable, or of a schema we do not know
-│   ├── CorruptValueError   5  a value in the database that nothing of ours writes
+├── StudyFileError          4  the study file, or a change of its space, is invalid
+├── StoreError              5  database unreachable, or its schema unknown
+│   ├── CorruptValueError   5  a value in the database that sweep never writes
 │   ├── StoreGoneError      5  the database in use was removed, replaced, or lost what it had
-│   └── LeaseLostError      7  another coordinator took the study over
+│   └── LeaseLostError      7  another coordinator took over the study
 ├── FailureLimitError       6  too many trials failed
 ├── StudyHeldError          7  another coordinator holds the study
-├── DeviceError             8  the device asked for is not there, or the Ray cluster is lost
+├── DeviceError             8  the requested device does not exist, or the Ray cluster is lost
 │   └── FusedUnavailableError  8  the fused trainer cannot be used on a device
 ├── DataError               9  data missing or damaged
-└── NoRoomError            10  no room or no permission to write
+└── NoRoomError            10  disk full, or no permission to write
 """
 
 import shlex
@@ -23,7 +23,7 @@ from typing import ClassVar
 
 
 class SweepError(Exception):
-    """An error with a message for the user: what was wrong, what was given, what would do."""
+    """An error with a message for the user: what was wrong, what was given, how to fix it."""
 
     exit_code: ClassVar[int] = 1
 
@@ -35,13 +35,13 @@ class UsageError(SweepError):
 
 
 class NotFoundError(SweepError):
-    """No study or trial of that name or number."""
+    """No study or trial with that name or number."""
 
     exit_code = 3
 
 
 class StudyFileError(SweepError):
-    """A study file that cannot be used; carries every problem at once.
+    """An invalid study file; carries all problems at once.
 
     ``problems`` are lines like ``space.hidden_width: low (512) must be below high (64).``
     """
@@ -56,7 +56,7 @@ class StudyFileError(SweepError):
 
 
 class StoreError(SweepError):
-    """The database cannot be reached, or holds a schema this version does not know."""
+    """The database cannot be reached, or has a schema that this version does not support."""
 
     exit_code = 5
 
@@ -80,7 +80,7 @@ class CorruptValueError(StoreError):
 
 
 class StoreGoneError(StoreError):
-    """The database is no longer what it was when it was opened: waiting would not bring it back."""
+    """The database was replaced or lost data since it was opened: waiting would not help."""
 
 
 class FailureLimitError(SweepError):
@@ -102,7 +102,7 @@ class LeaseLostError(StoreError):
 
 
 class DeviceError(SweepError):
-    """The device asked for is not on this machine."""
+    """The requested device is not on this machine."""
 
     exit_code = 8
 
@@ -118,21 +118,24 @@ class FusedUnavailableError(DeviceError):
 
 
 class DataError(SweepError):
-    """A data set is missing, or its files are not what they should be."""
+    """A data set is missing, or its files are invalid."""
 
     exit_code = 9
 
 
 class NoRoomError(SweepError):
-    """No room on the disk, or no permission to write there."""
+    """The disk is full, or there is no permission to write."""
 
     exit_code = 10
 
 
 def make_error(name: str, message: str) -> SweepError:
-    """Make the error of this class that another process reports; SweepError for no such class."""
+    """Build an error of this class that another process reports.
+
+    SweepError for an unknown class.
+    """
     cls = globals().get(name)
     if isinstance(cls, type) and issubclass(cls, SweepError):
-        with suppress(TypeError):  # it takes more than a message
+        with suppress(TypeError):  # it needs more than a message
             return cls(message)
     return SweepError(message)

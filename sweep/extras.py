@@ -1,4 +1,4 @@
-"""Optional packages, and the extra that installs each."""
+"""Check optional packages, and name the extra that installs each."""
 
 from importlib.util import find_spec
 

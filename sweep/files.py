@@ -1,4 +1,4 @@
-"""Files: reading those that somebody else may have put there, and names for our own."""
+"""Read files that somebody else may have put there, and choose names for our own."""
 
 import errno
 import logging
@@ -21,7 +21,8 @@ _LOG = logging.getLogger(__name__)
 def read_regular(path: Path, largest: int, *, follow_links: bool = True) -> bytes:
     """Read a regular file. Raises OSError, and DataError for a pipe, a device or an oversized file.
 
-    Opening neither waits for a pipe's other end nor, without ``follow_links``, leaves the folder.
+    Opening does not wait for a pipe's other end and, without ``follow_links``, does not leave the
+    folder.
     """
     with open_regular(path, largest, follow_links=follow_links) as file:
         return file.read(min(os.fstat(file.fileno()).st_size, largest))
@@ -55,22 +56,23 @@ def _check_regular(path: Path, found: os.stat_result, largest: int) -> None:
 
 
 def read_secret(path: Path) -> str:
-    """Read a file that holds a password, and strip blanks around it.
+    """Read a file that holds a password, and strip whitespace around it.
 
-    Warns where everybody on this machine may read the file. Raises OSError and UnicodeDecodeError,
-    and DataError for what is no regular file or too large for a password.
+    Logs a warning if everybody on this machine can read the file. Raises OSError and
+    UnicodeDecodeError, and DataError if it is not a regular file or too large for a password.
     """
     content = read_regular(path, _LARGEST_SECRET)
-    # In a container only its one user can see /run/secrets, whatever the modes.
+    # In a container only its single user can see /run/secrets, whatever the modes.
     if path.stat().st_mode & stat.S_IROTH and not path.absolute().is_relative_to("/run/secrets"):
         _LOG.warning("%s: everybody on this machine can read it: chmod 600 keeps it.", path)
     return content.decode().strip()
 
 
 def file_name(study: str) -> str:
-    """Make the beginning of a file's name, in this folder and no other, from a study's name.
+    """Convert a study's name to the beginning of a file name, which cannot leave its folder.
 
-    Names of ours are such already. Optuna and a database that others write to know no such rule.
+    Our names are valid already, but those of Optuna or of a database that others write to may not
+    be.
     """
     safe = re.sub(r"[^A-Za-z0-9._-]", "_", study)[:_LONGEST_FILE_NAME]
     return re.sub(r"^[.-]", "_", safe) or "_"

@@ -1,7 +1,7 @@
-"""The messages between coordinator and workers, and the records that they carry.
+"""Define the messages between coordinator and workers, and the records that they carry.
 
-Notation: a trial trains its configuration once per seed; a list "one a seed" is in the order of
-``TrialSpec.seeds``. Errors are mean squared errors per pixel on the [0, 1] scale.
+Notation: a trial trains its configuration once per seed; a list with "one per seed" is in the order
+of ``TrialSpec.seeds``. Errors are mean squared errors per pixel on the [0, 1] scale.
 """
 
 import math
@@ -22,25 +22,25 @@ _SPECTRUM = struct.Struct(f"<{N_BANDS}f")
 
 
 class Attempt(NamedTuple):
-    """One attempt of a trial."""
+    """A single attempt of a trial."""
 
     number: int
-    #: Number of times that the trial was handed out, this one included.
+    #: How often the trial was dispatched, including this time.
     attempt: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageShape:
-    """Size of the images of a data set; a flattened image holds its rows one after another."""
+    """Size of the images of a data set; a flattened image consists of its rows in order."""
 
     height: int
     width: int
-    #: 1 for grey, 3 for red, green and blue, which stand next to each other in a flattened image.
+    #: 1 for grey, 3 for red, green and blue, which are adjacent in a flattened image.
     channels: int = 1
 
     @property
     def n_inputs(self) -> int:
-        """D, the numbers of a flattened image."""
+        """D, the numbers per flattened image."""
         return self.height * self.width * self.channels
 
     @property
@@ -55,15 +55,15 @@ class ImageShape:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
-    """What pages and commands need to know of a data set without reading its images."""
+    """What pages and commands need to know about a data set without reading its images."""
 
     #: SHA-256 over the pixels and labels, hexadecimal: see ``Images.sha256``.
     sha256: str
     shape: ImageShape
-    #: Numbers of images, those to validate on among the training images.
+    #: Numbers of images; validation images are counted as training images.
     n_train: int
     n_test: int
-    #: Of the classes that occur among the test images, in the order of their labels; empty where
+    #: Names of the classes that occur among the test images, in the order of their labels; empty if
     #: the data set has no labels, or no names for them.
     class_names: tuple[str, ...] = ()
 
@@ -72,16 +72,16 @@ class DatasetInfo:
 class TrialSpec:
     """What a worker needs to train one trial."""
 
-    #: Sequential within the study; what people say aloud.
+    #: Sequential within the study; the number that users see.
     number: int
-    #: How often this trial was handed out, from 1; results of an older attempt are refused.
+    #: How often this trial was dispatched, from 1; results of an older attempt are rejected.
     attempt: int
     config: TrialConfig
-    #: One training run a seed; each seeds its weights and data order, so that the run comes out
-    #: the same alone or among others.
+    #: One training run per seed; each seeds its weights and data order, so that the run has the
+    #: same result alone or among others.
     seeds: tuple[int, ...]
-    #: Send weights and pictures when the mean validation error ends below this: the lowest so far
-    #: of this width's class. Trainers of single trials always send pictures.
+    #: Send weights and pictures if the mean validation error ends below this: the lowest so far of
+    #: this width's class. Trainers of single trials always send pictures.
     keep_below: float = float("inf")
     #: Send weights and pictures whatever the error.
     keep_always: bool = False
@@ -89,13 +89,13 @@ class TrialSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkloadEstimate:
-    """Estimate of a study's trials, which decides on the memory of populations."""
+    """Estimate of a study's trials, which determines the memory of populations."""
 
     mean_hidden_width: int
     max_hidden_width: int
     n_seeds: int
     max_batch_size: int
-    #: Different ones: each has a population of its own, and its share of the memory.
+    #: Number of distinct batch sizes: each has its own population, with a share of the memory.
     n_batch_sizes: int
 
 
@@ -106,12 +106,12 @@ class Capacity:
     The defaults are those of trainers of single trials: one trial, whatever its width and seeds.
     """
 
-    #: None where trials are counted instead of seeds: one at a time.
+    #: None if trials are counted instead of seeds: one at a time.
     slots: int | None = None
-    #: Hidden units of all slots together; each slot takes whole tiles of them.
+    #: Hidden units of all slots together; each slot occupies whole tiles of them.
     hidden_units: int = 0
     tile_units: int = 1
-    #: The device memory set aside for one such population.
+    #: The device memory reserved for one such population.
     bytes: int = 0
     #: Number of populations, each with its own batch size, that fit side by side.
     n_populations: int = 1
@@ -119,7 +119,7 @@ class Capacity:
     n_seeds: int = 1
 
     def units_of(self, hidden_width: int) -> int:
-        """Hidden units that one network takes, in whole tiles."""
+        """Return the hidden units that one network occupies, in whole tiles."""
         return -(-hidden_width // self.tile_units) * self.tile_units
 
     @property
@@ -140,27 +140,27 @@ class Capacity:
 class WorkerSetup:
     """The first order: data, trainer and limits of the study."""
 
-    #: A name of ``names.Dataset``, or the path of a folder of IDX files.
+    #: A name of ``enums.Dataset``, or the path of a user's own images.
     dataset: str
     validation_fraction: float
     split_seed: int
     #: Wait until the pruner has judged epoch e before starting epoch e + 2.
     pruning: bool
-    #: CPU threads for torch; None leaves torch's own choice.
+    #: CPU threads for torch; None lets torch choose.
     n_threads: int | None = None
     #: Use at most this many training images; None uses all of them.
     train_limit: int | None = None
     #: With ``AUTO`` the worker chooses; Ready has its choice.
     trainer: Trainer = Trainer.CPU
-    #: The fused trainer needs it.
+    #: Required by the fused trainer.
     expected: WorkloadEstimate | None = None
-    #: Slots of a population at most; None leaves it to the memory.
+    #: Maximum slots of a population; None lets the memory decide.
     max_slots: int | None = None
-    #: That share a device's memory, this one included.
+    #: Workers that share a device's memory, including this one.
     n_workers_on_device: int = 1
-    #: A worker ends if its coordinator sends nothing for this long; None: it waits for ever.
+    #: A worker ends if its coordinator sends nothing for this long; None disables the check.
     silence_seconds: float | None = None
-    #: Measure the error spectrum after each epoch; None: where the images are small.
+    #: Measure the error spectrum after each epoch; None: if the images are small.
     spectrum: bool | None = None
 
 
@@ -172,17 +172,17 @@ class SpectrumBands:
     """
 
     n_directions: tuple[int, ...]
-    #: Geometric mean of the variances of the training images along a band's directions; 0 without
-    #: a direction.
+    #: Geometric mean of the variances of the training images along a band's directions; 0 without a
+    #: direction.
     variances: tuple[float, ...]
-    #: Error in a band, per number, of answering every image with the mean training image.
+    #: Error in a band, per number, if every image is answered with the mean training image.
     mean_image_errors: tuple[float, ...]
-    #: Validation images that are measured.
+    #: Number of measured validation images.
     n_images: int
 
 
 def pack_spectrum(errors: Sequence[float]) -> bytes | None:
-    """Encode the errors in all bands as float32; None where one is not finite or too large."""
+    """Encode the errors in all bands as float32; None if one is not finite or too large."""
     try:
         packed = _SPECTRUM.pack(*errors)
     except OverflowError:
@@ -191,7 +191,7 @@ def pack_spectrum(errors: Sequence[float]) -> bytes | None:
 
 
 def unpack_spectrum(packed: bytes) -> tuple[float, ...]:
-    """Decode the errors in all bands. Raises ValueError for bytes that are no spectrum."""
+    """Decode the errors in all bands. Raises ValueError for bytes that are not a spectrum."""
     try:
         errors = _SPECTRUM.unpack(packed)
     except struct.error as error:
@@ -208,12 +208,12 @@ class EpochMetrics:
     #: Mean of the training loss over the epoch's batches, in that loss's own unit.
     train_loss: float
     val_mse: float
-    #: Mean binary cross-entropy per pixel in nats; None where the output is not in (0, 1).
+    #: Mean binary cross-entropy per pixel in nats; None if the output is not in (0, 1).
     val_bce: float | None
-    #: Wall time of the epoch, validation included.
+    #: Wall time of the epoch, including validation.
     seconds: float
-    #: Validation error in each band of principal directions: see ``pack_spectrum``. None where it
-    #: is not measured.
+    #: Validation error in each band of principal directions: see ``pack_spectrum``. None if it is
+    #: not measured.
     spectrum: bytes | None = None
 
 
@@ -223,28 +223,29 @@ class Diagnostics:
 
     #: Share of the code's units that no image makes positive; 0 for linear, tanh and sigmoid.
     dead_share: float
-    #: Share of (unit, image) pairs far out on a bounded activation; 0 for unbounded ones.
+    #: Share of (unit, image) pairs in the saturated range of a bounded activation; 0 for unbounded
+    #: ones.
     saturated_share: float
-    #: Share of the squared error that is made where a sigmoid output is saturated far from its
-    #: pixel; 0 for linear outputs.
+    #: Share of the squared error from saturated sigmoid outputs that are far from their pixel; 0
+    #: for linear outputs.
     stuck_share: float
-    #: Frobenius norms of the weights, biases left out.
+    #: Frobenius norms of the weights, without biases.
     encoder_norm: float
     decoder_norm: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decomposition:
-    """What the first seed's network is made of after its last epoch: see trainer.decomposition."""
+    """Decomposition of the first seed's network after its last epoch: see trainer.decomposition."""
 
-    #: Effective rank of the code's covariance over the validation images: of how many units the
-    #: code makes use; 0 where the code never changes.
+    #: Effective rank of the code's covariance over the validation images: how many units the code
+    #: uses; 0 if the code never changes.
     code_rank: float
-    #: Effective ranks of the weights beside the code, biases left out.
+    #: Effective ranks of the weights adjacent to the code, without biases.
     encoder_rank: float
     decoder_rank: float
     #: Singular values of the linear map from image to copy, the largest first, as many as hidden
-    #: units or pixels, whichever are fewer. None where activation or output is not linear.
+    #: units or pixels, whichever are fewer. None if activation or output is not linear.
     end_to_end: tuple[float, ...] | None
 
 
@@ -294,7 +295,7 @@ class NetworkAnalysis:
 
 @dataclass(frozen=True, kw_only=True)
 class PixelErrors:
-    """Where the error is by pixel value; what neither is black nor white lies between.
+    """Distribution of the error over pixel values; the rest is from pixels between black and white.
 
     Shares of 1, over the test images.
     """
@@ -302,30 +303,30 @@ class PixelErrors:
     #: Pixels that are exactly 0, and exactly 1.
     black_pixels: float
     white_pixels: float
-    #: Of the squared error; 0 where there is no error.
+    #: Shares of the squared error; 0 if there is no error.
     black_error: float
     white_error: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class TestMetrics:
-    """The test set, measured once at the end of one seed's training."""
+    """Measurements on the test set, made once at the end of one seed's training."""
 
     __test__ = False  # not a pytest class
 
     test_mse: float
-    #: None where the output is not in (0, 1).
+    #: None if the output is not in (0, 1).
     test_bce: float | None
     #: 10 log10(1 / test_mse), in dB.
     psnr: float
-    #: Share of test pixels that come back as the same 8-bit value.
+    #: Share of test pixels that are reproduced as the same 8-bit value.
     exact_pixel_share: float
     #: Mean squared error of each class, in the order of the labels; empty without labels.
     per_class_mse: tuple[float, ...]
     n_parameters: int
     #: None until they are measured, on the validation images.
     diagnostics: Diagnostics | None = None
-    #: None where it was not measured.
+    #: None if they were not measured.
     pixel_errors: PixelErrors | None = None
 
 
@@ -341,17 +342,17 @@ class Ready:
     originals_png: bytes
     #: Its trainer; never ``AUTO``.
     trainer: Trainer
-    #: Why it is not the fused trainer, where ``AUTO`` was asked for: the reason, then a line for
-    #: each difference that the self-check found too large.
+    #: Why it is not the fused trainer, if ``AUTO`` was requested: the reason, then a line for each
+    #: difference that the self-check found too large.
     fallback_reason: str | None = None
     capacity: Capacity = Capacity()
-    #: Of NVIDIA's driver; None on the CPU, and where it does not tell.
+    #: Version of NVIDIA's driver; None on the CPU, and if it is unknown.
     driver_version: str | None = None
-    #: Of Triton and of the assembler that it calls for this device, ptxas; None without the fused
-    #: trainer.
+    #: Versions of Triton and of the assembler that it calls for this device, ptxas; None without
+    #: the fused trainer.
     triton_version: str | None = None
     ptxas_version: str | None = None
-    #: None where the error spectrum is not measured.
+    #: None if the error spectrum is not measured.
     spectrum: SpectrumBands | None = None
 
 
@@ -361,7 +362,7 @@ class TrialRequest:
 
     #: Number of trials, in addition to those of earlier requests.
     n: int
-    #: Trials that left the worker's queue and train from now on.
+    #: Trials that left the worker's queue and are in training from now on.
     began: tuple[Attempt, ...] = ()
 
 
@@ -377,24 +378,24 @@ class EpochDone:
 
 @dataclass(frozen=True, kw_only=True)
 class EpochsDone:
-    """An epoch of all trials that train together: one message, so that it is judged as a whole."""
+    """An epoch of all trials that train together: one message, so that they are judged together."""
 
     epochs: tuple[EpochDone, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialDone:
-    """A trial has trained to its last epoch: its results, and artifacts where worth keeping."""
+    """A trial has trained to its last epoch: its results, and artifacts if they are kept."""
 
     number: int
     attempt: int
     results: tuple[TestMetrics, ...]
     train_seconds: float
-    #: Strips of the ten test images as the first seed gives them back, and their absolute errors;
-    #: None when the trial was not the best of its width.
+    #: Strips of the first seed's reconstructions of the ten test images, and of their absolute
+    #: errors; None if the trial was not the best of its width.
     reconstructions_png: bytes | None
     errors_png: bytes | None
-    #: safetensors of the first seed; None when the trial was not the best of its width.
+    #: safetensors of the first seed; None if the trial was not the best of its width.
     weights: bytes | None
 
 
@@ -419,7 +420,7 @@ class TrialStopped:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialFailed:
-    """A trial could not be trained; the worker lives on."""
+    """A trial could not be trained; the worker continues."""
 
     number: int
     attempt: int
@@ -430,25 +431,25 @@ class TrialFailed:
 class WorkerStats:
     """Utilisation of a worker's device, every few seconds."""
 
-    #: Share of the time since the last ones in which it trained, 0 to 1.
+    #: Share of the time since the last statistics in which it trained, 0 to 1.
     busy: float
     #: The same since its first epoch began; None until then.
     busy_since_first: float | None = None
-    #: Slots in use: one a seed in a population, one a trial otherwise.
+    #: Slots in use: one per seed in a population, one per trial otherwise.
     n_training: int = 0
-    #: Of the GPU, by all its processes; on the CPU the worker's own, of the machine's.
+    #: Memory of the GPU in use by all processes; on the CPU, the machine's in use by the worker.
     memory_used_bytes: int
     memory_total_bytes: int
-    #: Of the GPU, by all its processes, from its driver: the share of the last moments in which
-    #: it computed, 0 to 1, and the mean of what was told since the first epoch began. None where it
-    #: does not tell, and on the CPU.
+    #: Utilisation of the GPU by all processes, reported by its driver: the share of the last
+    #: moments in which it computed, 0 to 1, and the mean since the first epoch began. None if it is
+    #: unknown, and on the CPU.
     utilisation: float | None = None
     utilisation_since_first: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Heartbeat:
-    """The sender's process runs, whatever it is doing: a worker's or its coordinator's."""
+    """The sender's process is alive, whatever it is doing: a worker's or its coordinator's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -456,11 +457,11 @@ class PopulationHalved:
     """Memory ran out: trials in training are dropped, and fewer train together from now on."""
 
     before: Capacity
-    #: The smaller capacity. The same one where none is smaller: one trial at a time from now on.
+    #: The smaller capacity; unchanged if it is minimal: one trial at a time from now on.
     capacity: Capacity
-    #: Trials that were in training; they have to be handed out again.
+    #: Trials that were in training; they have to be dispatched again.
     put_back: tuple[Attempt, ...]
-    #: What the device said.
+    #: The device's message.
     reason: str
 
 
@@ -469,7 +470,7 @@ class NetworkAnalysed:
     """The analysis process has finished with a network."""
 
     number: int
-    #: None where it failed.
+    #: None if it failed.
     analysis: NetworkAnalysis | None
     #: Why it failed.
     failure: str | None = None
@@ -517,7 +518,7 @@ class JudgedEpoch(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class EpochsJudged:
-    """The pruner has judged these epochs, and their trials go on; a pruned one gets a Stop."""
+    """The pruner has judged these epochs, and their trials continue; a pruned trial gets a Stop."""
 
     epochs: tuple[JudgedEpoch, ...]
 
@@ -529,7 +530,7 @@ class Stop:
     number: int
     attempt: int
     reason: StopReason
-    #: The last epoch to train; None: the one in training.
+    #: The last epoch to train; None for the one in training.
     last_epoch: int | None = None
 
 

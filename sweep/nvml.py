@@ -1,4 +1,4 @@
-"""What NVIDIA's driver tells of its GPUs, through NVML; CUDA stays unloaded."""
+"""Read the state of GPUs from NVIDIA's driver, through NVML, without loading CUDA."""
 
 import shutil
 from collections.abc import Callable
@@ -17,18 +17,18 @@ class Gpu:
     #: As `nvidia-smi -L` and CUDA_VISIBLE_DEVICES write it.
     uuid: str
     driver: str
-    #: None where the card shares the host's memory, or does not tell this user.
+    #: None if the card shares the host's memory, or if the value is not available to this user.
     memory_used_bytes: int | None
     memory_total_bytes: int | None
     #: Share of the last moments (a sixth of a second to a second) in which it computed, 0 to 1;
-    #: None where the card does not tell, as one that MIG divides.
+    #: None if unavailable, as for a card divided by MIG.
     utilisation: float | None
 
 
 def cards() -> tuple[Gpu, ...] | None:
-    """All cards of this machine; None where there is no driver.
+    """Return all cards of this machine; None if there is no driver.
 
-    Raises DeviceError when the driver is there and does not answer, or loses a card meanwhile.
+    Raises DeviceError if there is a driver that does not answer, or that loses a card meanwhile.
     """
     if (nvml := _open()) is None:
         return None
@@ -42,7 +42,7 @@ def cards() -> tuple[Gpu, ...] | None:
 
 
 def driver_version() -> str | None:
-    """Return the driver's version; None where there is no driver, or it is at fault."""
+    """Return the driver's version; None if there is no driver, or it is faulty."""
     try:
         if (nvml := _open()) is None:
             return None
@@ -58,10 +58,10 @@ def driver_version() -> str | None:
 
 
 def meter(uuid: str) -> Callable[[], float | None]:
-    """Return a function that asks one card for its utilisation.
+    """Return a function that reads one card's utilisation.
 
-    ``uuid`` is its identifier without the ``GPU-``. A card at fault is CUDA's to tell of, so here
-    it has no utilisation, as one without a driver has none. NVML stays open meanwhile.
+    ``uuid`` is its identifier without the ``GPU-``. Faults of a card are reported by CUDA, so here
+    its utilisation is None, as without a driver. NVML stays open meanwhile.
     """
     try:
         nvml = _open()
@@ -73,14 +73,14 @@ def meter(uuid: str) -> Callable[[], float | None]:
             return None
         try:
             return _utilisation(nvml, nvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}"))
-        except nvml.NVMLError:  # such as NotFound: it is a part of a card, made by MIG
+        except nvml.NVMLError:  # such as NotFound for a MIG partition
             return None
 
     return ask
 
 
 def _open() -> Any:
-    """NVML, to be shut down; None where there is no driver. Raises DeviceError for one at fault."""
+    """Open NVML; None if there is no driver. Raises DeviceError if it is faulty."""
     if shutil.which("nvidia-smi") is None:  # it comes with the driver, as NVML's library does
         return None
     import pynvml

@@ -1,1 +1,1 @@
-"""The public API behind ``import sweep``: databases, studies, frames, figures, networks, runs."""
+"""The public API of ``import sweep``: databases, studies, frames, figures, networks, runs."""

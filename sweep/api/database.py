@@ -1,4 +1,4 @@
-"""A database as notebooks and scripts see it."""
+"""Present a database to notebooks and scripts."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from sweep.store.migrate import open_store
 
 
 class Database:
-    """The studies of one database. It only reads; use it beside running studies."""
+    """The studies of one database, read-only; use it while studies are running."""
 
     def __init__(self, engine: Engine) -> None:
         self._database = handle.DatabaseHandle(engine)
@@ -20,7 +20,7 @@ class Database:
         return make_frame(summary_columns(self._database.studies()))
 
     def study(self, name: str) -> Study:
-        """Return one study. Raises NotFoundError with the names that come near."""
+        """Return one study. Raises NotFoundError that suggests similar names."""
         return Study(self._database.study(name))
 
     def close(self) -> None:
@@ -33,9 +33,9 @@ class Database:
 
 
 def open_database(url: str | None = None) -> Database:
-    """Open a database that is there, such as ``sqlite:///demo/sweep.db``.
+    """Open an existing database, such as ``sqlite:///demo/sweep.db``.
 
-    Without a URL it is that of SWEEP_STORAGE, else ``sqlite:///sweep.db``. Raises StoreError where
-    there is none or its schema is another version's.
+    The default URL is SWEEP_STORAGE, else ``sqlite:///sweep.db``. Raises StoreError if it does not
+    exist or has the schema of another version.
     """
     return Database(open_store(url))

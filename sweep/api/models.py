@@ -1,4 +1,4 @@
-"""Trained networks from files."""
+"""Load trained networks from files."""
 
 from os import PathLike
 from pathlib import Path
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def load_model(path: str | PathLike[str]) -> "TrainedAutoencoder":
     """Return the network of a weights file, as `sweep model` writes it, on the CPU.
 
-    See ``Study.load_model``, which takes it from a database. Raises NotFoundError without the file,
-    and SweepError for a file of something else, or without PyTorch.
+    ``Study.load_model`` loads it from a database. Raises NotFoundError if the file does not exist,
+    and SweepError for another kind of file, or without PyTorch.
     """
     require_torch("a network")
     try:

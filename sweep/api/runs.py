@@ -33,21 +33,21 @@ def run(
     workers: int | None = None,
     trainer: str = "auto",
 ) -> Study:
-    """Make a study from a study file, run it to its end and return it.
+    """Create a study from a study file, run it to its end and return it.
 
-    Shows a progress bar in a terminal and in a notebook, a line every few seconds elsewhere. An
-    interrupt ends it after the epoch, and keeps what is done.
+    It shows a progress bar in a terminal and in a notebook, a line every few seconds elsewhere. An
+    interrupt ends it after the current epoch and keeps the results.
 
-    ``data`` stands for the file's ``data.name``: ``(train, test)``, or images that are not divided,
-    of which a fifth is then kept for tests. Each is a numpy array or a torch tensor of images, a
-    pair of such images and their labels, or a torch ``Dataset``. They are written once to the
+    ``data`` replaces the file's ``data.name``: ``(train, test)``, or images that are not divided,
+    of which a fifth is then held out for tests. Each is a numpy array or a torch tensor of images,
+    a pair of such images and their labels, or a torch ``Dataset``. They are written once to the
     folder of data sets, so that workers, and ``sweep resume``, find them.
 
-    ``overrides`` are those of ``--set``, such as ``budget.trials=50``; ``resume`` goes on with a
-    study of that name. ``storage``, ``gpus``, ``workers`` and ``trainer`` are as for ``sweep
-    start``. Raises StudyFileError with every problem of the file, DataError for images that cannot
-    be used, UsageError where the name is taken, StudyHeldError while another process runs it,
-    FailureLimitError when too many trials failed.
+    ``overrides`` are those of ``--set``, such as ``budget.trials=50``; ``resume`` continues an
+    existing study of that name. ``storage``, ``gpus``, ``workers`` and ``trainer`` are as for
+    ``sweep start``. Raises StudyFileError with every problem of the file, DataError for unusable
+    images, UsageError if the name is taken, StudyHeldError while another process runs it,
+    FailureLimitError if too many trials failed.
     """
     named = [] if name is None else [f"study.name={json.dumps(name)}"]
     given = [] if data is None else [f"data.name={json.dumps(_written(data))}"]
@@ -56,7 +56,7 @@ def run(
         raise UsageError(f"unknown trainer {trainer!r}. Known: {', '.join(Trainer)}.")
     options = run_options(gpus=gpus, workers=workers, trainer=Trainer(trainer))
     with started_ahead(study_file, options) as resources:
-        from sweep.coordinator import run as coordinator  # Optuna: while the workers load torch
+        from sweep.coordinator import run as coordinator  # Optuna, while the workers load torch
         from sweep.store.handle import open_study
         from sweep.store.migrate import open_store
 
@@ -91,14 +91,14 @@ def _shown() -> "Iterator[Observer]":
 
 
 def in_notebook() -> bool:
-    """Tell whether a notebook's kernel runs this code."""
+    """Return whether this code runs in a notebook's kernel."""
     ipython: Any = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return hasattr(shell, "kernel")
 
 
 class NotebookBar:
-    """Return an observer that shows a progress bar below the cell; needs no ipywidgets."""
+    """Observer that shows a progress bar below the cell; needs no ipywidgets."""
 
     def __init__(self) -> None:
         from IPython.display import HTML, display

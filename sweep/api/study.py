@@ -1,4 +1,4 @@
-"""A study as notebooks and scripts see it."""
+"""Present a study to notebooks and scripts."""
 
 from collections.abc import Collection, Sequence
 from html import escape
@@ -39,9 +39,9 @@ class Reconstructions(NamedTuple):
 
 
 class Study:
-    """One study of a database. It only reads; use it beside the running study.
+    """One study of a database, read-only; use it while the study is running.
 
-    Every call reads the state of the moment. Raises NotFoundError once the study was deleted.
+    Every call reads the present state. Raises NotFoundError if the study was deleted.
     """
 
     def __init__(self, handle: StudyHandle) -> None:
@@ -57,10 +57,10 @@ class Study:
         return self._handle.summary()
 
     def trials(self) -> Any:
-        """Return all trials as a data frame, one row a trial, with the columns of the CSV export.
+        """Return all trials as a data frame, one row per trial, with the columns of the CSV export.
 
-        Settings that were searched are columns ``params_SETTING``. Raises SweepError where neither
-        pandas nor polars is installed; so do all methods that return a frame.
+        Searched settings are columns ``params_SETTING``. Raises SweepError if neither pandas nor
+        polars is installed; so do all methods that return a frame.
         """
         return make_frame(trial_columns(self._current().trials()))
 
@@ -72,10 +72,11 @@ class Study:
         return make_frame(trial_columns(self._current().best(n)))
 
     def curves(self, numbers: Collection[int] | None = None) -> Any:
-        """Return learning curves as a data frame, one row an epoch of a trial.
+        """Return learning curves as a data frame, one row per epoch of a trial.
 
-        Without ``numbers``, of all trials. Columns: ``number`` of the trial, ``epoch`` from 1,
-        ``train_loss``, ``val_mse``, ``val_bce`` and ``seconds``, each the mean over the seeds.
+        Without ``numbers``, the curves of all trials. Columns: ``number`` of the trial, ``epoch``
+        from 1, ``train_loss``, ``val_mse``, ``val_bce`` and ``seconds``, each the mean over the
+        seeds.
         """
         found = self._current().curves(numbers)
         points = [(number, point) for number, curve in found.items() for point in curve]
@@ -83,13 +84,12 @@ class Study:
         return make_frame({"number": [number for number, _ in points], **columns})
 
     def spectra(self, numbers: Collection[int] | None = None) -> Any:
-        """Return error spectra as a data frame, one row a band of an epoch of a trial.
+        """Return error spectra as a data frame, one row per band of an epoch of a trial.
 
         Columns: ``number`` of the trial, ``epoch``, ``first_component`` and ``last_component`` of
         the band (the widest is 1), the mean ``variance`` of the images along them, ``error`` (mean
         squared, per pixel; bands add up to the validation error of the images measured) and the
-        share of the variance still ``missing``. Means over the seeds; empty where none was
-        measured.
+        share of the variance still ``missing``. Means over the seeds; empty if none was measured.
         """
         study = self._current()
         bands = study.record().spectrum_bands
@@ -112,12 +112,12 @@ class Study:
         return self._current().trial(number)
 
     def findings(self) -> "StudyFindings":
-        """Return what the study shows: sentences and tables, as the report has them.
+        """Return the findings about the study: sentences and tables, as in the report.
 
-        ``sentences`` are the headline, what explains it and why the error stops; ``advice`` is what
-        to do next, with its evidence; a table's ``records()`` are its values, one dict a row. A
-        notebook displays all of it. Computes the floors of the data where they are not stored yet:
-        seconds to minutes.
+        ``sentences`` are the headline, its explanation and why the error stops; ``advice`` is what
+        to do next, with its evidence; a table's ``records()`` are its values, one dict per row. A
+        notebook displays all of it. Computes the floors of the data if they are not stored yet,
+        which takes seconds to minutes.
         """
         from sweep.analysis.study_reader import N_BEST, StudyReader
         from sweep.findings.study import gather_study
@@ -125,17 +125,18 @@ class Study:
         return gather_study(StudyReader(self._current()), n_best=N_BEST)
 
     def trial_findings(self, number: int) -> "TrialFindings":
-        """Return what is shown about a trial: rank, diagnosis in sentences, tables, curves.
+        """Return the findings about a trial: rank, diagnosis in sentences, tables, curves.
 
-        A table's ``records()`` are its values, one dict a row. Raises NotFoundError without the
-        trial. Computes the floors of the data where they are not stored yet: seconds to minutes.
+        A table's ``records()`` are its values, one dict per row. Raises NotFoundError if the trial
+        does not exist. Computes the floors of the data if they are not stored yet, which takes
+        seconds to minutes.
         """
         from sweep.findings.trial import gather_trial
 
         return gather_trial(self._current(), number, study_floors)
 
     def reconstructions(self, number: int) -> Reconstructions:
-        """Return a trial's copies of ten test images. Raises NotFoundError where none were kept."""
+        """Return a trial's copies of ten test images. Raises NotFoundError if none were kept."""
         study = self._current()
         strips = study.reconstruction(number)
         originals_png = study.record().originals_png
@@ -151,28 +152,28 @@ class Study:
         return Reconstructions(*images)
 
     def figures(self) -> list[str]:
-        """Return the names that ``figure`` takes."""
-        from sweep.figures.registry import FIGURES  # Plotly: seconds
+        """Return the names that ``figure`` accepts."""
+        from sweep.figures.registry import FIGURES  # Plotly takes seconds to load
 
         return list(FIGURES)
 
     def figure(self, name: str, **options: Any) -> "go.Figure":
-        """Draw a figure of the study, as the report and the dashboard show it.
+        """Draw a figure of the study, as in the report and the dashboard.
 
-        Options are those of the table of figures below. Raises UsageError for an unknown name, and
-        NotFoundError where the study has nothing to show in it. The first figure with a lower bound
-        may have to compute it from the data set: seconds to minutes.
+        Its options are in the table of figures below. Raises UsageError for an unknown name, and
+        NotFoundError if the study has no data for it. The first figure with a lower bound may have
+        to compute it from the data set, which takes seconds to minutes.
         """
-        from sweep.figures.registry import draw_figure  # Plotly: seconds
+        from sweep.figures.registry import draw_figure  # Plotly takes seconds to load
 
         return draw_figure(self._current(), name, **options)
 
     def load_model(self, number: int) -> "TrainedAutoencoder":
         """Return a trial's network, on the CPU, as a ``torch.nn.Module``.
 
-        ``model(images)`` maps images (B, D) or (B, height, width), floats in [0, 1], to pixels
-        (B, D); ``model.encode(images)`` gives codes (B, H) and ``model.decode(codes)`` pixels.
-        Raises NotFoundError where the weights were not kept, SweepError without PyTorch.
+        ``model(images)`` maps images (B, D) or (B, height, width), floats in [0, 1], to pixels (B,
+        D); ``model.encode(images)`` returns codes (B, H) and ``model.decode(codes)`` pixels. Raises
+        NotFoundError if the weights were not kept, SweepError without PyTorch.
         """
         study = self._current()
         content = read_weights(study, number)

@@ -1,4 +1,4 @@
-"""Every name that a setting, or a section of a study file, takes: what it means, and its facts."""
+"""Describe every name that a setting, or a section of a study file, accepts."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from sweep.enums import (
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """One name."""
+    """A name that a setting accepts."""
 
     name: StrEnum
     #: What it means, in a line of a table.
@@ -33,14 +33,13 @@ class Choice:
 class ActivationChoice(Choice):
     """An activation f(z) of the hidden units."""
 
-    #: An expression of a tensor ``z`` in PyTorch, where ``F`` is ``torch.nn.functional``.
+    #: An expression of a tensor ``z`` in PyTorch, with ``F`` for ``torch.nn.functional``.
     pytorch: str
     #: An activation argument of Keras 3.
     keras: str
-    #: Its slope vanishes, or nearly does, for z below 0: a unit that is never above 0 is dead.
+    #: Whether its slope (nearly) vanishes for z below 0: a unit that is never above 0 is dead.
     can_die: bool = False
-    #: Its slope is below about a fiftieth of the largest where |z| is above this; None where it is
-    #: not bounded.
+    #: z| above which its slope is below about a fiftieth of the largest; None if it is not bounded.
     saturates_at: float | None = None
 
     @property
@@ -53,8 +52,8 @@ class ActivationChoice(Choice):
 class OptimizerChoice(Choice):
     """An update rule."""
 
-    #: Each weight steps by about the learning rate, whatever the size of the gradients: learning
-    #: rates of two such rules mean the same.
+    #: Whether each weight steps by about the learning rate, whatever the size of the gradients:
+    #: such rules have comparable learning rates.
     normalises_steps: bool = False
 
     @property
@@ -213,7 +212,7 @@ _MEANINGS: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
     },
 }
 
-#: By kind, since two kinds may share a name: linear is an activation and an output.
+#: By kind, because two kinds may share a name: linear is an activation and an output.
 CHOICES: Mapping[type[StrEnum], Mapping[StrEnum, Choice]] = {
     Activation: ACTIVATIONS,
     Optimizer: OPTIMIZERS,

@@ -1,4 +1,4 @@
-"""Everything that a trial has by name: its settings, its metrics, and what happened to it."""
+"""Define everything that a trial has by name: settings, metrics, and what happened to it."""
 
 from collections.abc import Mapping
 
@@ -29,7 +29,7 @@ _OF_TRIAL = (
     Column(name="invalid"),
 )
 
-#: By name; ``hidden_width``, which is a metric too, is the setting.
+#: By name; ``hidden_width``, which is also a metric, is the setting.
 COLUMNS: Mapping[str, Column] = {
     **{column.name: column for column in _OF_TRIAL},
     **METRICS,
@@ -55,7 +55,7 @@ SHORT_NAMES: Mapping[str, str] = {
 
 
 def column_named(name: str) -> Column:
-    """Return the record of a column; of an unknown name, one that says nothing but the name.
+    """Return the record of a column; for an unknown name, a record with only the name.
 
     A parameter of Optuna has its setting's record with the choice in its title:
     ``sgd.learning_rate`` is "sgd learning rate".

@@ -1,4 +1,4 @@
-"""How values are written, for terminal, pages and reports alike."""
+"""Format values, for terminal, pages and reports alike."""
 
 import math
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from typing import Any
 
 from sweep.catalogue.records import Column, Format
 
-#: Relative changes below this are rounding.
+#: Relative changes below this are rounding errors.
 _NO_CHANGE = 5e-6
 
 
@@ -74,17 +74,17 @@ def duration(seconds: float | None) -> str:
 
 
 def moment(at: datetime) -> str:
-    """Format a point in time, in universal time: 2026-01-02 03:04:05 UTC."""
+    """Format a point in time, in UTC: 2026-01-02 03:04:05 UTC."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def count(n: int, noun: str) -> str:
-    """``1 trial``, ``2 trials``."""
+    """Format a count with its noun: ``1 trial``, ``2 trials``."""
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
 def cell(column: Column, value: float, digits: int = 4) -> str:
-    """Format a value of a column below its heading, which has the unit."""
+    """Format a value of a column whose heading has the unit."""
     match column.format:
         case Format.COUNT:
             return f"{value:,.0f}"

@@ -1,4 +1,4 @@
-"""Every number that is measured of a trial, by the name that tables, exports and JSON give it."""
+"""Define every metric of a trial, by the name that tables, exports and JSON use."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from sweep.catalogue.settings import HIDDEN_WIDTH
 
 @dataclass(frozen=True, kw_only=True)
 class Metric(Column):
-    """One measured number."""
+    """A measured quantity."""
 
     #: The metric whose standard deviation over seeds it is.
     spread_of: str = ""
-    #: Shown at first, where a page has room for a few columns.
+    #: Whether it is shown initially, if a page has room for only a few columns.
     is_essential: bool = False
-    #: Worth telling how many times the best trial's it is.
+    #: Whether its ratio to the best trial's value is informative.
     compares_by_ratio: bool = False
 
 
@@ -107,10 +107,10 @@ METRICS: Mapping[str, Metric] = {
     )
 }
 
-#: The metrics that a trial's row has a column for; the width stands in its configuration.
+#: The metrics that a trial's row has a column for; the width is in its configuration.
 STORED: tuple[str, ...] = tuple(name for name in METRICS if name != HIDDEN_WIDTH.name)
 
-#: What is said of a trained network: without spreads, which stand beside their means, and the
+#: What is reported about a trained network: without spreads, which follow their means, and the
 #: width, which is a setting.
 MEASURED: tuple[Metric, ...] = tuple(
     METRICS[name] for name in STORED if not METRICS[name].spread_of

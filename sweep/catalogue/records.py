@@ -1,17 +1,17 @@
-"""What is known of a column of trials: how people call, scale, order and write its values."""
+"""Describe a column of trials: how its values are named, scaled, ordered and written."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Format(StrEnum):
-    """How the values of a column are written; ``catalogue.formats`` does it."""
+    """How the values of a column are written, by ``catalogue.formats``."""
 
     #: Significant digits, or a name.
     NUMBER = "number"
     #: A count: digits in groups of three.
     COUNT = "count"
-    #: A trial's number: digits alone.
+    #: A trial's number: digits without grouping.
     ORDINAL = "ordinal"
     PERCENT = "percent"
     DECIBELS = "decibels"
@@ -29,15 +29,15 @@ class Better(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column of trials by the name that filters, axes, exports and URLs give it."""
+    """A column of trials by the name that filters, axes, exports and URLs use."""
 
     name: str
-    #: What people call it in a sentence, where the name is not plain words already.
+    #: Its name in a sentence, if it differs from ``name`` in plain words.
     called: str = ""
     unit: str = ""
-    #: Heading of a narrow table; empty where the title does.
+    #: Heading of a narrow table; empty if the title serves.
     short: str = ""
-    #: Factor between the ticks of its axis, where its values differ by factors.
+    #: Factor between the ticks of its axis, if its values differ by factors.
     factor: int | None = None
     format: Format = Format.NUMBER
     better: Better | None = None
@@ -64,6 +64,6 @@ class Column:
 
 
 def capitalised(title: str) -> str:
-    """Begin the title with a capital; a Greek symbol stays as it is."""
+    """Begin the title with a capital; Greek symbols do not change."""
     first = title[:1] if title[:1] > "z" else title[:1].upper()
     return first + title[1:]

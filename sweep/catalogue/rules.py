@@ -1,4 +1,4 @@
-"""What must hold between the settings of a trial; study files and trainers ask here."""
+"""Check rules between the settings of a trial, for study files and trainers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,12 +8,12 @@ from sweep.enums import Loss, Optimizer, Output
 
 
 def needs_sigmoid(loss: Any, output: Any) -> bool:
-    """Tell whether a loss of probabilities is given outputs that may leave (0, 1)."""
+    """Return whether a loss of probabilities gets outputs that may leave (0, 1)."""
     return bool(loss == Loss.BCE and output != Output.SIGMOID)
 
 
 def needs_momentum(optimizer: Any, nesterov: Any, momentum: Any) -> bool:
-    """Tell whether an optimizer is to look ahead along a momentum that it does not have."""
+    """Return whether nesterov is used without a momentum."""
     return bool(optimizer == Optimizer.SGD and nesterov is True and momentum == 0)
 
 
@@ -27,7 +27,7 @@ def reference_only(settings: Mapping[str, Any]) -> list[str]:
 
 
 def conflicts(settings: Mapping[str, Any]) -> list[str]:
-    """List the contradictions in a whole configuration, a sentence each."""
+    """List the contradictions in a complete configuration, a sentence each."""
     found = []
     if needs_sigmoid(settings["loss"], settings["output_activation"]):
         found.append(

@@ -1,6 +1,6 @@
-"""Every setting of a trial: its type, limits, default, and the choices that use it.
+"""Define every setting of a trial: its type, limits, default, and the choices that use it.
 
-The settings but ``seed`` are the fields of ``TrialConfig``, which takes its defaults from here.
+All settings except ``seed`` are fields of ``TrialConfig``, which takes its defaults from here.
 """
 
 import math
@@ -19,9 +19,9 @@ T = TypeVar("T", bound=Value)
 
 
 class AblationGroup(StrEnum):
-    """Settings that change together along an ablation path, in the order in which ties are taken.
+    """Settings that change together along an ablation path, in the order that breaks ties.
 
-    A setting that only another one's choice uses changes with that one.
+    A setting that is used only with another one's choice changes with that one.
     """
 
     EPOCHS = "epochs"
@@ -55,7 +55,7 @@ class Cause(StrEnum):
 
 
 class UsedWith(NamedTuple):
-    """The choices of another setting without which a setting means nothing."""
+    """The choices of another setting that a setting is used with."""
 
     setting: str
     choices: tuple[Value, ...]
@@ -63,27 +63,27 @@ class UsedWith(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Setting(Column, Generic[T]):
-    """One setting: what values it takes and what it is for."""
+    """A single setting: its values and its purpose."""
 
     kind: type[T]
     default: T
-    #: None for the seed, which makes no configuration.
+    #: None for the seed, which is not part of a configuration.
     group: AblationGroup | None
     about: str
-    #: Inclusive limits of a number, unless ``open_low`` or ``open_high``.
+    #: Limits of a number, inclusive unless ``open_low`` or ``open_high``.
     low: float = -math.inf
     high: float = math.inf
     open_low: bool = False
     open_high: bool = False
     #: None for a setting that every trial uses.
     used_with: UsedWith | None = None
-    #: The one value that trainers other than the reference trainer can train; None where they can
+    #: The only value that trainers other than the reference trainer can train; None if they can
     #: train all.
     fast_value: T | None = None
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The names this setting takes; none when it takes numbers or a bool."""
+        """The names that this setting accepts; none if it accepts numbers or a bool."""
         return tuple(str(name) for name in self.kind) if issubclass(self.kind, StrEnum) else ()
 
     @property
@@ -126,7 +126,7 @@ HIDDEN_WIDTH = Setting(
     group=AblationGroup.WIDTH,
     about="Number of hidden units: the length of the code.",
 )
-#: Further hidden layers on each side of the code, at most.
+#: Maximum number of further hidden layers on each side of the code.
 MOST_LAYERS = 4
 
 HIDDEN_LAYERS = Setting(
@@ -373,7 +373,7 @@ MASKED_SHARE = Setting(
     group=AblationGroup.NOISE,
     about="Share of the numbers of an image that masking noise sets to 0, on average.",
 )
-#: Without a default: left out, each trial has its own.
+#: No default: if omitted, each trial has its own seed.
 SEED: Setting[Any] = Setting(
     name="seed",
     kind=int,
@@ -384,7 +384,7 @@ SEED: Setting[Any] = Setting(
     about="Seed of weights and data order; left out, each trial gets its own.",
 )
 
-#: By name, in the order in which docs and messages list them.
+#: By name, in the order of docs and messages.
 SETTINGS: Mapping[str, Setting[Any]] = {
     setting.name: setting
     for setting in (
@@ -439,7 +439,7 @@ CAUSES: Mapping[Cause, tuple[AblationGroup, ...]] = {
 
 
 def setting_of(param: str) -> str:
-    """Return the setting of a parameter of Optuna: ``learning_rate`` for ``sgd.learning_rate``."""
+    """Return the setting of an Optuna parameter: ``learning_rate`` for ``sgd.learning_rate``."""
     return param.rpartition(".")[2]
 
 
@@ -449,14 +449,14 @@ def by_setting(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_used(name: str, settings: Mapping[str, Any]) -> bool:
-    """Tell whether a setting means something beside the others, as momentum does not to adam.
+    """Return whether a setting has an effect given the others; momentum has none with adam.
 
-    A name that is no setting does, and so does one whose deciding setting is unknown.
+    True for a name that is not a setting, and if its deciding setting is unknown.
     """
     rule = SETTINGS[name].used_with if name in SETTINGS else None
     return rule is None or settings.get(rule.setting, rule.choices[0]) in rule.choices
 
 
 def in_use(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that have an effect beside the others."""
+    """Return the settings that have an effect given the others."""
     return {name: value for name, value in settings.items() if is_used(name, settings)}

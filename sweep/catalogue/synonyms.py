@@ -1,10 +1,10 @@
-"""Names that other tools give to what a study file has under another name."""
+"""Map names that other tools use to our names for the same things in a study file."""
 
 from collections.abc import Collection, Mapping
 
 from sweep.catalogue.columns import SHORT_NAMES
 
-#: Names of Optuna, Weights & Biases, Ray Tune, Keras, PyTorch and papers, in lower case with
+#: Names in Optuna, Weights & Biases, Ray Tune, Keras, PyTorch and papers, in lower case with
 #: underscores, by ours. A name of ours may be a section, a key, a setting or a choice.
 _OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
     # settings
@@ -61,7 +61,7 @@ _OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
     "median": ("median_stopping",),
 }
 
-#: Names of ours by another name.
+#: Our names by their synonyms.
 SYNONYMS: Mapping[str, str] = {
     **{other: ours for ours, others in _OTHER_NAMES.items() for other in others},
     **SHORT_NAMES,
@@ -69,7 +69,7 @@ SYNONYMS: Mapping[str, str] = {
 
 
 def known_as(word: str, known: Collection[str]) -> str | None:
-    """Return the name among ``known`` that another tool calls or spells ``word``, or None."""
+    """Return the name among ``known`` that another tool calls ``word``; None if there is none."""
     plain = word.lower().replace("-", "_")
     ours = SYNONYMS.get(plain, plain)
     return ours if ours in known else None

@@ -1,1 +1,4 @@
-"""The loop that runs a study: ask, hand out, hear, prune, tell, write; one per study."""
+"""Run a study: the loop that asks, dispatches, receives, prunes, tells and writes.
+
+One per study.
+"""

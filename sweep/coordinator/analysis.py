@@ -1,9 +1,9 @@
-"""Analyses of kept networks, by a process of the coordinator's own.
+"""Analyse kept networks in a separate process of the coordinator.
 
-Training never waits for it: it loads torch while the last trials train, is given one network at a
-time while cores are free, and the rest when nothing trains any more. Nothing is lost with the
-process or the coordinator, for the weights are kept until their network is analysed; see
-``store.kept_weights``.
+Training never waits for it: the process loads torch while the last trials train, receives one
+network at a time while cores are free, and the rest when nothing trains any more. Nothing is lost
+with the process or the coordinator, because the weights are kept until their network is analysed;
+see ``store.kept_weights``.
 """
 
 import math
@@ -21,12 +21,12 @@ from sweep.messages import AnalyseNetwork, Event, NetworkAnalysed, WorkerFailed,
 from sweep.store.kept_weights import NOT_FINITE, KeptWeights
 from sweep.store.writer import StudyWriter
 
-#: How the names of its processes begin; workers are named w0, w1, …
+#: Prefix of the names of its processes; workers are named w0, w1, …
 ANALYSIS = "analysis"
-#: The most that one network may take of a process that is not silent. The widest takes seconds,
-#: more on cores that others use.
+#: Time limit of one network, for a process that does send heartbeats. The widest takes seconds,
+#: more on busy cores.
 LIMIT_SECONDS = 600.0
-#: A network whose analysis has ended its process this often is left to `sweep analyse`.
+#: A network whose analysis has killed its process this often is left to `sweep analyse`.
 MOST_DEATHS = 2
 #: After this many deaths in a row no further process is started.
 MOST_STARTS = 3
@@ -51,16 +51,16 @@ class AnalysisJob:
         self._setup = setup
         self._start = start
         self._silence = HeartbeatMonitor(setup.silence_seconds or math.inf, clock)
-        #: Counts from the moment in which a network is handed over.
+        #: Counts from the moment a network is sent.
         self._slowness = HeartbeatMonitor(LIMIT_SECONDS, clock)
         self._process: WorkerHandle | None = None
         self._n_started = 0
         self._current: KeptWeights | None = None
-        #: Numbers of networks that are not tried again in this run.
+        #: Numbers of networks that are not retried in this run.
         self._left_out: set[int] = set()
         self._deaths = Counter[int]()
         self._n_deaths_in_a_row = 0
-        #: Networks that were finished with in this run.
+        #: Networks completed in this run.
         self.n_done = 0
 
     @property
@@ -80,7 +80,7 @@ class AnalysisJob:
         return [one for one in due if one.number not in self._left_out]
 
     def advance(self, n_threads: int) -> None:
-        """Give the process the next network, unless it is busy; start it if need be."""
+        """Send the process the next network, unless it is busy; start it if needed."""
         due = self._due()
         if self._current is not None or not due:
             return
@@ -95,7 +95,7 @@ class AnalysisJob:
         )
 
     def start_process(self) -> None:
-        """Start the process, unless it runs or has nothing to do; it takes seconds to load."""
+        """Start the process, which takes seconds to load, unless it runs or has nothing to do."""
         if self._process is not None or self._start is None or not self._due():
             return
         try:
@@ -107,9 +107,9 @@ class AnalysisJob:
         self._process.send(self._setup)
 
     def end_stalled(self) -> None:
-        """End a process that is silent over a network, or takes too long for it.
+        """Kill a process that is silent during an analysis, or takes too long for it.
 
-        Call it at least once a second. As with workers, only time in which the coordinator listened
+        Call it at least once a second. As for workers, only time in which the coordinator listened
         counts.
         """
         process = None if self._current is None else self._process
@@ -128,12 +128,12 @@ class AnalysisJob:
     def handle(self, name: str, event: Event | Gone) -> None:
         """Handle a message of a process of this name."""
         if self._process is None or self._process.name != name:
-            return  # it was given up
+            return  # no longer expected
         self._silence.record(name)
         match event:
             case NetworkAnalysed():
                 self._handle_analysed(event)
-            case WorkerFailed(message=message):  # it ends, and another would fail again
+            case WorkerFailed(message=message):  # it exits, and another would fail again
                 self._process = self._current = None
                 self._n_deaths_in_a_row = MOST_STARTS
                 self._note_failure(message)
@@ -176,7 +176,7 @@ class AnalysisJob:
         self._events.add(EventKind.NOT_ANALYSED, reason, number=number)
 
     def stop(self) -> None:
-        """End the process; what it has not finished is done another time."""
+        """End the process; what it has not finished is done later."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(1.0)

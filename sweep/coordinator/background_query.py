@@ -1,7 +1,7 @@
-"""Calls to the database in threads, so that a database that hangs does not block the loop.
+"""Query the database in threads, so that a database that hangs does not block the loop.
 
-A server that is stopped, a host that is away, a file system that hangs: none of the waits of a
-connection to these has a time limit of its own.
+A stopped server, an unreachable host, a file system that hangs: a connection waits for any of these
+without a time limit.
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""The best result of a study so far, and of each width class."""
+"""Track the best result of a study so far, and of each width class."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -43,7 +43,7 @@ class BestResults:
         self.improvement.add(self._value(trial))
 
     def lowest_error(self, hidden_width: int) -> float:
-        """Lowest validation error of this width's class; infinite while it has none."""
+        """Return the lowest validation error of this width's class; infinite if it has none."""
         return self._lowest_of_width.get(width_class(hidden_width), math.inf)
 
     def _consider(self, trial: FrozenTrial) -> None:

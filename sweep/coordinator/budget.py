@@ -15,7 +15,7 @@ max_trial_seconds    a trial's training time in its present attempt: it stops af
 
 A study also ends when its space has no configuration left to train.
 
-No trial is handed out once a budget is used up. With target_value and plateau_trials, running
+No trial is dispatched once a budget is used up. With target_value and plateau_trials, running
 trials are trained to their end; with max_seconds, max_gpu_hours and max_failures they stop at the
 end of their epoch, and wait.
 """
@@ -140,7 +140,10 @@ class BudgetStatus(NamedTuple):
 def list_budgets(
     budget: BudgetSection, n_trials: int | None, usage: BudgetUsage
 ) -> list[BudgetStatus]:
-    """List the budgets of a study, in the order of the study file; failures if there are any."""
+    """List the budgets of a study in the order of the study file.
+
+    Failures only if there are any.
+    """
     found = []
     if n_trials is not None:
         found.append(_counted("trials", n_trials, usage.n_finished))

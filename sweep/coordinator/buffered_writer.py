@@ -1,12 +1,12 @@
-"""Writes the loop's rows in a thread, and keeps them while the database is away.
+"""Write the loop's rows in a thread, and keep them while the database is unavailable.
 
 The loop waits for each write, so that rows are stored before the orders that depend on them are
 sent; but no longer than WAIT_SECONDS. After that, or when a write failed, the database is *away*: a
 server that restarts, a file that another process has locked, a host that does not answer. The loop
-continues to handle messages and to hand out trials, and its rows wait in memory, in order.
+continues to handle messages and to dispatch trials, and its rows wait in memory, in order.
 
 At most PENDING_BYTES wait, by the estimate in ``pending_bytes``. Beyond that no more trials are
-handed out; workers finish what they have (each at most a population and a quarter). After
+dispatched; workers finish what they have (each at most 1.25 populations). After
 ``max_away_seconds`` the coordinator gives up. What was written stays, and the rest is trained
 again, as after a crash.
 """
@@ -50,7 +50,7 @@ class BufferedWriter:
 
     @property
     def has_room(self) -> bool:
-        """Whether trials may be handed out before their rows are written."""
+        """Whether trials may be dispatched before their rows are written."""
         return self._writer.pending_bytes < PENDING_BYTES
 
     @property
@@ -109,7 +109,7 @@ class BufferedWriter:
         if self._away_since is None:
             return None
         waiting = self._writer.pending_bytes / 2**20
-        rest = "workers go on" if self.has_room else "no more trials are handed out"
+        rest = "workers continue" if self.has_room else "no more trials are dispatched"
         return (
             f"the database has been away for {time.monotonic() - self._away_since:.0f} s "
             f"({self._away_because}): {rest}, their results wait "
@@ -124,7 +124,7 @@ class BufferedWriter:
         return self._writer.has_changes and (at_once or now >= self._next_write)
 
     def _is_over(self) -> bool:
-        """Tell whether the database has been away for longer than the study allows."""
+        """Return whether the database has been away for longer than the study allows."""
         since = self._away_since
         return since is not None and time.monotonic() - since > self._max_away_seconds
 
@@ -139,5 +139,5 @@ class BufferedWriter:
 
 
 def _is_final(error: SweepError) -> bool:
-    """Tell whether a retry cannot succeed."""
+    """Return whether a retry cannot succeed."""
     return isinstance(error, LeaseLostError | StoreGoneError)

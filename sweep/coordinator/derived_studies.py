@@ -1,4 +1,4 @@
-"""Helpers for studies that are derived from another: ablations and retrained trials."""
+"""Name and load studies that are derived from another: ablations and retrained trials."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Starting workers, and handing trials to them."""
+"""Start workers and dispatch trials to them."""
 
 from sweep.coordinator.buffered_writer import BufferedWriter
 from sweep.coordinator.ending import StudyEnd
@@ -8,7 +8,7 @@ from sweep.enums import EventKind, WorkerState
 from sweep.messages import Train
 from sweep.store.writer import StudyWriter
 
-#: Trials in a row whose value is reused before the loop hears and writes again.
+#: Trials in a row whose value is reused before the loop reads messages and writes again.
 MOST_REUSED = 64
 
 
@@ -30,7 +30,8 @@ class Dispatcher:
         self._buffered_writer = buffered_writer
         self._pool = pool
         self._end = end
-        #: Without a worker, as there was nothing to train; one more trial, and they get one.
+        #: Devices without a worker, because there was nothing to train; with one more trial they
+        #: get one.
         self.idle_devices = [*devices]
         self.is_paused = False
 
@@ -51,7 +52,7 @@ class Dispatcher:
 
     def fill(self, worker: Worker) -> None:
         """Give a worker the trials that it has requested."""
-        self._end.check_budget()  # after whatever has ended, and before anything is handed out
+        self._end.check_budget()  # after all results, before the next dispatch
         n_reused = 0
         while (
             worker.ready
@@ -80,14 +81,14 @@ class Dispatcher:
 
     @property
     def _are_last_trials(self) -> bool:
-        """Whether the trials that are left go to whichever workers are free first.
+        """Whether the remaining trials go to whichever workers are free first.
 
-        One in the reserve of a worker with a long trial would keep the study waiting for both.
+        A trial queued at a worker that trains a long one would delay the end of the study.
         """
         return len(self._pool) > 1 and self._study_state.source.n_left <= len(self._pool)
 
     def send(self) -> None:
-        """Send workers the trials that they were given since the last time."""
+        """Send workers the trials that were assigned since the last call."""
         for worker in self._pool:
             if worker.unsent:
                 worker.handle.send(Train(specs=tuple(trial.spec for trial in worker.unsent)))
@@ -95,9 +96,9 @@ class Dispatcher:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether the rows that gather should be written at once.
+        """Whether waiting rows should be written at once.
 
-        The user waits for them, or a worker whose queue lacks more than half of its trials.
+        A user waits for them, or a worker whose queue lacks more than half of its trials.
         """
         return self._end.has_begun or any(
             2 * len(worker.unsent) > worker.capacity.n_queued for worker in self._pool
@@ -105,13 +106,13 @@ class Dispatcher:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing runs, and nothing is to be trained."""
+        """Whether nothing is running and nothing is left to train."""
         if any(worker.trials for worker in self._pool):
             return False
         return not self._end.hands_out or not (self._study_state.source.has_more or self.is_paused)
 
     def release_workers(self) -> None:
-        """Shut all workers down; their devices get others once there is more to train."""
+        """Shut all workers down; their devices get new ones once there is more to train."""
         for worker in self._pool:
             self.note_worker(worker, state=WorkerState.GONE)
             self.idle_devices.append(worker.device)
@@ -119,13 +120,13 @@ class Dispatcher:
 
     @property
     def n_busy(self) -> int:
-        """Number of workers that train, or are about to."""
+        """Number of workers that train or are about to."""
         has_more = self._end.hands_out and self._study_state.source.has_more
         gets_more = has_more and not self.is_paused
         return sum(gets_more or not worker.ready or bool(worker.trials) for worker in self._pool)
 
     def note_worker(self, worker: Worker, state: WorkerState | None = None) -> None:
-        """Record how a worker is."""
+        """Record a worker's state."""
         self._writer.rows.workers[worker.name] = {
             "state": state or worker.state,
             "n_threads": self._pool.setup.n_threads,

@@ -1,10 +1,10 @@
-"""Which configurations a study has trained, so that none is trained twice.
+"""Find configurations that a study has trained already, so that none is trained twice.
 
-Two trials of a study are duplicates when all their searched settings are equal, the seed among them
-where the space has one: fixed settings, data and split are the study's and equal anyway. Their own
-seeds differ, since they derive from the trial's number; the first trial's result counts for both.
-Only a trial that is COMPLETE and not invalid lends its results. A duplicate of a trial in training
-waits for it, and is trained itself if the other ends without a result.
+Two trials of a study are duplicates if all their searched settings are equal, including the seed if
+the space has one: fixed settings, data and split are equal throughout a study. Their own seeds
+differ, since they derive from the trial's number; the first trial's result counts for both. Only
+results of a trial that is COMPLETE and not invalid are reused. A duplicate of a running trial waits
+for it, and is trained itself if the other ends without a result.
 """
 
 from collections.abc import Collection, Iterable
@@ -32,12 +32,12 @@ class DuplicateFinder:
     """The configurations that a study has trained or is training."""
 
     def __init__(self, space: Space | None = None) -> None:
-        """``space`` is None where its configurations need not be counted."""
+        """``space`` is None if its configurations need not be counted."""
         self._trained: dict[Configuration, int] = {}
         self._training: dict[Configuration, RunningTrial] = {}
         self._n_configurations = None if space is None else countable_size(space)
         nodes = () if space is None else space.nodes
-        # Looked up at every end of a trial, for all configurations.
+        # Cached: looked up for all configurations whenever a trial ends.
         self._index_of = cache(lambda configuration: index_of(nodes, dict(configuration)))
 
     def recount(self, trials: Iterable[FrozenTrial], invalid: frozenset[int]) -> None:

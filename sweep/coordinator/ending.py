@@ -1,4 +1,4 @@
-"""The end of a study: whether trials are still handed out, its last phase and the reason."""
+"""End a study: whether trials are still dispatched, its last phase and the reason."""
 
 from collections.abc import Callable
 
@@ -29,10 +29,10 @@ class StudyEnd:
         self._pool = pool
         self._buffered_writer = buffered_writer
         self._usage = UsageTracker(usage)
-        #: Set once: the phase in which the study ends. No trial is handed out from then on.
+        #: The phase in which the study ends; set once. After that no trial is dispatched.
         self.phase: StudyPhase | None = None
         self._reason = ""
-        #: Set once: the budget that is used up. No trial is handed out from then on.
+        #: The budget that is used up; set once. After that no trial is dispatched.
         self.verdict: BudgetVerdict | None = None
         self.n_interrupts = 0
 
@@ -43,12 +43,12 @@ class StudyEnd:
 
     @property
     def hands_out(self) -> bool:
-        """Whether trials are still handed out."""
+        """Whether trials are still dispatched."""
         return self.phase is None and self.verdict is None
 
     @property
     def is_hurried(self) -> bool:
-        """Whether a second signal has arrived, so that nothing is waited for."""
+        """Whether a second signal has arrived: exit without waiting for anything."""
         return self.n_interrupts >= 2
 
     def check_budget(self) -> None:
@@ -82,10 +82,10 @@ class StudyEnd:
                 worker.handle.kill()
                 self.take_back(worker)
         if self.n_interrupts:
-            self.begin(StudyPhase.INTERRUPTED, "Ctrl-C, or a signal to end")
+            self.begin(StudyPhase.INTERRUPTED, "Ctrl-C or a signal")
 
     def begin(self, phase: StudyPhase, reason: str) -> None:
-        """Hand out no more trials, and stop running ones at the end of their epoch."""
+        """Stop dispatching trials, and stop running ones at the end of their epoch."""
         if self.has_begun:
             return
         self.phase, self._reason = phase, reason
@@ -96,20 +96,20 @@ class StudyEnd:
                 worker.stop(trial, StopReason.INTERRUPTED)
 
     def put_back(self, worker: Worker, trial: RunningTrial) -> None:
-        """Queue a trial again whose worker did not train it to its end."""
+        """Requeue a trial that its worker did not complete."""
         self._study_state.put_back(trial)
         worker.drop(trial)
 
     def take_back(self, worker: Worker) -> None:
-        """Queue all trials of a worker again."""
+        """Requeue all trials of a worker."""
         for trial in [*worker.trials.values()]:
             self.put_back(worker, trial)
 
     def outcome(self) -> tuple[StudyPhase, str]:
         """Return the last phase of a study in which nothing runs any more, and the reason.
 
-        A study whose trials are all done is finished, though time ran out for its last trial or its
-        analyses.
+        A study whose trials are all done is finished, even if time ran out for its last trial or
+        its analyses.
         """
         if self.phase is StudyPhase.OUT_OF_TIME and not self._study_state.source.has_more:
             return StudyPhase.FINISHED, self._all_done()

@@ -1,4 +1,4 @@
-"""Events of a study: rows that users see, and log records that machines search.
+"""Record events of a study: rows that users see, and log records for machines.
 
 A log record carries its fields as ``record.sweep``. The standard library discards records unless an
 application configures logging; `sweep start --log-format json` does.

@@ -1,4 +1,4 @@
-"""Handlers of the workers' messages."""
+"""Handle the workers' messages."""
 
 import time
 from collections import defaultdict
@@ -81,7 +81,7 @@ class MessageHandler:
         self._rule = rule
         self._data_sha256 = data_sha256
         self._warn = warn
-        #: Those that users were warned of.
+        #: Fallback reasons that users were warned about.
         self._fallback_reasons: set[str] = set()
         self._silence = HeartbeatMonitor(study_file.workers.silence_seconds)
         self._reached: list[ReportedEpoch] = []
@@ -112,13 +112,13 @@ class MessageHandler:
     def _handle_in_order(self, name: str, event: Event | Gone) -> None:
         worker = self._pool.get(name)
         if worker is None:
-            return  # the message before this one was its last
+            return  # the previous message was its last
         self._silence.record(name)
         try:
             self._handle_event(worker, event)
-        except ProtocolError as error:  # whatever else it says is worth no more
+        except ProtocolError as error:  # its other messages are not trustworthy either
             worker.handle.kill()
-            self._handle_gone(worker, f"ended, for it sent {error}")
+            self._handle_gone(worker, f"killed: it sent {error}")
 
     def _handle_event(self, worker: Worker, event: Event | Gone) -> None:
         match event:
@@ -132,11 +132,11 @@ class MessageHandler:
             case WorkerFailed(error="FusedUnavailableError", message=message):
                 self._handle_fused_unavailable(worker, message)
             case WorkerFailed(error="DeviceError", message=message):
-                worker.failure = message  # its end follows; other devices may do
+                worker.failure = message  # it exits next; other devices may work
             case WorkerFailed(error=error, message=message):
                 raise make_error(error, message)
             case Gone(reason=reason, was_left_alone=alone):
-                blameless = alone or worker.falls_back  # no trial of its has ended it
+                blameless = alone or worker.falls_back  # none of its trials killed it
                 self._handle_gone(worker, worker.failure or reason, was_left_alone=blameless)
             case PopulationHalved():
                 self._handle_halved(worker, event)
@@ -146,7 +146,7 @@ class MessageHandler:
                 for epoch in epochs:
                     self._handle_trial(worker, epoch)
             case NetworkAnalysed():
-                raise ProtocolError("an analysis, which workers do not make")
+                raise ProtocolError("an analysis, which workers do not send")
             case _:
                 self._handle_trial(worker, event)
 
@@ -161,7 +161,7 @@ class MessageHandler:
                 trial.report(event)
                 self._study_state.report(trial)
                 self._reached.append(ReportedEpoch(worker, trial, event.epoch))
-                # As with pruning: a trial whose next epoch is its last is let finish.
+                # As with pruning: a trial whose next epoch is its last may finish.
                 ends_anyway = trial.epoch + 1 >= trial.spec.config.epochs
                 if trial.just_exceeded(self._file.budget.max_trial_seconds) and not ends_anyway:
                     worker.stop(trial, StopReason.TIMED_OUT)
@@ -212,7 +212,7 @@ class MessageHandler:
             )
 
     def _finish(self, worker: Worker, trial: RunningTrial) -> None:
-        """Let go of a trial that is over, and give its worker the next one at once."""
+        """Release a trial that has ended, and give its worker the next one at once."""
         worker.drop(trial)
         worker.n_finished += 1
         self._n_ended += 1
@@ -224,7 +224,7 @@ class MessageHandler:
             raise DataError(
                 f"the data set {self._file.data.name} is not the one this study began with: "
                 f"SHA-256 {event.data.sha256[:12]}… instead of {str(self._data_sha256)[:12]}…. "
-                "Put the old files back, or start a study of another name."
+                "Restore the old files, or start a study with another name."
             )
         if self._data_sha256 is None:
             self._data_sha256 = event.data.sha256
@@ -241,7 +241,7 @@ class MessageHandler:
         """Prepare for the worker's end: its check failed (even after Ready), or CUDA stopped.
 
         With ``AUTO`` the device gets another worker, with the reference trainer. Raises
-        FusedUnavailableError where the fused trainer was asked for by name and trained already: no
+        FusedUnavailableError if the fused trainer was requested by name and has trained already: no
         trial is to blame.
         """
         worker.failure = reason
@@ -250,7 +250,7 @@ class MessageHandler:
                 raise FusedUnavailableError(reason)
             self._pool.leave_out(worker.device)
         else:
-            worker.failure = "ended, for its device cannot use the fused trainer"
+            worker.failure = "ended: its device cannot use the fused trainer"
             worker.falls_back = True
             self._pool.fall_back(worker.device, reason)
             self._report_fallback(worker, reason)
@@ -259,7 +259,7 @@ class MessageHandler:
         self._events.add(
             EventKind.FALLBACK, f"{_describe_device(worker)}: {reason}", worker=worker.name
         )
-        if reason not in self._fallback_reasons:  # GPUs of a kind fail for one reason
+        if reason not in self._fallback_reasons:  # GPUs of the same model fail for the same reason
             self._fallback_reasons.add(reason)
             self._warn(
                 f"WARNING: {_describe_device(worker)} trains with the reference trainer, one trial "
@@ -283,7 +283,7 @@ class MessageHandler:
         suspects = [] if was_left_alone else worker.suspects
         for trial in [*worker.trials.values()]:
             if worker.trials.get(trial.number) is not trial:
-                continue  # put back, for one that failed before it has ended the study
+                continue  # requeued, because an earlier one's failure has ended the study
             trial.n_deaths += trial in suspects
             if trial.n_deaths > self._file.workers.retries:
                 died = f"its worker died {trial.n_deaths} times, at last: {reason}"
@@ -300,40 +300,41 @@ class MessageHandler:
             self._dispatcher.start_worker(worker.device)
         elif len(self._pool) == 0:
             raise DeviceError(
-                f"no worker comes up on {worker.device}: {reason}{self._way_out(worker)}"
+                f"no worker starts on {worker.device}: {reason}{self._way_out(worker)}"
             )
         else:
             self._events.add(EventKind.DEVICE_LEFT_OUT, f"{worker.device}: {reason}")
 
     def _way_out(self, worker: Worker) -> str:
-        """Suggest what to try where a GPU's worker died silently: a compiler may have crashed."""
+        """Suggest what to try if a GPU's worker died silently: a compiler may have crashed."""
         fused = self._pool.setup.trainer in (Trainer.AUTO, Trainer.FUSED)
         if not fused or worker.ready or worker.failure is not None or worker.device == "cpu":
             return ""
         return ". `--trainer reference` trains without the fused trainer and its compiler."
 
     def _handle_lost(self, reason: str) -> None:
-        """Take back all trials where the study ends anyway; raise DeviceError otherwise."""
-        self._end.apply_interrupts()  # a signal to end may have reached the lost workers, too
+        """Requeue all trials if the study ends anyway; raise DeviceError otherwise."""
+        self._end.apply_interrupts()  # the lost workers may have received a signal to end, too
         if not self._end.has_begun:
             raise DeviceError(reason)
         for worker in self._pool:
             self._end.take_back(worker)
 
     def end_silent_workers(self) -> None:
-        """Kill workers without a heartbeat, before they can wake; their trials go to others."""
+        """Kill workers without a heartbeat, before they can resume; their trials go to others."""
         for name in self._silence.find_silent([worker.name for worker in self._pool]):
             worker = self._pool.get(name)
             assert worker is not None
             worker.handle.kill()
             seconds = self._file.workers.silence_seconds
-            # Its earlier messages may still come; they are ignored, as its name is unknown then.
+            # Its earlier messages may still arrive; they are ignored, because its name is unknown
+            # then.
             self._handle_gone(worker, f"killed: no heartbeat for {seconds:.0f} s")
 
     def judge(self) -> None:
-        """Let the pruner decide over all epochs that were reported since the last time.
+        """Let the pruner decide about all epochs reported since the last call.
 
-        As a whole, so that the order of the reports does not matter.
+        It decides about all of them together, so that the order of the reports does not matter.
         """
         reached, self._reached = self._reached, []
         if self._rule is None:
@@ -345,8 +346,9 @@ class MessageHandler:
             for worker, trial, _ in sorted(at_step, key=lambda one: one.trial.number):
                 number, attempt = trial.number, trial.spec.attempt
                 if worker.find(number, attempt) is not trial:
-                    continue  # over, or put back meanwhile
-                # It acts one epoch later; a trial that has then reached its end is let finish.
+                    continue  # ended, or requeued meanwhile
+                # A stop takes effect one epoch later; a trial that has then reached its end may
+                # finish.
                 if step + 1 >= trial.spec.config.epochs:
                     continue
                 if number in pruned:
@@ -359,7 +361,7 @@ class MessageHandler:
 
 
 def _describe_smaller(before: Capacity, after: Capacity) -> str:
-    """Describe how much a worker trains at the same time from now on."""
+    """Describe how many trials a worker trains at the same time from now on."""
     if after == before:
         return "one trial at a time from now on"
     if after.n_populations != before.n_populations:

@@ -1,4 +1,4 @@
-"""Detection of workers that send no heartbeat: stopped, or hanging in the operating system.
+"""Detect workers that send no heartbeat: stopped, or hanging in the operating system.
 
 Only time in which the coordinator listened counts. If it was suspended itself, or spent long in a
 sampler or a transaction, its workers' heartbeats are still unread.
@@ -7,7 +7,7 @@ sampler or a transaction, its workers' heartbeats are still unread.
 import time
 from collections.abc import Callable
 
-#: The most that counts of the time between two calls of ``find_silent``.
+#: Maximum time that counts between two calls of ``find_silent``.
 MOST_COUNTED_SECONDS = 1.0
 
 

@@ -1,9 +1,9 @@
-"""The coordinator's loop. A tick handles messages, decides, writes once, then sends orders.
+"""Run the coordinator's loop. A tick handles messages, decides, writes once, then sends orders.
 
-Rows are written before the orders that depend on them are sent, so a trial that trains has a row;
-while the database is away, orders are sent first, as far as rows may wait. Each ask follows its
-tells one by one, regardless of how messages fell into ticks: with one worker, a seed determines the
-whole study.
+Rows are written before the orders that depend on them are sent, so a running trial has a row; while
+the database is away, orders are sent first, up to the limit of pending rows. Each ask follows its
+tells in order, regardless of how messages are grouped into ticks: with one worker, a seed
+determines the whole study.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ WAKE = ""
 
 
 class Coordinator:
-    """Runs one study to its end, or to its interruption."""
+    """Coordinator that runs one study to its end or interruption."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class Coordinator:
         """
         self._study_state.source.enqueue_first_configurations()
         self._study_state.set_phase(StudyPhase.RUNNING)
-        self._commands.apply_new()  # waiting configurations go before new ones
+        self._commands.apply_new()  # waiting configurations come before new ones
         self._end.check_budget()
         try:
             self._dispatcher.start_idle()
@@ -158,7 +158,7 @@ class Coordinator:
         self._messages.judge()
 
     def _analyse(self, landed: bool) -> None:
-        """Let networks be analysed on the cores that training leaves, and on all at the end.
+        """Let networks be analysed on the cores that training leaves, and on all cores at the end.
 
         A study that was told to end does not wait for it.
         """
@@ -167,12 +167,14 @@ class Coordinator:
             if self._only_analyses and not self._dispatcher.is_idle:  # there is more to train
                 self._study_state.set_phase(self._active_phase)
             self._only_analyses = False
-        elif landed and not self._only_analyses:  # all that was trained is safe
+        elif landed and not self._only_analyses:  # all results are written
             self._only_analyses = True
             self._study_state.set_phase(StudyPhase.ANALYSING)
             self._dispatcher.release_workers()
             n_left = self._analysis.n_left
-            message = f"all is trained; {n_left} network{'s' * (n_left > 1)} still to be analysed"
+            message = (
+                f"training is complete; {n_left} network{'s' * (n_left > 1)} still to be analysed"
+            )
             self._study_state.events.add(EventKind.ANALYSING, message)
         if self._only_analyses:
             self._analysis.advance(self._n_cores)
@@ -185,14 +187,14 @@ class Coordinator:
 
     @property
     def _n_free_cores(self) -> int:
-        """Number of cores of this host that no training uses."""
+        """Number of this host's cores that no training uses."""
         n_threads = self._pool.setup.n_threads
-        if n_threads is None:  # on GPUs a worker uses one core, and their coordinator another
+        if n_threads is None:  # a GPU worker uses one core, and the coordinator another
             return self._n_cores - len(self._pool) - 1
         return self._n_cores - n_threads * self._dispatcher.n_busy
 
     def _give_up(self) -> None:
-        """Kill all workers after an error, and queue their trials again."""
+        """Kill all workers after an error, and requeue their trials."""
         self._analysis.stop()
         for worker in self._pool:
             self._dispatcher.note_worker(worker, state=WorkerState.GONE)
@@ -206,7 +208,7 @@ class Coordinator:
         if n := self._analysis.n_not_analysed:
             networks = "1 network is" if n == 1 else f"{n} networks are"
             command = f"sweep analyse {quote(self._study_state.name)}"
-            self._warn(f"{networks} not analysed yet: `{command}` does it.")
+            self._warn(f"{networks} not analysed yet: run `{command}`.")
         return phase
 
     def _progress(self) -> Progress:

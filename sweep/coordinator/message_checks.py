@@ -1,7 +1,7 @@
-"""Validation of worker messages: well-formed JSON that contradicts the trial's state.
+"""Validate worker messages: well-formed JSON that contradicts the trial's state.
 
-Faulty memory or a worker of another version causes it. The worker is ended and its trials go to
-another; recorded, such a message would end the coordinator, or become a wrong result.
+Faulty memory or a worker of another version causes it. The worker is killed and its trials go to
+another; if recorded, such a message would crash the coordinator, or become a wrong result.
 """
 
 import math
@@ -32,13 +32,13 @@ def check_epoch(trial: RunningTrial, event: EpochDone) -> None:
     if len(event.metrics) != len(spec.seeds):
         _refuse(spec, f"the metrics of {len(event.metrics)} seeds instead of {len(spec.seeds)}")
     if any(math.isnan(metrics.val_mse) for metrics in event.metrics):
-        _refuse(spec, "a validation error that is no number, in a trial that goes on")
+        _refuse(spec, "a validation error that is not finite, in a trial that continues")
     for metrics in event.metrics:
         if metrics.spectrum is not None:
             try:
                 unpack_spectrum(metrics.spectrum)
             except ValueError as error:
-                _refuse(spec, f"an error spectrum that is none: {error}")
+                _refuse(spec, f"an invalid error spectrum: {error}")
 
 
 def check_result(trial: RunningTrial, event: TrialDone) -> None:
@@ -56,7 +56,7 @@ def check_result(trial: RunningTrial, event: TrialDone) -> None:
 def check_stopped(trial: RunningTrial, event: TrialStopped) -> None:
     """Check that a trial was to end, after its last reported epoch. Raises ProtocolError."""
     if trial.stop_reason is None:
-        _refuse(trial.spec, "the end of a trial that was not to be stopped")
+        _refuse(trial.spec, "the end of a trial that was not told to stop")
     if event.epoch != trial.epoch:
         _refuse(trial.spec, f"a stop after epoch {event.epoch} instead of {trial.epoch}")
 
@@ -64,8 +64,8 @@ def check_stopped(trial: RunningTrial, event: TrialStopped) -> None:
 def check_request(capacity: Capacity, event: TrialRequest) -> None:
     """Check that no more trials are requested than the worker can hold. Raises ProtocolError.
 
-    Twice the trials that its slots hold: in each one's place, another may begin while the last
-    epoch of the one before is measured.
+    The limit is twice its slots: the next trial of a slot may begin while the last epoch of the
+    previous one is measured.
     """
     most = 2 * capacity.n_populations * capacity.n_trials + capacity.n_queued
     if not 0 <= event.n <= most:

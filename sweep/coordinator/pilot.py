@@ -1,7 +1,7 @@
 """Estimate how long a study takes: train the first epoch of a few of its configurations.
 
-The workers that `sweep start` would use train them, in a study that is only in memory. All other
-configurations' time follows from theirs: see analysis.training_time.
+The workers that `sweep start` would use train them, in a study that exists only in memory. The time
+of all other configurations is derived from theirs: see analysis.training_time.
 """
 
 from collections.abc import Sequence
@@ -33,14 +33,14 @@ from sweep.studyfile.sections import (
 )
 from sweep.studyfile.space import Fixed, Searched
 
-#: Configurations that stand for all of the study.
+#: Size of the sample of configurations that represents the study.
 _N_SAMPLED = 500
-#: Settings by which configurations differ most in time; the first that is searched counts.
+#: Settings by which configurations differ most in time; the first that is searched is used.
 _SIZES = ("hidden_width", "batch_size")
-#: Of an epoch of the largest configuration; beyond, it is timed on a part of the images. A core of
-#: a CPU does 50 to 100 GFLOP a second.
+#: Limit on an epoch of the largest configuration; beyond it, part of the images is timed. A CPU
+#: core does 50 to 100 GFLOP a second.
 _MOST_FLOP = 1e12
-#: A product and a sum for each weight, forward and twice backward.
+#: A product and a sum for each weight, once forward and twice backward.
 _FLOP_A_WEIGHT = 6
 
 
@@ -55,15 +55,15 @@ class FirstEpoch(NamedTuple):
 class TimeEstimate:
     """How long a study is expected to take."""
 
-    #: Of all its trials, from the start of the command.
+    #: For all its trials, from the start of the command.
     seconds: float
-    #: The smallest, the median and the largest configuration; fewer where they are the same.
+    #: The smallest, the median and the largest configuration; fewer if they are equal.
     first_epochs: tuple[FirstEpoch, ...]
     #: The setting by which these are the smallest and the largest.
     size: str
-    #: What trained them.
+    #: The trainer that trained them.
     trainer: Trainer
-    #: Training images that an epoch was timed on, of those that a trial trains on.
+    #: Number of training images that an epoch was timed on, out of those that a trial trains on.
     n_timed: int
     n_images: int
 
@@ -80,7 +80,7 @@ class _Pilot(NamedTuple):
     trainer: Trainer
     #: Until the first trial began.
     startup_seconds: float
-    #: Of a trial, besides its epochs: initial weights, test images, pictures.
+    #: Time of a trial outside of its epochs: initial weights, test images, pictures.
     seconds_beside: float
 
 
@@ -93,7 +93,7 @@ def estimate_time(
     n_inputs: int,
     n_trials: int,
 ) -> TimeEstimate | None:
-    """Train first epochs and estimate the time of ``n_trials`` trials; None where none could be.
+    """Train first epochs and estimate the time of ``n_trials`` trials; None if all diverge.
 
     ``dataset`` is what workers load, ``n_images`` what a trial trains on. Raises as ``start`` does.
     """
@@ -147,7 +147,7 @@ def _sample(study_file: StudyFile, n_trials: int) -> list[TrialConfig]:
 
 
 def _choose(sampled: Sequence[TrialConfig]) -> tuple[str, list[TrialConfig]]:
-    """Choose the smallest, median and largest configuration, by the setting that is named."""
+    """Choose the smallest, median and largest configuration, and the setting that ranks them."""
 
     def distinct(setting: str) -> dict[int, TrialConfig]:
         ordered = sorted(sampled, key=lambda config: int(getattr(config, setting)))
@@ -166,7 +166,7 @@ def _pilot_file(
     n_timed: int,
 ) -> StudyFile:
     """Make a study that trains each configuration for an epoch, in every worker."""
-    # The largest first: a worker's first epoch is slowed by what PyTorch does only once.
+    # The largest first: a worker's first epoch includes PyTorch's one-time initialisation.
     by_size = {getattr(config, size): config for config in reversed(configs)}
     others = {
         value: tuple(

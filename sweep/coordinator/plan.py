@@ -1,4 +1,4 @@
-"""What `sweep start` and `sweep resume` would do, found out without running or writing anything."""
+"""Find out what `sweep start` and `sweep resume` would do, without running or writing anything."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -42,14 +42,14 @@ class Plan:
     """What a study would run with, for ``--dry-run``."""
 
     study_file: StudyFile
-    #: What becomes of a study of that name; None where there is none.
+    #: What happens to an existing study of that name; None if there is none.
     existing: str | None = None
-    #: Trials in the end, and those that are still to be trained.
+    #: Target number of trials, and those that are still to be trained.
     n_trials: int
     n_left: int
     resources: RunResources
     launcher: LauncherKind
-    #: Folder or file of the data; None when they have yet to be downloaded.
+    #: Folder or file of the data; None if they have to be downloaded.
     data_path: Path | None
     images: Images | None
     #: The first configurations, as the sampler would propose them without any results.
@@ -74,7 +74,7 @@ class Plan:
 
     @property
     def n_train(self) -> int | None:
-        """Images that a trial trains on; None before the data are there."""
+        """Number of images that a trial trains on; None before the data are available."""
         if self.images is None:
             return None
         data = self.study_file.data
@@ -90,10 +90,10 @@ def plan(
     *,
     go_on: bool = False,
 ) -> Plan:
-    """Plan what ``start`` would do; raise what it would raise about the file and its data.
+    """Plan what ``start`` would do; raise its errors about the file and its data.
 
-    ``engine`` is the database, None where there is none yet. A name that is taken is no error here:
-    ``Plan.existing`` says what ``start`` does then.
+    ``engine`` is the database, None if it does not exist yet. An existing study of the name is no
+    error here: ``Plan.existing`` says what ``start`` does then.
     """
     check_baseline(study_file, study_file.n_trials)
     planned = _plan(with_absolute_path(study_file), options)
@@ -128,7 +128,7 @@ def plan_resume(
     trials: int | None = None,
     study_file: StudyFile | None = None,
 ) -> Plan:
-    """Plan what ``resume`` would do, with the same arguments; raise what it would raise."""
+    """Plan what ``resume`` would do with the same arguments; raise its errors."""
     study = open_study(engine, name)
     stored, summary = stored_file(engine, name), study.summary()
     refuse_if_running(summary)
@@ -157,14 +157,14 @@ def plan_resume(
 def time_of(planned: Plan, say: Say) -> TimeEstimate | None:
     """Estimate how long the planned trials take: see ``estimate_time``.
 
-    Raises SweepError with the reason where first epochs cannot be trained here.
+    Raises SweepError with the reason if first epochs cannot be trained here.
     """
     if planned.images is None or planned.n_train is None:
         raise SweepError("the data are not on this machine yet")
     if planned.launcher is LauncherKind.RAY:
-        raise SweepError("a cluster's workers are not timed in a dry run")
+        raise SweepError("a dry run does not time a cluster's workers")
     if not _has_torch():
-        raise SweepError("it takes PyTorch, `pip install 'sweep-autoencoder[train]'`")
+        raise SweepError("it needs PyTorch, `pip install 'sweep-autoencoder[train]'`")
     if not planned.n_left:
         raise SweepError("no trial is left to train")
     say("training first epochs, to estimate the time ...")
@@ -198,7 +198,7 @@ def _plan(
         data_path=path,
         images=images,
     )
-    _ = planned.n_train  # raises DataError where the split leaves nothing
+    _ = planned.n_train  # raises DataError if the split leaves nothing
     return planned
 
 
@@ -209,7 +209,10 @@ def _has_torch() -> bool:
 def _read(
     study_file: StudyFile, sha256: str | None, near: Sequence[Path]
 ) -> tuple[Path | None, Images | None]:
-    """Read the data as a run does, and say where they are; neither where it would download them."""
+    """Read the data and their location as a run would.
+
+    None for both if a run would download them.
+    """
     name, size = study_file.data.name, study_file.data.size
     path = datasets.find(name)
     if path is None and name in list(Dataset):
@@ -222,7 +225,7 @@ def _read(
 
 @contextmanager
 def _as_workers_read_it(planned: Plan) -> Iterator[str]:
-    """Yield what workers load; a copy, where they need one, is deleted at the end of the block."""
+    """Yield what workers load; if they need a copy, it is deleted at the end of the block."""
     assert planned.images is not None
     data = planned.study_file.data
     with TemporaryDirectory() as folder:
@@ -231,19 +234,19 @@ def _as_workers_read_it(planned: Plan) -> Iterator[str]:
 
 
 def _existing(engine: Engine, study_file: StudyFile, *, go_on: bool) -> str | None:
-    """Describe what happens to a study of that name.
+    """Describe what happens to an existing study of that name.
 
-    Raises StudyFileError for one of another space.
+    Raises StudyFileError if its space differs.
     """
     name = study_file.study.name
     study = open_study_or_none(engine, name)
     if study is None:
         return None
     summary = study.summary()
-    what = f"exists already, {summary.n_finished:,} trials have finished"
+    what = f"already exists, {summary.n_finished:,} trials have finished"
     if summary.running:
         return f"{what}; it runs now: `sweep status {quote(name)}`"
     check_same(engine, stored_file(engine, name), with_absolute_path(study_file))
     if go_on:
-        return f"{what}; --resume goes on with it"
-    return f"{what}: start would refuse. `sweep resume {quote(name)}`, or --name OTHER"
+        return f"{what}; --resume continues it"
+    return f"{what}: start would fail. Use `sweep resume {quote(name)}` or --name OTHER"

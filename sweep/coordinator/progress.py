@@ -1,4 +1,4 @@
-"""Snapshots of a running study, for observers."""
+"""Define snapshots of a running study, for observers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ class WorkerProgress:
     name: str
     device: str
     state: WorkerState
-    #: The first trial in training and its progress; None while there is none.
+    #: The first trial in training and its progress; None if there is none.
     number: int | None
     epoch: int
     epochs: int
     #: Trials in training.
     n_training: int
-    #: messages.WorkerStats as it last sent them; None until then.
+    #: The last messages.WorkerStats; None until the first.
     busy: float | None
     n_finished: int
 
@@ -45,7 +45,7 @@ class Progress:
     because: str | None = None
     #: Message while the database is away.
     message: str | None = None
-    #: Networks analysed by this run, and those with the ones that are due.
+    #: Networks analysed by this run, and that number with those still due.
     n_analysed: int = 0
     n_to_analyse: int = 0
 

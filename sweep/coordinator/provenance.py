@@ -1,4 +1,4 @@
-"""Provenance of a run: versions of packages, commit of the code, and the machine."""
+"""Collect the provenance of a run: versions of packages, commit of the code, and the machine."""
 
 import platform
 import subprocess
@@ -17,7 +17,7 @@ _PACKAGES = ("optuna", "torch", "triton", "torchvision", "numpy", "sqlalchemy")
 def collect_provenance(trainer: Trainer) -> dict[str, Any]:
     """Collect versions, the git commit of the working folder and this machine's NVIDIA cards.
 
-    No package is imported for its version.
+    Versions are read without importing the packages.
     """
     return {
         "sweep": sweep.__version__,

@@ -1,4 +1,4 @@
-"""Whether a trial that was trained again came out the same: numbers beside numbers."""
+"""Compare the metrics of a trial with those of a second training."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,10 +10,10 @@ from sweep.messages import PixelErrors
 
 Key = TypeVar("Key")
 
-#: A metric by its name; None where it is not defined, or was not finite.
+#: A metric by its name; None if it is not defined, or was not finite.
 Metrics = Mapping[str, float | None]
 
-#: Shares of 1, most of which count images or units: compared by their difference, not its ratio.
+#: Shares of 1, most of which count images or units: compared by their difference, not their ratio.
 _SHARES = {
     *("exact_pixel_share", "dead_share", "saturated_share", "stuck_share"),
     *(field.name for field in fields(PixelErrors)),
@@ -22,7 +22,7 @@ _BAND = "share of the error in band "
 
 
 class Agreement(StrEnum):
-    """How near the two are."""
+    """How close two training runs are."""
 
     #: Bit for bit.
     EQUAL = "equal"
@@ -36,19 +36,19 @@ class TrainingTrace:
 
     #: By epoch, from 1, and index of the seed.
     epochs: Mapping[tuple[int, int], Metrics]
-    #: By index of the seed; empty where it was not trained to its end.
+    #: By index of the seed; empty if it was not trained to its end.
     tests: Mapping[int, Metrics] = field(default_factory=dict)
-    #: The epoch in which a number was no longer finite.
+    #: The epoch in which a number became infinite or NaN.
     infinite_at: int | None = None
 
     @property
     def last_epoch(self) -> int:
-        """Return the last epoch on record; 0 for none."""
+        """Return the last recorded epoch; 0 if there is none."""
         return max((epoch for epoch, _ in self.epochs), default=0)
 
 
 class TraceDifference(NamedTuple):
-    """One number that came out otherwise."""
+    """A single number that differs."""
 
     #: None for the test results, after the last epoch.
     epoch: int | None
@@ -56,32 +56,32 @@ class TraceDifference(NamedTuple):
     metric: str
     stored: float | None
     again: float | None
-    #: Relative to the larger of the two; of shares, their difference.
-    #: Infinite where one of the two is missing.
+    #: Relative to the larger of the two; for shares, their difference. Infinite if one of the two
+    #: is missing.
     size: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class TraceComparison:
-    """Two courses side by side."""
+    """Comparison of two training runs."""
 
     agreement: Agreement
     tolerance: float
     n_numbers: int
     #: The first beyond the tolerance, in the order of training.
     first: TraceDifference | None
-    #: The largest of all; None where every number is the same.
+    #: The largest of all; None if all numbers are equal.
     largest: TraceDifference | None
 
 
 def shares_of_bands(errors: Sequence[float]) -> dict[str, float | None]:
-    """Return an error spectrum as shares: the error of a band that hardly counts is rounding."""
+    """Return an error spectrum as shares: the error of a band with a small share is rounding."""
     whole = sum(errors)
     return {f"{_BAND}{n}": of / whole if whole else 0.0 for n, of in enumerate(errors, start=1)}
 
 
 def compare(stored: TrainingTrace, again: TrainingTrace, tolerance: float) -> TraceComparison:
-    """Every number that is stored, beside the one of the second training."""
+    """Compare every stored number with that of the second training."""
     pairs = list(_pairs(stored, again))
     different = [pair for pair in pairs if pair.size > 0]
     beyond = [pair for pair in different if pair.size > tolerance]

@@ -1,4 +1,4 @@
-"""Requests of users to a study's coordinator, validated before they are stored."""
+"""Send users' requests to a study's coordinator, validated before they are stored."""
 
 from collections.abc import Mapping
 from shlex import quote
@@ -11,12 +11,12 @@ from sweep.search.configurations import enqueue_params
 from sweep.store import commands
 from sweep.store.handle import StudyHandle
 
-#: Without a coordinator that runs the study they would wait for ever: the next one drops them.
+#: Commands that only a running coordinator applies: the next one discards them.
 _OF_A_RUN = (CommandKind.PAUSE, CommandKind.STOP)
 
 
 def request(study: StudyHandle, kind: CommandKind, payload: Mapping[str, Any] | None = None) -> int:
-    """Ask the study's coordinator, now or later, to do something; return the command's id.
+    """Send a command to the study's present or next coordinator; return the command's id.
 
     Raises UsageError for a pause or stop of a study that has ended.
     """
@@ -24,8 +24,8 @@ def request(study: StudyHandle, kind: CommandKind, payload: Mapping[str, Any] | 
     if kind in _OF_A_RUN and not summary.running and summary.phase not in ACTIVE_PHASES:
         because = f" ({summary.ended_because})" if summary.ended_because else ""
         raise UsageError(
-            f"study '{study.name}' is {summary.phase}{because}: there is nothing to {kind.value}. "
-            f"`sweep resume {quote(study.name)}` goes on with it."
+            f"study '{study.name}' is {summary.phase}{because}: nothing to {kind.value}. "
+            f"`sweep resume {quote(study.name)}` continues it."
         )
     return commands.post(study.engine, study.key, kind, payload)
 

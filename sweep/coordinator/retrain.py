@@ -1,4 +1,4 @@
-"""Retraining of a study's best configurations over new seeds, in a study of its own.
+"""Retrain a study's best configurations over new seeds, in a separate study.
 
 It has the space of the study that found them, and enqueues them all; the sampler is never asked.
 The seeds are new because the search selected each configuration for its result with the old ones
@@ -40,7 +40,7 @@ _SEEDS_BELOW = 2**31
 
 @dataclass(frozen=True, kw_only=True)
 class RetrainingJob:
-    """The best trials of a study that are to be retrained, or were."""
+    """The best trials of a study, and the study that retrains them."""
 
     trials: Retrained
     #: Name of the study that trains them; it may not exist yet.
@@ -53,7 +53,7 @@ def choose_retraining(
 ) -> RetrainingJob:
     """Choose the ``n_top`` best distinct configurations; without numbers the latest unfinished job.
 
-    Raises UsageError with fewer than two, and for a study that was itself trained for another.
+    Raises UsageError with fewer than two, and for a study that is itself derived.
     """
     _refuse_child(study)
     unfinished = _find_unfinished(study, n_top, n_seeds)
@@ -107,8 +107,8 @@ def _choose(study: StudyHandle, n_top: int) -> Retrained:
     if len(numbers) < 2:
         has = "one configuration" if numbers else "no configuration"
         raise UsageError(
-            f"study '{study.name}' has {has} that was trained to its end, and it takes two to "
-            f"compare. `sweep resume {quote(study.name)} --trials N` trains more."
+            f"study '{study.name}' has {has} that was trained to its end; a comparison "
+            f"needs two. `sweep resume {quote(study.name)} --trials N` trains more."
         )
     created_at = study.key.created_at
     return Retrained(study=study.name, study_created_at=created_at, numbers=numbers)
@@ -142,7 +142,7 @@ def run_retraining(
 
 
 def child_file(study: StudyHandle, job: RetrainingJob) -> StudyFile:
-    """Make the file of the study that trains them, with data and space of their own study."""
+    """Build the file of the study that trains them, with data and space of their own study."""
     numbers = job.trials.numbers
     parent = load_stored_file(study)
     configs = {row.number: row.config for row in study.trials(numbers=numbers)}
@@ -167,13 +167,13 @@ def child_file(study: StudyHandle, job: RetrainingJob) -> StudyFile:
 
 
 def _baseline(parent: StudyFile) -> dict[str, Any]:
-    """Return the baseline's settings where the study gives them; trial numbers differ here."""
+    """Return the baseline's settings if the study gives them; trial numbers differ here."""
     named = parent.study.baseline
     return {"baseline": named} if isinstance(named, dict) else {}
 
 
 def _without_seed(space: Mapping[str, Any]) -> dict[str, Any]:
-    """Remove the seed, so that each trial has seeds of its own: independent samples for a test."""
+    """Remove the seed, so that each trial has its own seeds: independent samples for a test."""
     return {name: _node_without_seed(node) for name, node in space.items() if name != "seed"}
 
 

@@ -1,4 +1,4 @@
-"""Start and resume studies, as commands and the public API do."""
+"""Start and resume studies, for commands and the public API."""
 
 import signal
 import threading
@@ -75,10 +75,10 @@ def start(
     """Create a study and run it; return its last phase.
 
     ``attributes`` become Optuna's user attributes of the study; ``resources`` are shared by several
-    runs; without ``analyses`` its networks are analysed by `sweep analyse` alone. With ``go_on`` a
-    study of that name and space is resumed. Raises StudyHeldError when a study of that name runs,
-    whatever else is wrong, StudyFileError when the name is taken with another space, UsageError
-    when it is taken with the same one.
+    runs; without ``analyses`` networks are analysed only by `sweep analyse`. With ``go_on`` an
+    existing study of that name and space is resumed. Raises StudyHeldError if a study of that name
+    is running, whatever else is wrong, StudyFileError if the name is taken with another space,
+    UsageError if it is taken with the same space.
     """
     study_file = with_absolute_path(study_file)
     name = study_file.study.name
@@ -88,7 +88,7 @@ def start(
     dataset = prepare_data(study_file, say)
     is_new = open_study_or_none(engine, name) is None
     if is_new:
-        # Refuses what is not comparable before there is a study.
+        # Rejects studies that are not comparable before a study is created.
         read_warm_start(engine, study_file)
     if is_new and _create(engine, study_file, resources.trainer, attributes or {}):
         return _run(
@@ -98,7 +98,7 @@ def start(
     check_same(engine, stored, study_file)
     if not go_on:
         raise UsageError(
-            f"study {name!r} is there already. `sweep resume {quote(name)}` goes on with it; "
+            f"study {name!r} already exists. `sweep resume {quote(name)}` continues it; "
             "`--name OTHER` starts another."
         )
     return _run(
@@ -128,15 +128,15 @@ def _create(
 
 @dataclass(frozen=True, kw_only=True)
 class ScratchStudy:
-    """A study in memory that is run for what can be measured meanwhile."""
+    """A study in memory, run for measurements on the way."""
 
     #: What workers load: see ``prepare_data``.
     dataset: str
-    #: Stands for the database's folder of weights.
+    #: Replaces the database's folder of weights.
     artifacts: Path
-    #: Stands for the file's pruner.
+    #: Replaces the file's pruner.
     rule: PruningRule | None = None
-    #: Of its only trial; None where it has those of its file.
+    #: Seeds of its only trial; None for those of its file.
     seeds: tuple[int, ...] | None = None
 
 
@@ -226,14 +226,14 @@ def stored_file(engine: Engine, name: str) -> StudyFile:
         if not study_exists(engine, name):
             raise
         raise UsageError(
-            f"a study named {name!r} is there already, and was not made by sweep, which has no "
-            "file for it. `--name OTHER` starts one beside it."
+            f"study {name!r} already exists and was not created by sweep, so it has no study "
+            "file. `--name OTHER` starts another."
         ) from None
     return loads(text, f"study {name!r}")
 
 
 def check_baseline(study_file: StudyFile, n_trials: int) -> None:
-    """Raise StudyFileError where the baseline names a trial that the study does not have."""
+    """Raise StudyFileError if the baseline names a trial that the study does not have."""
     number = study_file.baseline.number
     if number is not None and number >= n_trials:
         problem = (
@@ -250,16 +250,18 @@ def check_moved(study_file: StudyFile, sha256: str) -> None:
     if found != sha256:
         raise DataError(
             f"{name}: not the images this study began with: SHA-256 {found[:12]}… instead of "
-            f"{sha256[:12]}…. Name where those are, or start a study under another name."
+            f"{sha256[:12]}…. Give the path of those images, or start a study with another name."
         )
 
 
 def check_same(engine: Engine, stored: StudyFile, study_file: StudyFile) -> None:
-    """Raise StudyFileError where the study file changes what a resumed study must keep."""
+    """Raise StudyFileError if the study file changes what a resumed study must keep."""
     if changes := incompatible_changes(stored, study_file):
         name = study_file.study.name
-        _refuse_if_it_runs(engine, name)  # no other space would do while it does
-        raise StudyFileError(f"study {name!r} is there already, and cannot be changed so", changes)
+        _refuse_if_it_runs(engine, name)  # a running study is the error to report first
+        raise StudyFileError(
+            f"study {name!r} already exists and cannot be changed like this", changes
+        )
 
 
 def _run(
@@ -287,13 +289,13 @@ def _run(
         n_retries=study_file.workers.retries,
     )
     is_over = stored == study_file and open_study(engine, name).summary().phase in _BUDGET_USED_UP
-    # Workers take seconds to start, as 100,000 trials do to load.
+    # Workers take seconds to start, and loading 100,000 trials takes seconds too.
     ahead = () if is_over and trials is None else resources.devices
     with _killed_on_error(pool):
         opened = hold_study(
             engine,
             name,
-            waiting=lambda left: say(f"another coordinator may still run it; {left:.0f} s to go"),
+            waiting=lambda left: say(f"another coordinator may still run it; waiting {left:.0f} s"),
             held=lambda: pool.start_ahead(ahead),
         )
         try:
@@ -301,7 +303,7 @@ def _run(
             study_state = StudyState(opened, study_file, folder, warm_start)
             if stored is not None:
                 _note_resumption(opened, stored, study_file, resources.trainer)
-                # The file's own budget counts where it was changed: --trials may have raised it.
+                # The file's own budget counts if it was changed: --trials may have raised it.
                 if trials is None and study_file.n_trials != stored.n_trials:
                     trials = study_file.n_trials
             if trials is not None:
@@ -331,7 +333,7 @@ def _run(
         raise FailureLimitError(
             f"study {name!r}: more than {limit} trials failed (budget.max_failures). `sweep trials "
             f"{quote(name)} --state fail` says why; `sweep resume {quote(name)} --set "
-            f"budget.max_failures={2 * limit + 10}` goes on."
+            f"budget.max_failures={2 * limit + 10}` continues."
         )
     return phase
 
@@ -424,7 +426,7 @@ def _coordinator(
 
 
 def _usage_reader(study: StudyHandle, study_file: StudyFile) -> Callable[[], Usage] | None:
-    """Make the usage query; None where no budget depends on usage."""
+    """Build the usage query; None if no budget depends on usage."""
     budget = study_file.budget
     if budget.max_seconds is None and budget.max_gpu_hours is None:
         return None
@@ -432,7 +434,7 @@ def _usage_reader(study: StudyHandle, study_file: StudyFile) -> Callable[[], Usa
 
 
 def with_absolute_path(study_file: StudyFile) -> StudyFile:
-    """Name a user's own images by their absolute path, by which any folder finds them again."""
+    """Replace the path of a user's images by the absolute path, which works from any folder."""
     name = study_file.data.name
     if name in list(Dataset):
         return study_file
@@ -447,8 +449,7 @@ def prepare_data(
     """Read a study's data before it trains; return what its workers load.
 
     A user's images that are not at their path are found by the digest ``sha256``: in the cache, in
-    this folder, or beside the database of ``engine``. Raises DataError for data that cannot be
-    used.
+    this folder, or next to the database of ``engine``. Raises DataError for unusable data.
     """
     # Once, here, instead of in every worker at the same time.
     name, size = study_file.data.name, study_file.data.size
@@ -460,7 +461,7 @@ def prepare_data(
         return datasets.for_workers(name, size, datasets.load(name, size))
     near = [] if engine is None else [artifact_folder(engine.url).parent]
     images = datasets.load_again(name, size, sha256, near)
-    say(f"{name} is gone; the same images are at {images.name}")
+    say(f"{name} is missing; the same images are at {images.name}")
     return datasets.for_workers(images.name, size, images)
 
 

@@ -1,4 +1,4 @@
-"""A trial that a worker has, from its hand-out to its end there."""
+"""Track a trial that a worker has, from its dispatch to its end."""
 
 import math
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class RunningTrial:
     duplicates: list[int] = field(default_factory=list)
     #: Whether it is in training; otherwise it is queued in the worker.
     has_begun: bool = False
-    #: The last epoch that the worker reported, and its metrics, one record a seed.
+    #: The last epoch that the worker reported, and its metrics, one record per seed.
     epoch: int = 0
     metrics: tuple[EpochMetrics, ...] = ()
     #: The lowest mean validation error of all epochs so far.
@@ -67,5 +67,5 @@ class RunningTrial:
         self.stop_reason = next(one for one in StopReason if one in reasons)
 
     def just_exceeded(self, limit: float | None) -> bool:
-        """Tell whether its last epoch took it over ``limit`` seconds."""
+        """Return whether its last epoch took it over ``limit`` seconds."""
         return limit is not None and self._seconds_before <= limit < self.seconds

@@ -1,6 +1,6 @@
-"""The study in memory: Optuna's trials and our rows, changed together.
+"""Hold the study in memory: Optuna's trials and our rows, changed together.
 
-Nothing here uses the database; the writer does.
+This module does not use the database; the writer does.
 """
 
 from collections import Counter
@@ -32,17 +32,17 @@ from sweep.studyfile import StudyFile
 
 
 class PastAttempts(NamedTuple):
-    """Earlier attempts of a trial that waits to be handed out again."""
+    """Earlier attempts of a trial that waits for its next dispatch."""
 
     n_attempts: int = 0
     #: Number of workers that died while training it.
     n_deaths: int = 0
-    #: Empty where none are on record.
+    #: Empty if none are recorded.
     seeds: tuple[int, ...] = ()
 
 
 class StudyState:
-    """Trials of one study: which is handed out next, what each reported, how each ended."""
+    """Trials of one study: which is next, what each reported, how each ended."""
 
     def __init__(
         self,
@@ -64,11 +64,11 @@ class StudyState:
         self.best = BestResults(study_file)
         self.weights = StudyWeights(opened, artifacts, until_analysed=study_file.study.probe)
         self.events = EventLog(opened.name, opened.writer)
-        #: Mean validation errors: what pruning compares.
+        #: Mean validation errors, which pruning compares.
         self.curves = Curves.of(opened.curves)
         self._reuses = study_file.study.duplicates is Duplicates.REUSE
         self._duplicates = DuplicateFinder(study_file.space if self._reuses else None)
-        #: By number, of trials that wait.
+        #: By number, for waiting trials.
         self._past_attempts = {
             number: PastAttempts(opened.attempts[number], seeds=opened.seeds.get(number, ()))
             for number in opened.storage.waiting
@@ -83,13 +83,13 @@ class StudyState:
         self._writer.rows.study.update(phase=phase, ended_because=reason)
 
     def note_end(self, phase: StudyPhase, reason: str) -> None:
-        """Record how the study ended; an event tells of it where anything has changed."""
+        """Record how the study ended, with an event if anything has changed."""
         self.set_phase(phase, reason)
         note = self.events.log if self._has_ended_as(phase, reason) else self.events.add
         note(EventKind.ENDED, f"{phase}: {reason}")
 
     def _has_ended_as(self, phase: StudyPhase, reason: str) -> bool:
-        """Tell whether it had ended in this way before, and no trial has ended since."""
+        """Return whether it had ended in this way before, and no trial has ended since."""
         return (phase, reason) == self._last_end and self._n_ended == self._n_ended_before
 
     @property
@@ -110,7 +110,7 @@ class StudyState:
     def n_trained_out(self) -> int | None:
         """Number of configurations in the space once all have results; None until then.
 
-        None also while trials wait: what a user asked for is handed out.
+        None also while trials wait: trials that a user enqueued are dispatched anyway.
         """
         return None if self.source.n_waiting else self._duplicates.n_trained_out
 
@@ -118,7 +118,7 @@ class StudyState:
     def is_space_taken(self) -> bool:
         """Whether the next trial would have a twin, trained or in training.
 
-        It would use up the budget, though one of those in training may yet end without a result.
+        It would use up the budget, although a trial in training may still end without a result.
         """
         return not self.source.n_waiting and self._duplicates.is_space_taken
 
@@ -127,7 +127,7 @@ class StudyState:
     def ask(self, worker: str) -> RunningTrial | None:
         """Take the next trial, to be trained by this worker.
 
-        None where it need not be trained: its configuration was, or is being trained.
+        Return None if it need not be trained because its configuration was, or is being trained.
         """
         number, config, seed = self.source.propose()
         past = self._past_attempts.get(number, PastAttempts())
@@ -164,7 +164,7 @@ class StudyState:
         """Record the trial's last epoch."""
         number, epoch, val_mse = trial.number, trial.epoch, trial.val_mse
         self.curves.report(number, epoch, val_mse, trial.lowest_val_mse)
-        if len(self._file.study.objectives) == 1:  # Optuna takes no reports for several
+        if len(self._file.study.objectives) == 1:  # several objectives have no reports
             self._storage.set_trial_intermediate_value(number, epoch, val_mse)
         for seed_index, metrics in enumerate(trial.metrics):
             self._writer.rows.epochs[number, seed_index, epoch] = dict(vars(metrics))
@@ -234,7 +234,7 @@ class StudyState:
         )
 
     def put_back(self, trial: RunningTrial) -> None:
-        """Queue a trial again, under its own number; what it reported is forgotten."""
+        """Requeue a trial, under its own number; what it reported is discarded."""
         number = trial.number
         self._past_attempts[number] = PastAttempts(
             trial.spec.attempt, trial.n_deaths, trial.spec.seeds
@@ -257,7 +257,7 @@ class StudyState:
     def _tell(
         self, number: int, values: list[float] | None = None, state: TrialState | None = None
     ) -> None:
-        # What study.tell calls, before it copies the whole trial deeply for its caller.
+        # What study.tell calls, before it deep-copies the trial for its caller.
         _tell_with_warning(self._study, number, values, state, suppress_warning=True)
         self.best.add(self._storage.get_trial(number))
 
@@ -280,7 +280,7 @@ class StudyState:
     # --- marks ------------------------------------------------------------------------------
 
     def leave_out(self, invalid: frozenset[int]) -> None:
-        """Leave these trials, and no others, out of sampling, pruning and the best results."""
+        """Exclude exactly these trials from sampling, pruning and the best results."""
         self._storage.hide(invalid)
         self.curves.leave_out(invalid)
         self.weights.mark_invalid(invalid)

@@ -1,4 +1,4 @@
-"""The weights files of a study: the best trial of each width class keeps its own."""
+"""Manage the weights files of a study: the best trial of each width class keeps its file."""
 
 import json
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ from sweep.store.study import OpenStudy
 
 
 class StudyWeights:
-    """Writes weights files, and drops those that are no longer needed.
+    """Writer of weights files, which also drops those that are no longer needed.
 
-    A file is dropped when a better trial of its width class has one. Where the study asks for an
-    analysis of every network, it is dropped once its network is analysed, too.
+    A file is dropped when a better trial of its width class has one. If the study asks for an
+    analysis of every network, it is dropped only after its network is analysed.
     """
 
     def __init__(self, opened: OpenStudy, folder: Path, *, until_analysed: bool) -> None:
@@ -31,13 +31,13 @@ class StudyWeights:
         self._until_analysed = until_analysed
         self._invalid = opened.invalid
         self._kept = {one.number: one for one in opened.kept_weights}
-        #: None after a change. Thousands may wait, and they are asked for in every tick.
+        #: None after a change. Thousands may wait, and every tick asks for them.
         self._due: list[KeptWeights] | None = None
-        self._drop_superseded()  # what a coordinator that died had still to drop
+        self._drop_superseded()  # what a dead coordinator had yet to drop
 
     @property
     def due(self) -> Sequence[KeptWeights]:
-        """List the networks to be analysed, in the order in which they should be."""
+        """List the networks to be analysed, in order."""
         if self._due is None:
             self._due = due(self._kept.values())
         return self._due
@@ -45,18 +45,18 @@ class StudyWeights:
     def keep(self, trial: RunningTrial, weights: bytes) -> str:
         """Write a running trial's weights as an artifact of Optuna's; return its id.
 
-        Raises NoRoomError where the file cannot be written.
+        Raises NoRoomError if the file cannot be written.
         """
-        # Before tell: Optuna attaches nothing to a finished trial. What its upload_artifact does,
-        # but for the order: a file that finds no room leaves no attribute that names it.
+        # Before tell: Optuna attaches nothing to a finished trial. Like its upload_artifact, but in
+        # another order: a file that cannot be written leaves no attribute that names it.
         number = trial.number
         try:
             artifact_id = write_artifact(self.folder, self._study, number, weights)
         except OSError as error:
             raise NoRoomError(
-                f"{error.filename or self.folder}: {error.strerror}, when trial {number}'s weights "
-                "were to be kept. Free some room, or name another folder in SWEEP_ARTIFACTS; then "
-                f"`sweep resume {quote(self._study)}` goes on."
+                f"{error.filename or self.folder}: {error.strerror}; trial {number}'s weights were "
+                "not saved. Free some disk space, or set SWEEP_ARTIFACTS to another folder; then "
+                f"continue with `sweep resume {quote(self._study)}`."
             ) from error
         about = ArtifactMeta(
             artifact_id=artifact_id,
@@ -78,14 +78,14 @@ class StudyWeights:
         return artifact_id
 
     def mark_analysed(self, number: int) -> None:
-        """Note that a network's analysis is done."""
+        """Record that a network's analysis is done."""
         if number in self._kept:
             self._kept[number] = replace(self._kept[number], is_analysed=True)
             self._due = None
             self._drop_superseded()
 
     def mark_invalid(self, invalid: frozenset[int]) -> None:
-        """Note which trials are marked invalid: these and no others."""
+        """Record that exactly these trials are marked invalid."""
         self._invalid = invalid
         self._kept = {
             number: replace(one, is_invalid=number in invalid) for number, one in self._kept.items()
@@ -95,7 +95,7 @@ class StudyWeights:
     def _drop_superseded(self, *, new: int | None = None) -> None:
         """Drop the files that are not needed; after ``new``, those that it supersedes."""
         kept = [*self._kept.values()]
-        if new is not None and self._until_analysed:  # it leaves those that wait where they are
+        if new is not None and self._until_analysed:  # those that wait are not affected
             kept = [one for one in kept if one.is_analysed or one.number == new]
         for one in superseded(kept, until_analysed=self._until_analysed):
             del self._kept[one.number]

@@ -1,4 +1,4 @@
-"""What is kept of a trial that trained to its end: rows of its metrics, and its weights."""
+"""Build the rows of a completed trial: its metrics, pictures and analysis."""
 
 from dataclasses import asdict
 from typing import Any
@@ -9,7 +9,7 @@ from sweep.store.writer import Rows
 
 
 def add_results(rows: Rows, trial: RunningTrial, done: TrialDone) -> None:
-    """Add the rows of the trial's metrics, one a seed, and of its pictures."""
+    """Add the rows of the trial's metrics, one per seed, and of its pictures."""
     seeds = zip(trial.spec.seeds, done.results, strict=True)
     for seed_index, (seed, result) in enumerate(seeds):
         rows.results[trial.number, seed_index] = {"seed": seed, **_result_row(result)}

@@ -1,4 +1,4 @@
-"""Trials to hand out: first those that wait, then new ones from the sampler."""
+"""Choose the trials to dispatch: first those that wait, then new ones from the sampler."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -15,11 +15,11 @@ from sweep.studyfile import StudyFile
 
 
 class Proposal(NamedTuple):
-    """The trial that is handed out next, unless it has a twin."""
+    """The trial that is dispatched next, unless it has a twin."""
 
     number: int
     config: TrialConfig
-    #: Its seed, where the space has one.
+    #: Its seed, if the space has one.
     seed: int | None
 
 
@@ -40,22 +40,22 @@ class TrialSource:
         self._storage = opened.storage
         self._writer = opened.writer
         self._largest_population = 1
-        #: Number of trials that the study is to reach.
+        #: Target number of trials of the study.
         self.n_trials = opened.n_trials
 
     @property
     def has_more(self) -> bool:
-        """Whether another trial may be handed out."""
+        """Whether another trial may be dispatched."""
         return self.n_left > 0
 
     @property
     def n_left(self) -> int:
-        """Number of trials that may still be handed out."""
+        """Number of trials that may still be dispatched."""
         return max(0, self.n_trials - self._storage.n_trials) + self.n_waiting
 
     @property
     def n_waiting(self) -> int:
-        """Number of trials that wait to be handed out, for the first time or again."""
+        """Number of trials that wait to be dispatched, for the first time or again."""
         return len(self._storage.waiting)
 
     def enqueue_first_configurations(self) -> None:
@@ -87,10 +87,10 @@ class TrialSource:
         return number
 
     def extend(self, n_trials: int) -> None:
-        """Set the number of trials of the study. Raises UsageError below what it has."""
+        """Set the target number of trials. Raises UsageError if it is below the present number."""
         if n_trials < (n_there := self._storage.n_trials):
             raise UsageError(
-                f"{n_trials} trials: study {self._study.study_name!r} has {n_there} already. "
+                f"{n_trials} trials: study {self._study.study_name!r} already has {n_there}. "
                 f"Give {n_there} or more."
             )
         self._set_budget(n_trials)
@@ -102,7 +102,7 @@ class TrialSource:
     def share_fits(self, n_trials: int) -> None:
         """Let the sampler fit once for several of ``n_trials`` that train on a device together.
 
-        The largest of several devices counts.
+        If there are several devices, the largest number counts.
         """
         self._largest_population = max(self._largest_population, n_trials)
         share_fits(self._study.sampler, self._largest_population)

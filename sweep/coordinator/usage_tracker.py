@@ -1,4 +1,4 @@
-"""A running study's usage: read from the database twice a second, and extrapolated in between."""
+"""Track a running study's usage: read twice a second, and extrapolated in between."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ class UsageTracker:
     """The study's usage, extrapolated while the database is away."""
 
     def __init__(self, read: Callable[[], Usage] | None) -> None:
-        """``read`` queries the database; it is None where no budget depends on usage."""
+        """``read`` queries the database; it is None if no budget depends on usage."""
         self._read = None if read is None else BackgroundQuery(read)
         self._last = Usage()
         self._read_at = self._tried_at = float("-inf")

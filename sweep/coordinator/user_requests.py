@@ -1,4 +1,4 @@
-"""Users' requests to a running study: commands and invalid marks in the database."""
+"""Apply users' requests to a running study: commands and invalid marks in the database."""
 
 import time
 from collections.abc import Callable
@@ -94,12 +94,12 @@ class CommandHandler:
                 self._dispatcher.is_paused = False
                 self._study_state.set_phase(StudyPhase.RUNNING)
             case CommandKind.STOP:
-                self._end.begin(StudyPhase.STOPPED, "as asked, by sweep stop")
+                self._end.begin(StudyPhase.STOPPED, "by sweep stop")
             case CommandKind.EXTEND:
                 self._study_state.source.extend(int(command.payload["n_trials"]))
             case CommandKind.ENQUEUE:
                 number = self._study_state.source.enqueue(command.payload["configuration"])
                 return f"applied: trial {number}"
             case other:
-                return f"refused: this version of sweep knows no command {other!r}"
+                return f"refused: this version of sweep has no command {other!r}"
         return "applied"

@@ -1,4 +1,4 @@
-"""Train a trial again and compare: what ``sweep verify`` calls.
+"""Train a trial again and compare, for ``sweep verify``.
 
 The trial is the only one of a study in memory, which an ordinary coordinator runs; the database is
 only read.
@@ -38,7 +38,7 @@ from sweep.studyfile import StudyFile, loads
 from sweep.studyfile.sections import BudgetSection, PrunerSection, SamplerSection, WarmStartSection
 from sweep.studyfile.space import Fixed, Space
 
-#: Relative: what two devices, or two orders of summing, are likely to differ by (unmeasured).
+#: Relative: an (unmeasured) bound on the difference of two devices, or two orders of summation.
 TOLERANCE = 1e-3
 _OUTCOMES = (Outcome.COMPLETE, Outcome.PRUNED, Outcome.TIMED_OUT, Outcome.DIVERGED)
 _OF_EPOCH = ("train_loss", "val_mse", "val_bce")
@@ -49,7 +49,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyOptions:
-    """How to train again; None is as the trial was trained."""
+    """How to train again; None means as the trial was trained."""
 
     #: ``cpu``, or an index like ``0``.
     gpus: str | None = None
@@ -68,7 +68,7 @@ class Verification:
     device_name: str
     n_epochs: int
     n_seeds: int
-    #: In what this machine, its code or its data differ from what is on record, one each.
+    #: How this machine, its code or its data differ from what is recorded, an item each.
     differs: tuple[str, ...]
     #: The weights of the second training, as safetensors; None where it did not reach its end.
     weights: bytes | None
@@ -85,8 +85,8 @@ def verify(
 ) -> Verification:
     """Train a trial of a study again and compare.
 
-    Raises UsageError for a trial that was not trained, DeviceError and DataError when the device
-    or the data are not there, SweepError when the training fails.
+    Raises UsageError for a trial that was not trained, DeviceError and DataError if the device or
+    the data are not available, SweepError if the training fails.
     """
     study = open_study(engine, name)
     trial = study.trial(number)
@@ -175,7 +175,7 @@ def _device(options: VerifyOptions, record: Trained) -> str:
 
 
 class _EndAfter(PruningRule):
-    """Ends every trial after an epoch, or one later: a worker hears of it while it trains on."""
+    """Ends every trial after an epoch, or one later: the worker trains on meanwhile."""
 
     def __init__(self, epoch: int) -> None:
         self._epoch = epoch
@@ -185,7 +185,7 @@ class _EndAfter(PruningRule):
 
 
 def _file_of(file: StudyFile, config: TrialConfig) -> StudyFile:
-    """Make the file of the study that trains a configuration: one trial, tried once."""
+    """Build the file of the study that trains a configuration: one trial, tried once."""
     nodes = (
         Fixed(setting=setting, path=f"space.{setting}", value=value)
         for setting, value in vars(config).items()
@@ -205,7 +205,7 @@ def _file_of(file: StudyFile, config: TrialConfig) -> StudyFile:
 
 
 def _epochs_to(say: Say) -> Observer:
-    """Make an observer that tells of each new epoch."""
+    """Build an observer that reports each new epoch."""
     last = 0
 
     def observe(progress: Progress) -> None:
@@ -246,7 +246,7 @@ def _numbers(test: Mapping[str, Any]) -> Metrics:
 
 
 def _differences(record: Trained, again: Trained) -> Iterator[str]:
-    """Name data, code, versions and devices that are not those on record, one a line."""
+    """Yield data, code, versions and devices that differ from the recorded ones, one per line."""
     pairs: dict[str, tuple[Any, Any]] = {"data SHA-256": (record.data_sha256, again.data_sha256)}
     for key in ("git_commit", "sweep", "python", "platform"):
         pairs[key.replace("_", " ")] = record.provenance.get(key), again.provenance.get(key)

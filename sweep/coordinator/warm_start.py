@@ -1,8 +1,8 @@
-"""Warm start: what a study takes from finished trials of other studies.
+"""Warm start: let a study learn from finished trials of other studies.
 
-The sampler learns from them, and the best of their configurations run first. Both follow from
+The sampler learns from them, and the best of their configurations run first. Both are derived from
 stored rows: only trials that finished before the study was created count, so a resumed study has
-the same history, whatever the other studies have trained since. They are no trials of the study:
+the same history, whatever the other studies have trained since. They are not trials of the study:
 its budget, its best and its pages do not count them.
 """
 
@@ -48,21 +48,21 @@ class FirstConfiguration(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class WarmStart:
-    """What a study takes from others; empty where its file names none."""
+    """What a study takes from others; empty if its file names none."""
 
     #: Finished trials for the sampler, oldest first, numbered from -n to -1.
     history: tuple[FrozenTrial, ...] = ()
     #: Best first.
     first: tuple[FirstConfiguration, ...] = ()
-    #: What is taken and what is left out, a line each.
+    #: What is taken and what is left out, an item each.
     notes: tuple[str, ...] = field(default=(), compare=False)
 
 
 class _Source(NamedTuple):
-    """A study to take from."""
+    """A study to take trials from."""
 
     study: StudyHandle
-    #: Finished in time and valid, in the order of their numbers.
+    #: Valid trials that finished in time, in the order of their numbers.
     rows: list[TrialRow]
 
 
@@ -73,11 +73,11 @@ def read_warm_start(
     data_sha256: str | None = None,
     before: float | None = None,
 ) -> WarmStart:
-    """Read what the studies of ``[warm_start]`` have to give.
+    """Read the trials that the studies of ``[warm_start]`` provide.
 
-    ``data_sha256`` is the digest of the study's data, computed where it is None; ``before`` is the
-    moment at which the study was created, in seconds since the epoch, None before it is. Raises
-    NotFoundError for an unknown study, UsageError for one that is not comparable.
+    ``data_sha256`` is the digest of the study's data, computed if None; ``before`` is the creation
+    time of the study in seconds since the epoch, None before it is created. Raises NotFoundError
+    for an unknown study, UsageError for one that is not comparable.
     """
     names = study_file.warm_start.studies
     if not names:
@@ -89,8 +89,8 @@ def read_warm_start(
     if study_file.sampler.name is not Sampler.TPE:
         history = ()
         notes = [
-            f"sampler {study_file.sampler.name} does not learn from other studies, only tpe does: "
-            "their best configurations run first, and that is all."
+            f"only the sampler tpe learns from other studies, not {study_file.sampler.name}: "
+            "their best configurations run first, nothing else."
         ]
     if study_file.warm_start.best:
         notes.append(f"{len(first)} of their best configurations run first")
@@ -124,7 +124,7 @@ def _open(
 
 def _without(study_file: StudyFile) -> str:
     command = f"sweep resume {quote(study_file.study.name)} --set 'warm_start.studies=[]'"
-    return f" `{command}` goes on without it."
+    return f" `{command}` continues without it."
 
 
 def _finished(study: StudyHandle, before: float | None) -> list[TrialRow]:
@@ -182,7 +182,7 @@ def _history(
                 f"'{source.study.name}' is in the space of '{study_file.study.name}': {outside[0]}"
             )
         note = f"the sampler learns from {_trials(len(taken))} of '{source.study.name}'"
-        notes.append(f"{note}; {len(outside):,} lie outside of the space" if outside else note)
+        notes.append(f"{note}; {len(outside):,} are outside the space" if outside else note)
         found += taken
     for place, trial in enumerate(found):
         trial.number = place - len(found)
@@ -194,7 +194,7 @@ def _trials(n: int) -> str:
 
 
 def _params(study_file: StudyFile, row: TrialRow) -> tuple[dict[str, Value], list[str]]:
-    """Every parameter that the trial has in this space; and why it has no place in it."""
+    """Return the trial's parameters in this space, and the reasons why it does not fit."""
     seed = {"seed": row.params["seed"]} if "seed" in row.params else {}
     settings = _but_ignored(study_file, {**row.config, **seed})
     params, problems = read_configuration(study_file.space, settings, f"trial {row.number}")
@@ -266,7 +266,7 @@ def _first(
 
 
 def _best(sources: Sequence[_Source], n: int) -> list[tuple[str, TrialRow]]:
-    """Return the best trials of all studies together, one a configuration, lowest value first."""
+    """Return the best distinct configurations of all studies together, lowest value first."""
     found: dict[tuple[Any, ...], tuple[str, TrialRow]] = {}
     ranked = []
     for study, rows in sources:

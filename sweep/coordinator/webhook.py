@@ -1,4 +1,4 @@
-"""A webhook that reports a study's end, its failure limit and each new best.
+"""Report a study's end, its failure limit and each new best to a webhook.
 
 Deliveries are signed as https://www.standardwebhooks.com specifies: HMAC-SHA256 over id, timestamp
 and body. A thread sends them, so the coordinator's loop never waits; one that cannot be delivered
@@ -54,7 +54,7 @@ class DeliveryType(StrEnum):
 class Endpoint:
     """Webhook destination. Raises UsageError unless the URL is HTTP(S)."""
 
-    #: May hold a token: never shown.
+    #: May contain a token: never shown.
     url: str = field(repr=False)
     #: Signs deliveries; ``whsec_`` and base64, or any text. None leaves them unsigned.
     secret: str | None = field(default=None, repr=False)
@@ -63,7 +63,7 @@ class Endpoint:
         if not _can_be_posted_to(self.url):
             raise UsageError(
                 "the webhook's URL cannot be used. Give one like https://host/path, in --webhook "
-                "or SWEEP_WEBHOOK: without user and password, other letters than ASCII's written "
+                "or SWEEP_WEBHOOK: without user and password, non-ASCII letters written "
                 "as %C3%A4."
             )
         self.key()
@@ -89,11 +89,11 @@ class Endpoint:
 
 
 def _can_be_posted_to(url: str) -> bool:
-    """Tell whether urllib accepts the URL; its own errors would show parts of it."""
+    """Return whether urllib accepts the URL; its own errors would show parts of it."""
     try:
         parts = urlsplit(url)
         of_http = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number
+    except ValueError:  # a port that is not a number
         return False
     is_plain = url.isascii() and url.isprintable() and " " not in url
     return of_http and is_plain and "@" not in parts.netloc
@@ -191,7 +191,7 @@ def _facts(state: Progress) -> dict[str, Any]:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect would turn the POST into a GET, or lead elsewhere: it is an error."""
+    """Treats a redirect, which would turn the POST into a GET or lead elsewhere, as an error."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -200,7 +200,8 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 class _Attempt:
     """Time limit of an attempt: closes its connections, whatever the endpoint sends.
 
-    A socket's own timeout begins again with each byte: with endless ``100 Continue``, say.
+    A socket's own timeout restarts with each byte: an endless ``100 Continue`` would never time
+    out.
     """
 
     def __init__(self) -> None:
@@ -216,7 +217,7 @@ class _Attempt:
         self._done.set()
 
     def open(self, request: urllib.request.Request) -> Any:
-        """Open a URL like ``urllib.request.urlopen``, within ATTEMPT_SECONDS altogether."""
+        """Open a URL like ``urllib.request.urlopen``, within ATTEMPT_SECONDS in total."""
         handlers = (_NoRedirects(), _Http(self.connect), _Https(self.connect))
         return urllib.request.build_opener(*handlers).open(request, timeout=ATTEMPT_SECONDS)
 
@@ -231,7 +232,7 @@ class _Attempt:
         self.is_over = True
         while not self._done.wait(0.05):  # one may be opening
             for connection in self._connections:
-                with suppress(OSError, AttributeError):  # not open yet, or no more
+                with suppress(OSError, AttributeError):  # not open yet, or already closed
                     connection.sock.shutdown(socket.SHUT_RDWR)
 
 
@@ -266,12 +267,12 @@ def _post(endpoint: Endpoint, message_id: str, body: bytes) -> tuple[str | None,
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "sweep",
-        "webhook-id": message_id,  # the same in every attempt: who has it already knows
+        "webhook-id": message_id,  # the same in every attempt: receivers can drop duplicates
         "webhook-timestamp": str(timestamp),
     }
     if (key := endpoint.key()) is not None:
         headers["webhook-signature"] = signature(key, message_id, timestamp, body)
-    # Of HTTP: an Endpoint is.
+    # An Endpoint's URL is HTTP(S).
     request = urllib.request.Request(endpoint.url, body, headers, method="POST")  # noqa: S310
     with _Attempt() as attempt:
         try:
@@ -285,7 +286,7 @@ def _post(endpoint: Endpoint, message_id: str, body: bytes) -> tuple[str | None,
                 return _late(), False
             if isinstance(error, OSError):  # URLError is one
                 return str(getattr(error, "reason", None) or error or type(error).__name__), False
-            return type(error).__name__, False  # some of these repeat what they were given
+            return type(error).__name__, False  # the texts of some of these repeat their arguments
 
 
 class WebhookObserver:

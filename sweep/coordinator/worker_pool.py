@@ -1,4 +1,4 @@
-"""The workers as the coordinator sees them: what each was handed, and how it fares."""
+"""Manage the workers as the coordinator sees them: their trials and their state."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from sweep.messages import (
     WorkerStats,
 )
 
-#: A device whose workers die this often, one after another and without a trial, is left out.
+#: A device whose workers die this often, one after another and without a trial, is not used again.
 STARTS_PER_DEVICE = 3
 SHUTDOWN_SECONDS = 10.0
 
@@ -34,10 +34,10 @@ class Worker:
     ready: bool = False
     #: Why it cannot work, in its own words.
     failure: str | None = None
-    #: It ends because its device cannot use the fused trainer; another one takes its place.
+    #: It exits because its device cannot use the fused trainer; another worker replaces it.
     falls_back: bool = False
     device_name: str | None = None
-    #: Of NVIDIA's driver.
+    #: Version of NVIDIA's driver.
     driver_version: str | None = None
     #: Its trainer, and why that is not the fused one: see Ready.
     trainer: Trainer | None = None
@@ -48,18 +48,18 @@ class Worker:
     capacity: Capacity = field(default_factory=Capacity)
     #: Trials that it has requested and not been given.
     n_requested: int = 0
-    #: Handed out and not yet back, by number, in the order of the hand-out.
+    #: Dispatched and not yet ended, by number, in the order of dispatch.
     trials: dict[int, RunningTrial] = field(default_factory=dict)
-    #: Trials among them that are sent once their rows are written.
+    #: Those trials that are sent once their rows are written.
     unsent: list[RunningTrial] = field(default_factory=list)
     n_finished: int = 0
-    #: The last that it sent.
+    #: Its last statistics.
     stats: WorkerStats | None = None
-    #: Messages that arrived before the worker was needed, and are handled before any later one.
+    #: Messages that arrived before the worker was needed; handled before any later one.
     early_messages: list[Event | Gone] = field(default_factory=list)
 
     def introduce(self, event: Ready) -> None:
-        """Take over what the worker says of itself when it is ready."""
+        """Record what the worker says about itself when it is ready."""
         self.ready = True
         self.capacity = event.capacity
         self.device_name, self.driver_version = event.device_name, event.driver_version
@@ -86,16 +86,16 @@ class Worker:
 
     @property
     def n_training(self) -> int:
-        """Number of trials in training, at most one a slot.
+        """Number of trials in training, at most one per slot.
 
-        A population's next trials begin while the last epochs of those before are measured.
+        A population's next trials begin while the last epochs of the previous ones are measured.
         """
         n = len(self.training)
         return n if self.capacity.slots is None else min(n, self.capacity.slots)
 
     @property
     def suspects(self) -> list[RunningTrial]:
-        """Trials that may have ended the worker: those in training, or else those it was sent."""
+        """Trials that may have killed the worker: those in training, or else those it was sent."""
         return self.training or [t for t in self.trials.values() if t not in self.unsent]
 
     def columns(self) -> dict[str, Any]:
@@ -117,18 +117,18 @@ class Worker:
         }
 
     def hand(self, trial: RunningTrial) -> None:
-        """Take a requested trial, to be sent when its row is written."""
+        """Assign a requested trial, to be sent when its row is written."""
         self.n_requested -= 1
         self.trials[trial.number] = trial
         self.unsent.append(trial)
 
     def find(self, number: int, attempt: int) -> RunningTrial | None:
-        """Return this attempt of a trial; None where this worker never had it, or it is over."""
+        """Return this attempt of a trial; None if this worker never had it, or it has ended."""
         trial = self.trials.get(number)
         return trial if trial is not None and trial.spec.attempt == attempt else None
 
     def drop(self, trial: RunningTrial) -> None:
-        """Let go of a trial."""
+        """Release a trial."""
         del self.trials[trial.number]
         if trial in self.unsent:
             self.unsent.remove(trial)
@@ -136,7 +136,7 @@ class Worker:
     def stop(
         self, trial: RunningTrial, reason: StopReason, *, last_epoch: int | None = None
     ) -> None:
-        """Tell the worker to end a trial early; the trial remembers why."""
+        """Tell the worker to end a trial early, and record why."""
         trial.note_stop(reason)
         self.handle.send(
             Stop(
@@ -162,7 +162,7 @@ class WorkerPool:
         self._launcher = launcher
         self.setup = setup
         self._workers: dict[str, Worker] = {}
-        #: Started before anybody asked for them.
+        #: Started before they were requested.
         self._ahead: list[Worker] = []
         self._numbers = numbers
         self._n_retries = n_retries
@@ -189,7 +189,7 @@ class WorkerPool:
                     worker.early_messages.append(message)
 
     def start_ahead(self, devices: Sequence[str]) -> None:
-        """Start the workers that ``start`` is soon to be called for, on these devices."""
+        """Start the workers that ``start`` will soon be called for, on these devices."""
         for device in devices:
             self._ahead.append(self._launch(device))
 
@@ -222,19 +222,21 @@ class WorkerPool:
         self._fallback_reasons[device] = reason
 
     def lost(self, worker: Worker, *, was_left_alone: bool = False) -> bool:
-        """Forget a worker that died; says whether another may be started on its device.
+        """Forget a worker that died; return whether another may be started on its device.
 
-        Always after one that was left alone: it is we who stood still.
+        Always after a worker that was left alone: then this process was suspended.
 
         Not after STARTS_PER_DEVICE deaths in a row without a trial. Nor, while another device
-        works, after one more death than a single trial can cause, in a row and without one trial
-        finished: a card whose driver, memory or neighbour ends every worker, whatever it trains.
+        works, after one more consecutive death than a single trial can cause without any trial
+        finishing: then the card's driver, memory or neighbour kills every worker, whatever it
+        trains.
         """
         del self._workers[worker.name]
         if was_left_alone:
             return True
         device = worker.device
-        # Dying over a trial is that trial's affair; dying without one is the device's.
+        # A death while training is blamed on the trial; a death without one is blamed on the
+        # device.
         at_work = worker.ready and worker.trials
         failed = 0 if at_work else self._failed_starts.get(device, 0) + 1
         fruitless = 0 if worker.n_finished else self._fruitless.get(device, 0) + 1
@@ -256,7 +258,7 @@ class WorkerPool:
         self._forget()
 
     def kill(self) -> None:
-        """End every worker now."""
+        """Kill every worker now."""
         for worker in self._all():
             worker.handle.kill()
         for worker in self._all():

@@ -1,4 +1,4 @@
-"""Estimate of a study's trials from its space, by which workers size their populations."""
+"""Estimate a study's trials from its space, by which workers size their populations."""
 
 import math
 from statistics import fmean

@@ -1,9 +1,9 @@
-"""Find, check and read data sets of small images. Imports no torch (a download does).
+"""Find, check and read data sets of small images. Imports no torch (except for downloads).
 
-A name of ``enums.Dataset`` is looked for beside the code, in the cache folder, in Debian's dataset
+A name of ``enums.Dataset`` is searched next to the code, in the cache folder, in Debian's dataset
 packages, and then downloaded into the cache; anything else is the path of a user's own images, in
-one of ``formats.FORMATS`` or as IDX files. A copy that is damaged, or another data set's, is an
-error and never passed over.
+one of ``formats.FORMATS`` or as IDX files. A damaged copy, or one of another data set, is an error
+and never skipped.
 """
 
 from sweep.datasets.archive import DatasetArchive, install

@@ -1,4 +1,4 @@
-"""The files of a data set on their way to another host, and their installation there.
+"""Send the files of a data set to another host, and install them there.
 
 They are a known data set's or a folder's IDX files, or one file of arrays.
 """
@@ -20,7 +20,7 @@ from sweep.errors import DataError
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetArchive:
-    """The files of a data set, as they lie on the disk."""
+    """The files of a data set, as they are on disk."""
 
     #: Content by file name.
     files: Mapping[str, bytes]
@@ -29,7 +29,7 @@ class DatasetArchive:
     def pack(cls, name: str) -> Self:
         """Read the files of a data set of this host.
 
-        Raises DataError where they have been removed since it was loaded, or cannot be read.
+        Raises DataError if they were removed since it was loaded, or cannot be read.
         """
         found = find(name)
         source = SOURCES[Dataset(name)] if name in SOURCES else None
@@ -44,7 +44,7 @@ class DatasetArchive:
 
     @cached_property
     def digest(self) -> str:
-        """Digest of names and contents, 16 hexadecimal digits of SHA-256."""
+        """The digest of names and contents, 16 hexadecimal digits of SHA-256."""
         digest = hashlib.sha256()
         for name in sorted(self.files):
             digest.update(f"{name} {len(self.files[name])} ".encode())
@@ -55,10 +55,10 @@ class DatasetArchive:
 def install(name: str, digest: str, fetch: Callable[[], Mapping[str, bytes]]) -> str:
     """Install a data set on this host and return what ``load`` reads: its name, or a path.
 
-    ``fetch`` returns an archive's files. One process of the host calls it, and only where the data
-    set is missing. A user's images are kept under the archive's ``digest``, because its path means
-    nothing on another host. Raises DataError for files that are not what they should be,
-    NoRoomError without room.
+    ``fetch`` returns an archive's files. One process of the host calls it, and only if the data set
+    is missing. A user's images are stored under the archive's ``digest``, because their path means
+    nothing on another host. Raises DataError for invalid files, NoRoomError if they cannot be
+    written.
     """
     if find(name) is not None:
         return name
@@ -73,7 +73,7 @@ def install(name: str, digest: str, fetch: Callable[[], Mapping[str, bytes]]) ->
 def _install_missing(name: str, folder: Path, fetch: Callable[[], Mapping[str, bytes]]) -> str:
     is_known = name in SOURCES
     is_here = find(name) is not None if is_known else folder.is_dir()
-    if not is_here:  # the process that held the lock before has not installed it
+    if not is_here:  # the previous holder of the lock has not installed it
         with tempfile.TemporaryDirectory(prefix=".receiving-", dir=cache_folder()) as temporary:
             copy = Path(temporary) / "files"
             copy.mkdir()

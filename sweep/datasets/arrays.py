@@ -1,4 +1,4 @@
-"""Arrays of pixels and labels as users have them, turned into bytes or refused.
+"""Convert users' arrays of pixels and labels to bytes, or reject them.
 
 Notation: N images of height x width pixels and C channels.
 """
@@ -17,13 +17,13 @@ from sweep.messages import ImageShape
 
 Array = NDArray[Any]
 
-#: Of images and labels in memory, each array: four times the images of EMNIST.
+#: Limit on images and labels in memory, for each array: four times the images of EMNIST.
 LARGEST_BYTES = 4_000_000_000
 #: Labels are bytes.
 MOST_CLASSES = 256
-#: Of a class, in letters.
+#: Limit on a class name, in letters.
 LONGEST_NAME = 200
-#: Test images of a data set that does not name any: this share, drawn by a fixed seed.
+#: Share of the images that become test images if a data set names none, drawn by a fixed seed.
 TEST_SHARE = 0.2
 _SPLIT_SEED = 0
 #: Numbers converted at a time.
@@ -34,7 +34,7 @@ _AS_BYTES = "`(255 * (x - x.min()) / (x.max() - x.min())).round().astype('uint8'
 
 
 class RawPart(NamedTuple):
-    """Images (N, D) of a data set's part, and their labels as they were given."""
+    """Images (N, D) of a data set's part, and their labels as given."""
 
     images: NDArray[np.uint8]
     labels: Array | None
@@ -42,20 +42,20 @@ class RawPart(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class RawImages:
-    """What was read from files or given as arrays, before it is a data set."""
+    """Images read from files or given as arrays, before they become a data set."""
 
-    #: As it was given; for messages, too.
+    #: As given; also for messages.
     name: str
     shape: ImageShape
     train: RawPart
-    #: None where the source has no test images of its own.
+    #: None if the source has no test images.
     test: RawPart | None
-    #: By label, for labels that are whole numbers.
+    #: Names by label, for integer labels.
     label_names: Mapping[int, str] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
 
     def images(self) -> Images:
-        """Return the data set; some of the training images are kept for tests if none are named."""
+        """Build the data set; hold training images out for tests if there are no test images."""
         train, test = (self.train, self.test) if self.test is not None else self._divided()
         if len(train.images) < _LEAST_IMAGES - 1 or not len(test.images):
             raise DataError(
@@ -96,13 +96,13 @@ class RawImages:
 class _Labels(NamedTuple):
     train: Labels | None
     test: Labels | None
-    #: What the labels mean, where they are names.
+    #: The names of the labels, if they have names.
     names: dict[int, str]
     are_numbers: bool = True
 
 
 def _labels_of(train: RawPart, test: RawPart, name: str) -> tuple[_Labels, tuple[str, ...]]:
-    """Return labels as bytes, and what there is to say of labels that are not used."""
+    """Convert labels to bytes; also return remarks about labels that are not used."""
     if train.labels is None and test.labels is None:
         return _Labels(None, None, {}), ()
     checked = [
@@ -126,7 +126,7 @@ def _labels_of(train: RawPart, test: RawPart, name: str) -> tuple[_Labels, tuple
 
 
 def _checked(labels: Array, n: int, name: str) -> Array:
-    """Labels (N,), whole numbers or texts."""
+    """Return labels (N,), integers or texts."""
     labels = labels.reshape(-1) if labels.shape == (n, 1) else labels
     if labels.ndim == 2:
         raise DataError(
@@ -160,10 +160,10 @@ def _checked(labels: Array, n: int, name: str) -> Array:
 
 
 def image_shape(shape: tuple[int, ...], what: str) -> tuple[ImageShape, bool]:
-    """Shape of the images of an array, and whether its channels come before the pixels.
+    """Return the shape of an array's images, and whether its channels come before the pixels.
 
-    (N, height, width), with a last or second axis of 1 or 3 channels, or (N, D) where D is a
-    square: grey images of as many rows as columns. Raises DataError for any other shape.
+    The array is (N, height, width), with a last or second axis of 1 or 3 channels, or (N, D) with a
+    square D: square grey images. Raises DataError for any other shape.
     """
     side = math.isqrt(shape[1]) if len(shape) == 2 else 0
     if len(shape) == 2 and side > 0 and side * side == shape[1]:
@@ -189,10 +189,10 @@ def image_shape(shape: tuple[int, ...], what: str) -> tuple[ImageShape, bool]:
 
 
 def as_bytes(array: Array, what: str) -> NDArray[np.uint8]:
-    """Pixels as unsigned bytes, of the same shape. Raises DataError for what is not whole 255ths.
+    """Convert pixels to unsigned bytes of the same shape. Raises DataError unless they are 255ths.
 
-    Bytes stay as they are, whole numbers are taken from 0 to 255, floats where they are whole
-    255ths from 0 to 1, and booleans as black and white.
+    Bytes stay unchanged, integers are accepted from 0 to 255, floats from 0 to 1 if they are
+    multiples of 1/255, and booleans as black and white.
     """
     if array.dtype == np.uint8:
         return array
@@ -229,7 +229,8 @@ def _of_floats(chunk: Array, array: Array, what: str) -> Array:
         )
     values *= 255.0
     pixels = values.round()
-    # Of numbers up to 1, half precision keeps 11 bits: a 255th is off by up to an eighth of itself.
+    # For numbers up to 1, half precision has 11 bits: a 255th has an error of up to an eighth of
+    # itself.
     precision = max(1e-3, 255.0 * float(np.finfo(array.dtype).eps))
     if values.min() < -precision or values.max() > 255.0 + precision:
         raise DataError(_beyond(array, what))
@@ -256,7 +257,7 @@ def _beyond(array: Array, what: str) -> str:
 def flattened(
     array: Array, what: str, resize: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None
 ) -> tuple[NDArray[np.uint8], ImageShape]:
-    """Images of any shape that ``image_shape`` knows as bytes (N, D), and the shape of one.
+    """Convert images of any shape that ``image_shape`` accepts to bytes (N, D), and their shape.
 
     ``resize`` maps bytes (N, height, width) or (N, height, width, 3) to those of another size.
     """
@@ -272,8 +273,8 @@ def flattened(
 
 
 def resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Images (N, height, width) or (N, height, width, 3) as others of ``size``, (height, width)."""
-    from PIL import Image  # not for those who ask for no other size
+    """Resize images (N, height, width) or (N, height, width, 3) to ``size``, (height, width)."""
+    from PIL import Image  # only needed for resizing
 
     if pixels.shape[1:3] == size:
         return pixels
@@ -291,7 +292,7 @@ def source_of(
     size: tuple[int, int] | None = None,
     unused: tuple[str, ...] = (),
 ) -> RawImages:
-    """Make a data set's source of arrays: ``train``, and ``test`` and labels where there are any.
+    """Build a data set's source from arrays: ``train``, and optionally ``test`` and labels.
 
     ``arrays`` has ``train`` and perhaps ``test``, ``train_labels``, ``test_labels`` and
     ``class_names``.
@@ -321,7 +322,7 @@ def source_of(
 
 
 def _names(array: Array | None, name: str) -> dict[int, str]:
-    """Names by label of an array that has them in the order of the labels."""
+    """Return names by label, from an array that lists them in the order of the labels."""
     if array is None:
         return {}
     if array.ndim != 1 or array.dtype.kind != "U" or len(array) > MOST_CLASSES:

@@ -1,6 +1,6 @@
-"""Copies of users' images in the cache, which workers read instead of decoding them again.
+"""Keep copies of users' images in the cache, which workers read instead of decoding them again.
 
-A copy is called by its digest, so it is found from any folder and never taken for other images.
+A copy is named by its digest, so it is found from any folder and never confused with other images.
 """
 
 import io
@@ -20,14 +20,14 @@ _DIGITS = 32
 
 
 def copy_path(sha256: str, folder: Path | None = None) -> Path:
-    """Path of the copy of the images with this digest, whether it is there or not."""
+    """Return the path of the copy of the images with this digest, whether it exists or not."""
     return (folder or cache_folder() / _FOLDER) / f"{sha256[:_DIGITS]}.npz"
 
 
 def write_copy(images: Images, folder: Path | None = None) -> Path:
-    """Write the images to a folder, the cache if none is given, whole or not at all.
+    """Write the images to a folder (by default the cache) atomically.
 
-    Returns the copy's path. Raises NoRoomError without room.
+    Returns the copy's path. Raises NoRoomError if it cannot be written.
     """
     path = copy_path(images.sha256, folder)
     if path.is_file():

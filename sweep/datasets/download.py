@@ -1,6 +1,6 @@
-"""Download a data set through torchvision, which knows the mirrors and the MD5 of what they send.
+"""Download a data set through torchvision, which knows the mirrors and MD5 checksums.
 
-torchvision imports torch, which takes seconds: it is imported in the call, where it is needed.
+torchvision imports torch, which takes seconds: it is imported only when it is needed.
 """
 
 import importlib
@@ -13,14 +13,14 @@ from sweep.datasets.places import NO_ROOM
 from sweep.datasets.registry import Source
 from sweep.errors import DataError
 
-#: A mirror that does not answer within this time is given up.
+#: A mirror that does not answer within this time is skipped.
 TIMEOUT_SECONDS = 20.0
 
 
 def download(source: Source, folder: Path) -> Path:
-    """Download into ``folder``; the files' own folder within it.
+    """Download into ``folder``; return the files' folder within it.
 
-    A DataError says why it failed; an OSError passes when the reason is this machine's disk.
+    A DataError says why it failed; an OSError of this machine's disk is not converted.
     """
     try:
         datasets = importlib.import_module("torchvision.datasets")
@@ -43,7 +43,7 @@ def download(source: Source, folder: Path) -> Path:
 
 @contextmanager
 def _timeout() -> Iterator[None]:
-    """Limit how long a silent mirror is waited for: torchvision passes no timeout to urllib."""
+    """Limit the wait for a silent mirror: torchvision passes no timeout to urllib."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT_SECONDS)
     try:

@@ -1,4 +1,4 @@
-"""What a user's own images may lie in, and the function that reads each."""
+"""List the formats of users' own images, and the function that reads each."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,22 +19,22 @@ EXPECTED = (
 
 
 class ImageFormat(NamedTuple):
-    """One way in which images lie on a disk."""
+    """A format of images on disk."""
 
     title: str
     recognises: Callable[[Path], bool]
     read: Callable[[Path, str, Size | None], RawImages]
-    #: Workers read it themselves, as fast as a copy.
+    #: Workers read it directly, as fast as a copy.
     is_fast: bool = False
 
 
 def format_of(path: Path) -> ImageFormat | None:
-    """Format of a file or folder; None where it is of none of them."""
+    """Return the format of a file or folder; None if there is none."""
     return next((form for form in FORMATS if form.recognises(path)), None)
 
 
 def read_own(path: Path, name: str, size: Size | None = None) -> Images:
-    """Read a user's images. Raises DataError for a path that holds none."""
+    """Read a user's images. Raises DataError for a path without images."""
     form = format_of(path)
     if form is None:
         raise DataError(f"{path}: holds no images that sweep reads; expected {EXPECTED}.")
@@ -42,7 +42,7 @@ def read_own(path: Path, name: str, size: Size | None = None) -> Images:
 
 
 def _is_file(suffix: str) -> Callable[[Path], bool]:
-    # A pipe passes, so that it is refused for what it is.
+    # A pipe passes here, so that its error says what it is.
     return lambda path: path.suffix.lower() == suffix and path.exists() and not path.is_dir()
 
 

@@ -1,4 +1,4 @@
-"""Images that a script has in memory: numpy arrays, torch tensors, or data sets of torch's."""
+"""Accept images in a script's memory: numpy arrays, torch tensors, or torch data sets."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,11 +13,11 @@ _NAME = "data"
 
 
 def images_given(data: Any) -> Images:
-    """Make a data set of ``(train, test)``, or of images that are not divided.
+    """Build a data set from ``(train, test)``, or from images that are not divided.
 
     Each is an array or tensor of images, a pair of such images and their labels, or a torch
-    ``Dataset`` whose items are images or pairs of an image and its label. Raises DataError for what
-    is none, and for pixels that bytes cannot hold.
+    ``Dataset`` whose items are images or pairs of an image and its label. Raises DataError for
+    anything else, and for pixels that do not fit into bytes.
     """
     is_divided = isinstance(data, tuple) and len(data) == 2
     if isinstance(data, tuple) and not is_divided:
@@ -59,7 +59,7 @@ def _array(given: Any, what: str) -> Array:
 
 
 def _items(dataset: Any, what: str) -> tuple[Array, Array | None]:
-    """Images and labels of a torch ``Dataset``, item by item."""
+    """Collect images and labels of a torch ``Dataset``, item by item."""
     images, labels = [], []
     for place, item in enumerate(_each(dataset)):
         image, *label = item if isinstance(item, tuple | list) else (item,)
@@ -79,6 +79,6 @@ def _items(dataset: Any, what: str) -> tuple[Array, Array | None]:
 
 
 def _each(dataset: Any) -> Iterator[Any]:
-    # Iterating over a data set that does not raise IndexError would not end.
+    # Iteration over a data set that never raises IndexError would not end.
     for place in range(len(dataset)):
         yield dataset[place]

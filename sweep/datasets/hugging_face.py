@@ -1,7 +1,7 @@
-"""A data set of Hugging Face's on disk, as ``save_to_disk`` writes it.
+"""Read a Hugging Face data set from disk, as ``save_to_disk`` writes it.
 
-Images are taken as the encoded bytes that the files hold, and decoded as a folder's are: a path
-that such a file may name instead is not followed.
+Images are read as the encoded bytes in the files, and decoded like a folder's: a path in such a
+file is not followed.
 """
 
 import importlib
@@ -26,7 +26,7 @@ def is_saved_dataset(folder: Path) -> bool:
 
 
 def read_hugging_face(folder: Path, name: str, size: tuple[int, int] | None = None) -> RawImages:
-    """Read the splits of a saved data set. Raises DataError, also without the package."""
+    """Read the splits of a saved data set. Raises DataError, also if the package is missing."""
     library = _library()
     try:
         loaded = library.load_from_disk(str(folder))
@@ -67,7 +67,7 @@ def _library() -> Any:
 
 
 def _columns(features: Mapping[str, Any], folder: Path) -> tuple[str, str | None, list[str]]:
-    """Names of the columns of images and of labels, and of the classes."""
+    """Return the names of the columns of images and of labels, and of the classes."""
     kinds = {name: type(feature).__name__ for name, feature in features.items()}
     images = [name for name, kind in kinds.items() if kind == "Image"] or [
         name for name, kind in kinds.items() if kind in ("Array2D", "Array3D", "List", "Sequence")
@@ -89,7 +89,7 @@ def _images(
 ) -> tuple[Any, ImageShape]:
     is_encoded = type(split.features[column]).__name__ == "Image"
     if is_encoded:
-        # Not decoded by the package, which opens whatever format and path a row names.
+        # Not decoded by the package, which opens any format and path that a row names.
         split = split.cast_column(column, importlib.import_module("datasets").Image(decode=False))
         return _decoded(split, column, what, size)
     rows = np.concatenate([np.asarray(chunk) for chunk in _chunks(split, column)])

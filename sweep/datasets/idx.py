@@ -1,7 +1,7 @@
-"""The IDX file format: two zero bytes, a type code, how many dimensions, their lengths, values.
+"""Read and write IDX files: two zero bytes, a type code, the number of dimensions, sizes, values.
 
 Source: "THE IDX FILE FORMAT", Y. LeCun, C. Cortes and C. Burges, The MNIST database. Only type 0x08
-(unsigned byte) is read and written, raw or gzipped; which of the two, the content decides.
+(unsigned byte) is read and written, raw or gzipped; the content shows which.
 """
 
 import gzip
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sweep.errors import DataError
 from sweep.files import read_regular
 
-#: Of a file, packed or not: four times the images of EMNIST.
+#: Limit on a file, packed or not: four times the images of EMNIST.
 LARGEST_BYTES = 4_000_000_000
 _UNSIGNED_BYTE = 0x08
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -30,9 +30,9 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a file's content, unpacked as far as its header says and a byte more.
+    """Read a file's content, unpacked up to the length in its header plus one byte.
 
-    What a cut-off gzip still gives is kept, to be counted.
+    The readable part of a truncated gzip file is kept, to be counted.
     """
     try:
         content = read_regular(path, LARGEST_BYTES)
@@ -60,7 +60,7 @@ def idx_bytes(array: NDArray[np.uint8]) -> bytes:
 
 
 def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
-    """Write the array, gzipped when the name ends in ``.gz``; same array, same bytes."""
+    """Write the array, gzipped if the name ends in ``.gz``; same array, same bytes."""
     content = idx_bytes(array)
     if path.suffix == ".gz":
         content = gzip.compress(content, compresslevel=9, mtime=0)
@@ -71,8 +71,8 @@ def _gunzip(content: bytes, path: Path) -> bytes:
     unpacker = zlib.decompressobj(wbits=31)
     unpacked = bytearray()
     try:
-        # The longest header by itself first: it says how much there is to be unpacked, however much
-        # the rest would make (2 MB of gzip can be 2 GB of zeros), or whether the rest is damaged.
+        # The header first: it says how much to unpack, whatever the size or state of the rest (2 MB
+        # of gzip can be 2 GB of zeros).
         unpacked += unpacker.decompress(content, _HEADER_BYTES)
         expected = _expected_bytes(_shape(bytes(unpacked), path))
         left = expected + 1 - len(unpacked)
@@ -94,7 +94,7 @@ def _expected_words(content: bytes, path: Path) -> str:
 
 
 def _expected_bytes(shape: tuple[int, ...]) -> int:
-    return 4 + 4 * len(shape) + math.prod(shape)  # of whole numbers, which don't overflow
+    return 4 + 4 * len(shape) + math.prod(shape)  # Python integers don't overflow
 
 
 def _shape(content: bytes, path: Path) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""A data set in memory, and how it is divided.
+"""Hold a data set in memory, and split it.
 
 Notation: N images of D numbers: height x width pixels, row by row, of one channel (grey) or three.
 """
@@ -24,24 +24,24 @@ Labels = NDArray[np.uint8]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Images:
-    """Grey or RGB images as unsigned bytes, 0 is black; with a label each, or without labels."""
+    """Grey or RGB images as unsigned bytes (0 is black), all with a label or all without."""
 
-    #: A name of ``names.Dataset``, or the path as it was given.
+    #: A name of ``enums.Dataset``, or the path as given.
     name: str
-    #: (N, D), and (N,) or None; a data set has labels for all of its images or for none.
+    #: (N, D), and (N,) or None; either all images have labels or none.
     train_images: NDArray[np.uint8]
     train_labels: Labels | None
     test_images: NDArray[np.uint8]
     test_labels: Labels | None
     shape: ImageShape
-    #: What each label means, by label; empty where that is not known.
+    #: The name of each label; empty if unknown.
     label_names: Mapping[int, str] = field(default_factory=dict)
-    #: What the source holds besides and is not used, for people.
+    #: Unused content of the source, for messages.
     unused: tuple[str, ...] = ()
 
     @cached_property
     def sha256(self) -> str:
-        """Over the bytes of train images, train labels, test images, test labels, in that order."""
+        """Return the digest of train images and labels, then test images and labels."""
         digest = hashlib.sha256()
         for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
             if array is not None:
@@ -63,7 +63,7 @@ class Images:
 
     @property
     def info(self) -> DatasetInfo:
-        """What is known of them without their pixels."""
+        """The description of the data set, without pixels."""
         return DatasetInfo(
             sha256=self.sha256,
             shape=self.shape,
@@ -73,16 +73,16 @@ class Images:
         )
 
     def unflattened(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Images (N, D) as (N, height, width), or (N, height, width, 3) in colour."""
+        """Reshape images (N, D) to (N, height, width), or (N, height, width, 3) in colour."""
         return images.reshape(-1, *self.shape.array_shape)
 
     def split(
         self, fraction: float, seed: int, train_limit: int | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows to train on and rows to validate on, drawn by the seed from the training images.
+        """Return rows to train on and rows to validate on, drawn from the training images.
 
-        The same for ever: numpy's PCG64 permutation, validation rows first. ``train_limit`` cuts
-        the training rows alone, so that studies of different sizes validate on the same images.
+        The split never changes: numpy's PCG64 permutation, validation rows first. ``train_limit``
+        cuts only the training rows, so that studies of different sizes validate on the same images.
         """
         n = len(self.train_images)
         n_kept = n_validation(n, fraction)
@@ -103,9 +103,9 @@ def n_validation(n_train: int, fraction: float) -> int:
 
 
 def read_images(name: str, files: Files, source: Source | None = None) -> Images:
-    """Read the files of a data set, and see that they belong together.
+    """Read the files of a data set, and check that they belong together.
 
-    With a ``source``, also that they are the files of that data set and of no other.
+    With a ``source``, also check that they are the files of that data set.
     """
     train_images, train_labels, test_images, test_labels = (
         None if path is None else _read(path, name, source, part) for part, path in enumerate(files)
@@ -141,7 +141,7 @@ def _read(path: Path, name: str, source: Source | None, part: int) -> NDArray[np
 
 
 def _check_sha256(path: Path, found: str, name: str, source: Source, part: int) -> None:
-    """Against the pinned checksum; where none is known, at least against the other data sets'."""
+    """Check against the pinned checksum; if none is known, against those of other data sets."""
     owner = owner_of(found)
     if owner == name or (owner is None and not source.sha256):
         return

@@ -1,4 +1,4 @@
-"""Load a data set by name or path, prepare one for use without network, list what there is."""
+"""Load a data set by name or path, prepare one for offline use, list the known ones."""
 
 import difflib
 import shutil
@@ -37,12 +37,12 @@ def _silent(_: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetStatus:
-    """One line of ``sweep data list``."""
+    """A line of ``sweep data list``."""
 
     name: str
     description: str
     state: State
-    #: Its folder, None where it is absent.
+    #: Its folder, None if it is not on this machine.
     path: Path | None
     n_train: int
     n_test: int
@@ -52,12 +52,12 @@ class DatasetStatus:
 
 
 def known() -> list[DatasetStatus]:
-    """Every data set known by name, here or not."""
+    """List every data set known by name, whether it is on this machine or not."""
     return [_status(name, source) for name, source in SOURCES.items()]
 
 
 def find(name: str) -> Path | None:
-    """Return the folder or file that ``load`` would read, None where it would have to download."""
+    """Return the file or folder that ``load`` would read, None if it would have to download it."""
     if name in SOURCES:
         return locate(Dataset(name))[1]
     path = Path(name).expanduser()
@@ -65,9 +65,9 @@ def find(name: str) -> Path | None:
 
 
 def load(name: str, size: Size | None = None) -> Images:
-    """Load the whole data set, checked; download it first where it is nowhere on this machine.
+    """Load and check a data set; download it first if it is not on this machine.
 
-    ``name`` is a name of ``sweep data list``, or the path of images of a user's own. With ``size``,
+    ``name`` is a name of ``sweep data list``, or the path of a user's own images. With ``size``,
     (height, width), images of another size are resized.
     """
     if name not in SOURCES:
@@ -79,12 +79,12 @@ def load(name: str, size: Size | None = None) -> Images:
 def load_again(
     name: str, size: Size | None, sha256: str | None, near: Sequence[Path] = ()
 ) -> Images:
-    """Load the images with this digest: their copy in the cache, or else what is at their path.
+    """Load the images with this digest: their copy in the cache, or else the images at their path.
 
-    A user's images that are not at their path any more are looked for in this folder, the folders
-    ``near`` and the cache, by the end of their path; ``Images.name`` is where they were found.
-    What is at the path may be others by now: compare ``Images.sha256``. Raises DataError for a copy
-    that is not theirs, and where they are not found.
+    A user's images that are no longer at their path are searched in this folder, the folders
+    ``near`` and the cache, by the end of their path; ``Images.name`` is where they were found. The
+    images at the path may have changed: compare ``Images.sha256``. Raises DataError for a copy with
+    another digest, and if they are not found.
     """
     copy = None if sha256 is None else copy_path(sha256)
     if copy is not None and copy.is_file():
@@ -108,12 +108,12 @@ def load_again(
     )
 
 
-#: Names at the end of a path that images must have kept when they were moved, at most.
+#: Maximum number of trailing names of a path that are used to search moved images.
 _MOST_NAMES = 3
 
 
 def _candidates(path: Path, places: Sequence[Path]) -> Iterator[Path]:
-    """Paths that end as ``path`` does, where there is something."""
+    """Yield existing paths that end like ``path``."""
     names = path.parts[1:] if path.is_absolute() else path.parts
     for place in places:
         for n in range(min(_MOST_NAMES, len(names)), 0, -1):
@@ -123,18 +123,18 @@ def _candidates(path: Path, places: Sequence[Path]) -> Iterator[Path]:
 
 
 def is_here(name: str, sha256: str) -> bool:
-    """Tell whether ``load_again`` needs no download."""
+    """Return whether ``load_again`` needs no download."""
     return name not in SOURCES or copy_path(sha256).is_file() or find(name) is not None
 
 
 def for_workers(
     name: str, size: Size | None, images: Images | None = None, folder: Path | None = None
 ) -> str:
-    """Return what a worker gives to ``load`` to have these images: ``name``, or the path of a copy.
+    """Return what a worker passes to ``load`` to get these images: ``name``, or the path of a copy.
 
-    Copied to ``folder``, or else the cache, is what takes long to read, needs another package, or
-    was resized; ``images`` is what ``load`` returned, if it was called. Raises DataError and
-    NoRoomError.
+    Images are copied to ``folder``, or else the cache, if they take long to read, need another
+    package, or were resized; ``images`` is the result of ``load``, if it was called. Raises
+    DataError and NoRoomError.
     """
     path = Path(name).expanduser()
     form = None if name in SOURCES or files_in(path) is not None else format_of(path)
@@ -149,10 +149,10 @@ def class_names(name: str) -> tuple[str, ...]:
 
 
 def prepare(name: str, source: Path | None = None, progress: Progress = _silent) -> Path:
-    """Put a data set where ``load`` finds it without network; the folder it lies in.
+    """Prepare a data set for ``load`` without network; return its folder.
 
-    From the folder ``source``, replacing what the cache holds; or else as it is found, or
-    downloaded. Checked before it is put there; a user's images are checked where they are.
+    It is taken from the folder ``source``, replacing the one in the cache; or else used where it is
+    found, or downloaded. It is checked before it is stored; a user's images are checked in place.
     """
     if name not in SOURCES and source is None:
         _load_own(name, None)
@@ -237,7 +237,7 @@ def _lacks(folder: Path, source: Source | None) -> str:
 
 
 def _files_to_copy(name: Dataset, folder: Path) -> Files:
-    """Find the files in the folder itself, or in torchvision's own layout below it."""
+    """Find the files in the folder, or in torchvision's layout below it."""
     source = SOURCES[name]
     for candidate in (folder, folder / str(source.torchvision) / "raw"):
         if (files := files_in(candidate, source)) is not None:
@@ -271,7 +271,7 @@ def _three_ways(name: Dataset, reason: str) -> str:
 
 
 def _keep(name: Dataset, files: Files) -> Path:
-    """Check the files and put copies into the cache, whole or not at all."""
+    """Check the files and copy them into the cache atomically."""
     read_images(name, files, SOURCES[name])
     target = cache_folder() / name
     with _temporary_folder() as folder, writing_in(target):
@@ -289,7 +289,7 @@ def _keep(name: Dataset, files: Files) -> Path:
 
 @contextmanager
 def _temporary_folder() -> Iterator[Path]:
-    """Within the cache, so that a rename stays on one file system."""
+    """Create it within the cache, so that a rename stays on one file system."""
     root = cache_folder()
     with writing_in(root):
         root.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""Arrays of a .npz file, of a .npy file, or of a folder of .npy files.
+"""Read arrays of a .npz file, of a .npy file, or of a folder of .npy files.
 
-Nothing is unpickled, no file of an archive is written, and an array's header says how much memory
-it takes before any is taken.
+Nothing is unpickled, no file of an archive is written, and an array's memory is checked by its
+header before it is allocated.
 """
 
 import math
@@ -26,7 +26,7 @@ _TEST = ("test", "testing", "te")
 
 
 def _spellings(parts: tuple[str, ...], kinds: tuple[str, ...]) -> tuple[str, ...]:
-    """``x_train``, ``train_x``, ``xtrain`` and so on, in small letters."""
+    """Spell names in all orders: ``x_train``, ``train_x``, ``xtrain`` and so on, in lower case."""
     return tuple(
         name
         for part in parts
@@ -35,8 +35,7 @@ def _spellings(parts: tuple[str, ...], kinds: tuple[str, ...]) -> tuple[str, ...
     )
 
 
-#: What arrays are called, without regard to capitals: as numpy's, Keras's and scikit-learn's
-#: examples call them.
+#: Names of arrays, without regard to case: as in examples of numpy, Keras and scikit-learn.
 NAMES: Mapping[str, tuple[str, ...]] = {
     "train": (*_TRAIN, *_spellings(_TRAIN, _IMAGES)),
     "test": (*_TEST, *_spellings(_TEST, _IMAGES)),
@@ -44,7 +43,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "test_labels": _spellings(_TEST, _LABELS),
     "class_names": ("class_names", "label_names"),
 }
-#: Of data that are not divided into images to train on and images to test on.
+#: Names of data that are not divided into training and test images.
 UNDIVIDED: Mapping[str, tuple[str, ...]] = {
     "train": (*_IMAGES, "arr_0"),
     "train_labels": _LABELS,
@@ -54,7 +53,7 @@ _DIVISION = ("train", "test")
 
 
 def read_npz(path: Path, name: str, size: tuple[int, int] | None = None) -> RawImages:
-    """Read the arrays of a .npz file. Raises DataError for one that does not hold a data set."""
+    """Read the arrays of a .npz file. Raises DataError if they are not a data set."""
     with (
         _reading(path),
         open_regular(path, LARGEST_BYTES) as file,
@@ -80,7 +79,7 @@ def read_npy(path: Path, name: str, size: tuple[int, int] | None = None) -> RawI
 
 
 def read_npy_folder(folder: Path, name: str, size: tuple[int, int] | None = None) -> RawImages:
-    """Read the arrays of a folder's .npy files, which are named as those of a .npz file are."""
+    """Read the arrays of a folder's .npy files, which are named like those of a .npz file."""
     files = {path.stem: path for path in sorted(folder.glob("*.npy"))}
     chosen, unused = choose(list(files), name)
     arrays = {part: _read_file(files[stem]) for part, stem in chosen.items()}
@@ -88,9 +87,9 @@ def read_npy_folder(folder: Path, name: str, size: tuple[int, int] | None = None
 
 
 def choose(names: list[str], source: str) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Say which array is which part, and what is not used.
+    """Choose which array is which part; also return the unused ones.
 
-    Raises DataError where that is not clear.
+    Raises DataError if that is ambiguous.
     """
     chosen = _matches(names, NAMES, source)
     if not chosen.keys() & set(_DIVISION):
@@ -128,7 +127,7 @@ def _read_file(path: Path) -> Array:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Turn what numpy and zipfile raise for damaged files into DataError."""
+    """Convert errors of numpy and zipfile for damaged files to DataError."""
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
@@ -138,9 +137,9 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def read_array(file: IO[bytes], what: str, most: int = LARGEST_BYTES) -> Array:
-    """Read one array of numbers or texts, of ``most`` bytes.
+    """Read one array of numbers or texts, of at most ``most`` bytes.
 
-    Raises DataError for any other, and for one that is larger.
+    Raises DataError for other types, and for a larger array.
     """
     try:
         version = npy.read_magic(file)
@@ -153,7 +152,7 @@ def read_array(file: IO[bytes], what: str, most: int = LARGEST_BYTES) -> Array:
             f"{what}: an array of type {dtype}, which is not numbers. "
             "`np.stack(list(x))` makes one array of images of one size."
         )
-    n_bytes = math.prod(shape) * dtype.itemsize  # of whole numbers, which don't overflow
+    n_bytes = math.prod(shape) * dtype.itemsize  # Python integers don't overflow
     if n_bytes > most or not all(0 <= n < 1 << 40 for n in shape):
         raise DataError(
             f"{what}: shape {shape} of {dtype} takes {n_bytes:,} bytes; a data set may take "

@@ -1,7 +1,7 @@
-"""A folder of PNG and JPEG files: sub-folders are classes; ``train/`` and ``test/`` divide it.
+"""Read a folder of PNG and JPEG files: sub-folders are classes; ``train/`` and ``test/`` divide it.
 
-Pillow decodes no other format here, none before its size is known, and no file that a link leads to
-outside of the folder.
+Pillow decodes no other format here, checks the size before decoding, and follows no link out of the
+folder.
 """
 
 import io
@@ -22,24 +22,24 @@ from sweep.files import read_regular
 from sweep.messages import ImageShape
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
-#: Of a file, and of the picture in it: what a 50-megapixel camera writes.
+#: Limit on a file, and on the picture in it: what a 50-megapixel camera writes.
 LARGEST_FILE = 100_000_000
 MOST_PIXELS = 60_000_000
-#: Along each side of an image that is trained on as it is; larger ones are resized.
+#: Limit on each side of an image that is not resized.
 LARGEST_SIDE = 512
 MOST_FILES = 4_000_000
 _TRAIN = ("train", "training")
 _TEST = ("test", "testing")
-#: Stand for test images where there is no folder of them.
+#: They replace test images if there is no such folder.
 _VALIDATION = ("val", "valid", "validation")
-#: Of files that are named in a message.
+#: Files that a message names at most.
 _N_LISTED = 5
 _N_THREADS = 2
 _RESIZE = "`data.size = [HEIGHT, WIDTH]` gives all of them one size."
 
 
 class _Division(NamedTuple):
-    """The files of a part by their class; the class of files without one is an empty text."""
+    """The files of a part by class; files without a class have an empty text."""
 
     root: Path
     files: list[tuple[str, Path]]
@@ -58,7 +58,10 @@ class Decoded(NamedTuple):
 
 
 def holds_pictures(folder: Path) -> bool:
-    """Tell whether there is a PNG or JPEG file in the folder or below it; a whole disk is none."""
+    """Return whether there is a PNG or JPEG file in the folder or below it.
+
+    Not for a whole disk.
+    """
     if folder.resolve() == Path(folder.resolve().anchor):
         return False
     with suppress(OSError):
@@ -67,7 +70,7 @@ def holds_pictures(folder: Path) -> bool:
 
 
 def read_picture_folder(folder: Path, name: str, size: tuple[int, int] | None = None) -> RawImages:
-    """Read all pictures of a folder, resized to ``size``, (height, width), where it is given.
+    """Read all pictures of a folder, resized to ``size``, (height, width), if it is given.
 
     Raises DataError with the first files that cannot be read, or that differ in size.
     """
@@ -114,7 +117,7 @@ def _divide(folder: Path) -> tuple[_Division, _Division | None, tuple[str, ...]]
 
 
 def _files_of(root: Path) -> tuple[_Division, int]:
-    """Pictures below a folder in the order of their paths, and the number of other files."""
+    """List pictures below a folder in the order of their paths; count the other files."""
     files, n_others = [], 0
     inside = root.resolve()
     for path in sorted(_visible(root)):
@@ -143,7 +146,7 @@ def _files_of(root: Path) -> tuple[_Division, int]:
 
 
 def _visible(root: Path) -> Iterator[Path]:
-    """Files below a folder, without hidden ones and what macOS and Windows add."""
+    """Yield files below a folder, without hidden ones and those that macOS and Windows add."""
     for path in root.rglob("*"):
         parts = path.relative_to(root).parts
         hidden = any(part.startswith((".", "__MACOSX")) or part == "Thumbs.db" for part in parts)
@@ -202,10 +205,10 @@ def _several(what: str, lines: Sequence[str]) -> str:
 
 
 def decode(content: bytes, what: str, size: tuple[int, int] | None = None) -> Decoded:
-    """Decode a PNG or JPEG file, turned as its camera was held, and resize it to (height, width).
+    """Decode a PNG or JPEG file, apply its EXIF orientation, and resize it to (height, width).
 
-    Raises DataError for what is neither, is damaged, is transparent somewhere, has more than 8 bits
-    a channel, or is too large.
+    Raises DataError for other formats and for images that are damaged, transparent, too large, or
+    have more than 8 bits per channel.
     """
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
@@ -221,7 +224,7 @@ def decode(content: bytes, what: str, size: tuple[int, int] | None = None) -> De
     return Decoded(np.asarray(found, dtype=np.uint8))
 
 
-#: What Pillow raises for a file that does not hold what its header says.
+#: What Pillow raises for a file whose content contradicts its header.
 _DAMAGED = (
     *(OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, OverflowError),
     *(Image.DecompressionBombError, Image.DecompressionBombWarning),
@@ -265,7 +268,7 @@ def _opaque(image: Image.Image, mode: str, what: str) -> Image.Image:
 
 
 def _common_shape(shapes: Sequence[tuple[Path, ImageShape]], folder: Path) -> ImageShape:
-    """Shape of all images; RGB where one of them is. Raises DataError where sizes differ."""
+    """Return the shape of all images; RGB if one of them is. Raises DataError if sizes differ."""
     sizes: dict[tuple[int, int], list[Path]] = {}
     for path, shape in shapes:
         sizes.setdefault((shape.height, shape.width), []).append(path)
@@ -289,7 +292,7 @@ def _common_shape(shapes: Sequence[tuple[Path, ImageShape]], folder: Path) -> Im
 
 
 def stacked(images: Iterable[Decoded], shape: ImageShape) -> NDArray[np.uint8]:
-    """Images of one height and width as rows (N, D); grey ones become RGB where others are."""
+    """Stack images of one height and width as rows (N, D); grey ones become RGB if others are."""
     found = list(images)
     rows = np.empty((len(found), *shape.array_shape), np.uint8)
     for place, image in enumerate(found):

@@ -1,4 +1,4 @@
-"""Where data sets lie on this machine: beside the code, in the cache, in Debian's packages."""
+"""Find data sets on this machine: next to the code, in the cache, in Debian's packages."""
 
 import errno
 import os
@@ -14,12 +14,12 @@ from sweep.errors import NoRoomError
 BUNDLED_ROOT = Path(__file__).parent
 DEBIAN_ROOT = Path("/usr/share/datasets")
 
-#: What the system says when a disk is full or a folder may not be written to.
+#: System errors of a full disk or a folder that is not writable.
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 class State(StrEnum):
-    """How a data set got here."""
+    """How a data set got onto this machine."""
 
     BUNDLED = "bundled"
     CACHED = "cached"
@@ -49,10 +49,10 @@ def locate(name: Dataset) -> tuple[State, Path | None]:
 
 
 def files_in(folder: Path, source: Source | None = None) -> Files | None:
-    """Return the files in a folder, gzipped or not, if all are there.
+    """Return the files in a folder, gzipped or not, if all exist.
 
-    Called as the data set calls them, or else as MNIST does. A user's folder, without a ``source``,
-    may lack both files of labels.
+    They have the data set's file names, or else MNIST's. A user's folder, without a ``source``, may
+    lack both files of labels.
     """
     for names in (source.names if source else FileNames(), FileNames()):
         found = {part: _either(folder, stem) for part, stem in vars(names).items()}
@@ -63,7 +63,7 @@ def files_in(folder: Path, source: Source | None = None) -> Files | None:
 
 
 def holds_idx(folder: Path) -> bool:
-    """Tell whether the folder has one of the files of images, called as MNIST calls them."""
+    """Return whether the folder has a file of images with MNIST's names."""
     names = FileNames()
     return any(_either(folder, stem) for stem in (names.train_images, names.test_images))
 
@@ -83,7 +83,7 @@ def _either(folder: Path, stem: str) -> Path | None:
 
 @contextmanager
 def writing_in(where: Path) -> Iterator[None]:
-    """Turn a full disk, or a folder that takes no files, into NoRoomError."""
+    """Convert errors of a full disk or an unwritable folder to NoRoomError."""
     try:
         yield
     except OSError as error:

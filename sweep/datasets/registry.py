@@ -1,10 +1,11 @@
-"""The data sets known by name: what they hold, whose they are, and what their files must be.
+"""Register the data sets known by name: their content, licence and files.
 
-A checksum is of the unpacked file. It is pinned where it is known for certain; for the rest the
-counts and sizes are checked, and a download is compared with torchvision's MD5 by torchvision.
+A checksum is of the unpacked file. It is pinned if it is known for certain; otherwise counts and
+sizes are checked, and torchvision compares a download with its MD5.
 
-EMNIST's files hold every image transposed (columns first). They are shown and trained on as they
-are, as torchvision does; turned or not, an autoencoder of fully connected layers fares the same.
+EMNIST's files hold every image transposed (columns first). They are shown and trained on unchanged,
+as torchvision does; for an autoencoder of fully connected layers the orientation makes no
+difference.
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,7 +32,7 @@ KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 @dataclass(frozen=True, kw_only=True)
 class Files:
-    """The four files of a data set, by their part; labels are None where it has none."""
+    """The four files of a data set; labels are None if it has none."""
 
     train_images: Path
     train_labels: Path | None
@@ -44,7 +45,7 @@ class Files:
 
 @dataclass(frozen=True, kw_only=True)
 class FileNames:
-    """What the four files are called, without ``.gz``."""
+    """Names of the four files, without ``.gz``."""
 
     train_images: str = "train-images-idx3-ubyte"
     train_labels: str = "train-labels-idx1-ubyte"
@@ -54,7 +55,7 @@ class FileNames:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One data set known by name."""
+    """A data set known by name."""
 
     description: str
     license: str
@@ -62,9 +63,9 @@ class Source:
     n_test: int
     classes: tuple[str, ...]
     names: FileNames = field(default_factory=FileNames)
-    #: SHA-256 of the unpacked files in the order of ``Files``; empty where unknown.
+    #: SHA-256 of the unpacked files in the order of ``Files``; empty if unknown.
     sha256: tuple[str, ...] = ()
-    #: The class in torchvision.datasets that downloads it, and what that class needs to be told.
+    #: The class in torchvision.datasets that downloads it, and its arguments.
     torchvision: str | None = None
     torchvision_options: Mapping[str, str] = field(default_factory=dict)
     #: The Debian package that installs it under /usr/share/datasets.

@@ -1,4 +1,4 @@
-"""What there is to know of a data set before anything is trained on it."""
+"""Summarise a data set before anything is trained on it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from sweep.messages import ImageShape
 
 @dataclass(frozen=True, kw_only=True)
 class ClassCount:
-    """How many images a class has."""
+    """Numbers of images of a class."""
 
     name: str
     n_train: int
@@ -21,7 +21,7 @@ class ClassCount:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSummary:
-    """What `sweep data check` says of a data set."""
+    """What `sweep data check` reports about a data set."""
 
     shape: ImageShape
     n_train: int
@@ -33,16 +33,16 @@ class DatasetSummary:
     mean: float
     #: Empty without labels.
     classes: tuple[ClassCount, ...]
-    #: Test images of which an exact copy is among the training images.
+    #: Test images with an exact copy among the training images.
     n_test_in_train: int
     #: Images of a single colour.
     n_blank: int
-    #: What the source holds and is not used, and what looks like a mistake.
+    #: Unused content of the source, and possible mistakes.
     remarks: tuple[str, ...]
 
 
 def summarise(images: Images) -> DatasetSummary:
-    """Look at every pixel once."""
+    """Compute the summary, which reads every pixel once."""
     parts = (images.train_images, images.test_images)
     lowest, highest = min(int(part.min()) for part in parts), max(int(part.max()) for part in parts)
     n = sum(part.size for part in parts)

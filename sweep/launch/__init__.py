@@ -1,1 +1,1 @@
-"""Starting and watching workers. A launcher knows processes and devices, nothing of trials."""
+"""Start and supervise workers. A launcher handles processes and devices, not trials."""

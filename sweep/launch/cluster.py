@@ -1,4 +1,4 @@
-"""The Ray cluster that a study trains on: joined or started, and what it has."""
+"""Join or start the Ray cluster that a study trains on, and read its resources."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ from sweep.launch.devices import ClusterResources
 
 CONNECT_SECONDS = 5.0
 CORES_PER_CPU_WORKER = 2
-#: Of a cluster that we start; of the data set, one copy.
+#: Object store of a cluster that we start: room for one copy of the data set.
 OBJECT_STORE_BYTES = 256 << 20
 
 
@@ -19,10 +19,10 @@ def connect(address: str | None) -> None:
     """Join a Ray cluster, or start one.
 
     The cluster is the one at ``address`` (``host:port`` or ``auto``), else the one that RAY_ADDRESS
-    names, else one of this machine alone that lives as long as this process and, Ray's default,
-    asks for a token.
+    names, else a cluster of this machine only that lives as long as this process and, Ray's
+    default, asks for a token.
 
-    Raises DeviceError where none answers, UsageError for what cannot be one.
+    Raises DeviceError if no cluster answers, UsageError for an invalid address.
     """
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -33,10 +33,10 @@ def connect(address: str | None) -> None:
         _check(address)
     try:
         ray.init(address=address, **options)
-    except (Exception, SystemExit) as error:  # Ray ends the process where it should raise
+    except (Exception, SystemExit) as error:  # Ray exits the process instead of raising
         said = str(error).strip().splitlines()[:1] if isinstance(error, Exception) else []
         raise DeviceError(
-            f"--ray-address {address}: no Ray cluster can be joined there{': ' if said else ''}"
+            f"--ray-address {address}: cannot join a Ray cluster there{': ' if said else ''}"
             f"{''.join(said)}. `ray status` on that host shows one; all hosts need the same token."
         ) from error
 
@@ -61,13 +61,13 @@ def _check(address: str) -> None:
 
 
 def cores_per_cpu_worker() -> int:
-    """Return the cores that a worker on CPUs takes: never more than the largest host has."""
+    """Return the cores per CPU worker: at most those of the largest host."""
     hosts = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
     return max(1, min(CORES_PER_CPU_WORKER, int(max(hosts, default=0))))
 
 
 def cluster_resources() -> ClusterResources:
-    """Return what the cluster has now."""
+    """Return the present resources of the cluster."""
     total = ray.cluster_resources()
     return ClusterResources(
         n_gpus=int(total.get("GPU", 0)),

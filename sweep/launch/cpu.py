@@ -1,18 +1,18 @@
-"""How a study shares the cores of a CPU: how many workers, and how many threads each.
+"""Share the cores of a CPU: how many workers a study gets, and how many threads each.
 
 A trial is trained by one worker. Products of narrow networks are too small for a second thread: two
 threads that wait for each other after every product are slower than one below THREADED_WIDTH hidden
-units, and far slower where other work wants the cores. Two workers never wait for each other. So
-workers come first, and threads get the cores that are left over.
+units, and far slower if other work wants the cores. Two workers never wait for each other. So
+workers come first, and threads get the remaining cores.
 """
 
 import math
 from typing import NamedTuple
 
-#: Hidden units from which a second thread pays.
+#: Hidden units from which a second thread pays off.
 THREADED_WIDTH = 256
-#: Trials of the study for each worker, at least: a sampler learns from those that ended before it
-#: is asked, and each worker holds one in training and one that waits.
+#: Minimum number of the study's trials per worker: a sampler learns only from trials that ended
+#: before it is asked, and each worker holds one trial in training and one in its queue.
 TRIALS_PER_WORKER = 4
 #: Memory of a worker: torch, the images and a network.
 WORKER_BYTES = 500_000_000
@@ -36,7 +36,8 @@ def share_cpu(
 ) -> CpuShare:
     """Choose workers and threads for a study whose networks have up to ``widest`` hidden units.
 
-    ``n_workers`` (`--workers`) and ``max_threads`` (OMP_NUM_THREADS) decide where they are given.
+    ``n_workers`` (`--workers`) and ``max_threads`` (OMP_NUM_THREADS) take precedence if they are
+    given.
     """
     if n_workers is None:
         each = max_threads or 1

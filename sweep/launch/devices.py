@@ -1,4 +1,4 @@
-"""Devices of this machine, found without loading torch, and devices asked of a Ray cluster."""
+"""Find devices of this machine without loading torch, and choose devices of a Ray cluster."""
 
 import os
 import re
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 from sweep.errors import DeviceError, UsageError
 
-#: In `nvidia-smi -L`: a card with its index, and below it the parts that MIG makes of it.
+#: Lines of `nvidia-smi -L`: a card with its index, followed by its MIG partitions.
 _CARD = re.compile(r"GPU (\d+): .*\(UUID: (GPU-[\w-]+)\)")
 _PART = re.compile(r"\s+MIG .*\(UUID: (MIG-[\w/-]+)\)")
-#: For nvidia-smi, which takes seconds where the driver has to be loaded first.
+#: Timeout of nvidia-smi, which takes seconds if the driver has to be loaded first.
 _ANSWER_SECONDS = 30
 
 
 def visible_gpus() -> list[str]:
-    """List identifiers of the visible GPUs, each fit for CUDA_VISIBLE_DEVICES.
+    """List identifiers of the visible GPUs, each usable in CUDA_VISIBLE_DEVICES.
 
-    Raises DeviceError where nvidia-smi hangs.
+    Raises DeviceError if nvidia-smi hangs.
     """
     narrowed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if narrowed is not None:
@@ -42,9 +42,9 @@ def visible_gpus() -> list[str]:
 
 
 def _listed(text: str) -> list[str]:
-    """List the cards' indices; for one that MIG divides, the identifiers of its parts.
+    """List the cards' indices, or the identifiers of the partitions of cards divided by MIG.
 
-    CUDA gives a process no more than one part, and by its identifier alone.
+    CUDA gives a process at most one partition, and only by its identifier.
     """
     devices: list[list[str]] = []
     for line in text.splitlines():
@@ -56,25 +56,25 @@ def _listed(text: str) -> list[str]:
 
 
 def n_cores() -> int:
-    """CPU cores this process may use."""
+    """Return the number of CPU cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def wanted_threads() -> int | None:
-    """OMP_NUM_THREADS, which limits torch's threads; None where it is not set to a number.
+    """Return OMP_NUM_THREADS, which limits torch's threads; None if it is not set to a number.
 
-    A list has a number for each level of nested threads; the first counts.
+    A list has a number for each level of nested threads; the first one applies.
     """
     wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return int(wanted) if wanted.isdecimal() and int(wanted) > 0 else None
 
 
 def choose_devices(gpus: str | None, per_gpu: int, cpu_workers: int = 1) -> list[str]:
-    """One entry a worker: ``cpu``, ``cpu_workers`` times, or a GPU's identifier, ``per_gpu`` times.
+    """Return one entry per worker: ``cpu``, or a GPU's identifier.
 
-    ``gpus`` is ``all``, ``cpu``, a list like ``0,1`` or ``MIG-…``, or None: all GPUs there are,
-    else the CPU.
-    Raises DeviceError when a GPU is asked for that is not there, UsageError for nonsense.
+    ``cpu`` is repeated ``cpu_workers`` times, a GPU's identifier ``per_gpu`` times. ``gpus`` is
+    ``all``, ``cpu``, a list like ``0,1`` or ``MIG-…``, or None: all GPUs if there are any, else the
+    CPU. Raises DeviceError if a requested GPU does not exist, UsageError for an invalid value.
     """
     if gpus == "cpu":
         return ["cpu"] * cpu_workers
@@ -100,8 +100,8 @@ def _named(gpus: str, found: list[str]) -> list[str]:
             chosen.append(_by_identifier(gpu, found))
             continue
         if not (gpu.isascii() and gpu.isdigit() and len(gpu) < 6):
-            raise UsageError(f"--gpus {gpus}: {gpu!r} is no GPU. Give all, cpu, 0,1 or MIG-….")
-        # An index counts within CUDA_VISIBLE_DEVICES, as everywhere.
+            raise UsageError(f"--gpus {gpus}: {gpu!r} is not a GPU. Give all, cpu, 0,1 or MIG-….")
+        # An index counts within CUDA_VISIBLE_DEVICES, as usual.
         if int(gpu) >= len(found):
             there = f"there are {len(found)}" if found else "none was found"
             raise DeviceError(
@@ -112,34 +112,34 @@ def _named(gpus: str, found: list[str]) -> list[str]:
 
 
 def _by_identifier(identifier: str, found: list[str]) -> str:
-    """Find a visible device by its UUID or, as in CUDA, by an unambiguous beginning of it."""
+    """Find a visible device by its UUID or, as in CUDA, by an unambiguous prefix of it."""
     matching = [gpu for gpu in found if gpu.startswith(identifier)]
     if len(matching) == 1:
         return matching[0]
     there = ", ".join(found) or "none"
     raise DeviceError(
-        f"--gpus {identifier}: {'several' if matching else 'no'} such device. In sight: {there}."
+        f"--gpus {identifier}: {'several' if matching else 'no'} such device. Visible: {there}."
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterResources:
-    """What a Ray cluster has at one moment."""
+    """Present resources of a Ray cluster."""
 
     n_gpus: int
     n_cpus: int
-    #: Cores that a worker on CPUs takes: never more than the largest host has.
+    #: Cores per CPU worker: at most those of the largest host.
     cores_per_cpu_worker: int
 
 
 def choose_cluster_devices(
     cluster: ClusterResources, gpus: str | None, per_gpu: int, cpu_workers: int | None = None
 ) -> list[str]:
-    """Return one entry a worker: ``cpu``, or the number of a GPU among those asked for.
+    """Return one entry per worker: ``cpu``, or the number of a GPU among those requested.
 
-    ``gpus`` is ``all`` (that the cluster has now), ``cpu``, a number of GPUs, which may be more
-    than there are now, or None: all, else the CPU. Ray chooses a GPU for each number, and keeps it.
-    Raises DeviceError when there is none, UsageError for nonsense.
+    ``gpus`` is ``all`` (of the cluster's present GPUs), ``cpu``, a number of GPUs, which may exceed
+    the present ones, or None: all, else the CPU. Ray chooses a GPU for each number, and keeps it.
+    Raises DeviceError if there is none, UsageError for an invalid value.
     """
     if gpus == "cpu" or (gpus is None and not cluster.n_gpus):
         n_fitting = cluster.n_cpus // cluster.cores_per_cpu_worker
@@ -149,14 +149,14 @@ def choose_cluster_devices(
     if gpus in (None, "all"):
         if not (n_gpus := cluster.n_gpus):
             raise DeviceError(
-                "--gpus all: the cluster has no GPU now. `--gpus 8` waits for 8 that it will have, "
+                "--gpus all: the cluster has no GPU now. `--gpus 8` waits for 8 GPUs to join, "
                 "`--gpus cpu` trains on its CPUs."
             )
     elif gpus.isascii() and gpus.isdigit() and 0 < int(gpus) <= 100_000:
         n_gpus = int(gpus)
     else:
         raise UsageError(
-            f"--gpus {gpus}: with --launcher ray give all, cpu, or how many GPUs. Ray chooses "
+            f"--gpus {gpus}: with --launcher ray give all, cpu, or the number of GPUs. Ray chooses "
             "which."
         )
     return [str(gpu) for gpu in range(n_gpus) for _ in range(per_gpu)]

@@ -1,4 +1,4 @@
-"""Ray's driver, in a process of its own: passes messages between a coordinator and its actors."""
+"""Run Ray's driver in a separate process: it relays messages of a coordinator and its actors."""
 
 import signal
 import threading
@@ -37,17 +37,17 @@ from sweep.launch.worker_actor import WorkerActor
 from sweep.messages import Heartbeat, Order, WorkerFailed
 from sweep.worker.__main__ import leave_unreadable
 
-#: How often a worker that waits for its place is reported as alive.
+#: How often a worker that waits for placement is reported as alive.
 WAIT_SECONDS = 2.0
 #: Ray counts parts of a GPU in steps of this size.
 PART = 10_000
 
-#: Takes a worker's name and what it says.
+#: Receives a worker's name and its message.
 Tell = Callable[[str, WorkerMessage], None]
 
 
 class ActorProxy:
-    """An actor, as the driver sees it: one thread listens to it, another passes orders on."""
+    """An actor as the driver sees it: one thread listens to it, another passes orders on."""
 
     def __init__(self, name: str, device: str, tell: Tell, actor: Any) -> None:
         self.device = device
@@ -74,15 +74,15 @@ class ActorProxy:
             self.send(Heartbeat())
 
     def kill(self) -> None:
-        """End the actor now; Ray kills a process that has stalled after 5 s."""
+        """Kill the actor; Ray kills a process that has stalled after 5 s."""
         with suppress(RayError):
             ray.kill(self._actor)
 
     def _listen(self, batches: Any) -> None:
-        gone = Gone(reason="its actor has ended")
+        gone = Gone(reason="its actor has exited")
         try:
             while not ray.wait([batches], timeout=WAIT_SECONDS)[0]:
-                self._tell(self._name, Heartbeat())  # to wait for a place is not to be silent
+                self._tell(self._name, Heartbeat())  # waiting for placement is not silence
             for batch in batches:
                 for message in ray.get(batch):
                     if isinstance(message, Gone):
@@ -90,7 +90,7 @@ class ActorProxy:
                     else:
                         self._tell(self._name, message)
                 self._is_placed.set()
-        except RayError as error:  # the actor is lost, or could not be made
+        except RayError as error:  # the actor is lost, or could not be created
             gone = Gone(reason=reason_of(error))
         self._has_ended = True
         self._orders.put(None)
@@ -99,8 +99,8 @@ class ActorProxy:
         self._tell(self._name, gone)
 
     def _speak(self) -> None:
-        # Each call is answered before the next one is made, and none is made before the actor has
-        # begun: Ray keeps no order for an actor with several threads.
+        # Each call is answered before the next one, and none is made before the actor has begun:
+        # Ray does not guarantee an order for an actor with several threads.
         self._is_placed.wait()
         with suppress(RayError):
             while (order := self._orders.get()) is not None:
@@ -113,16 +113,16 @@ class ActorProxy:
 
 
 def reason_of(error: Exception) -> str:
-    """Return the line that gives the reason of an error of Ray's, else the first of its lines."""
+    """Return the line with the reason of a Ray error, else its first line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reasons = [line for line in lines if line.startswith("The actor ") and " because " in line]
     because = (reasons or lines or [type(error).__name__])[0]
-    # What follows is Ray's guesses and identifiers.
+    # The rest is Ray's guesses and identifiers.
     return because.split(" Worker exit")[0].split(" Node Id:")[0]
 
 
 class Driver:
-    """Starts an actor a worker, and passes messages on."""
+    """Starts an actor for each worker, and passes messages on."""
 
     def __init__(self, settings: DriverSettings, tell: Tell) -> None:
         self._settings = settings
@@ -130,12 +130,12 @@ class Driver:
         self._actors: dict[str, ActorProxy] = {}
         #: GPUs that Ray reserves for the study, by their numbers.
         self._gpus: dict[str, PlacementGroup] = {}
-        #: The data set's digest, and in Ray's object store its files; Ray copies them to a host
-        #: that asks. None until the first worker is started.
+        #: The data set's digest and its files in Ray's object store, which Ray copies to a host on
+        #: demand. None until the first worker is started.
         self._archive: tuple[str, list[Any]] | None = None
 
     def handle(self, name: str, order: DriverOrder) -> None:
-        """Do what the coordinator asks for."""
+        """Carry out an order of the coordinator."""
         actor = self._actors.get(name)
         match order:
             case DriverSettings():  # they came first
@@ -159,7 +159,7 @@ class Driver:
             self._tell(name, WorkerFailed(error=type(error).__name__, message=str(error)))
             self._tell(name, Gone(reason="it could not be started"))
             return
-        # No restarts by Ray: the coordinator gives a dead worker's trials to a new one.
+        # No restarts by Ray: the coordinator assigns a dead worker's trials to a new one.
         options = {"max_concurrency": 2, "max_restarts": 0, **self._resources(device)}
         actor = ray.remote(WorkerActor).options(**options).remote(device, self._settings.work)
         proxy = self._actors[name] = ActorProxy(name, device, self._hear, actor)
@@ -168,8 +168,8 @@ class Driver:
     def _resources(self, device: str) -> dict[str, Any]:
         if device == "cpu":
             return {"num_cpus": cores_per_cpu_worker()}
-        # A placement group keeps a GPU for its number: a new worker in place of one that died gets
-        # the same GPU, and a GPU that the coordinator leaves out goes to no other worker.
+        # A placement group keeps a GPU for its number: a replacement for a dead worker gets the
+        # same GPU, and a GPU that the coordinator excludes goes to no other worker.
         if device not in self._gpus:
             self._gpus[device] = placement_group([{"GPU": 1}])
         part = PART // self._settings.per_gpu / PART
@@ -181,12 +181,12 @@ class Driver:
             return "", []
         if self._archive is None:
             archive = DatasetArchive.pack(self._settings.dataset)
-            # In a list, or else Ray would fetch the files for every actor.
+            # In a list: otherwise Ray would fetch the files for every actor.
             self._archive = archive.digest, [put(dict(archive.files))]
         return self._archive
 
     def _hear(self, name: str, message: WorkerMessage) -> None:
-        """Pass on what an actor's proxy says, in that proxy's thread."""
+        """Pass on an actor's message, in its proxy's thread."""
         if isinstance(message, Gone):
             device = self._actors.pop(name).device
             is_last = device not in [actor.device for actor in [*self._actors.values()]]
@@ -197,24 +197,24 @@ class Driver:
 
 
 def put(content: Any) -> Any:
-    """Put an object into Ray's store. Raises DeviceError where it does not take it."""
+    """Put an object into Ray's store. Raises DeviceError if the store rejects it."""
     try:
         return ray.put(content)
     except RayError as error:
         raise DeviceError(
-            f"--launcher ray: Ray's object store did not take the data set: {reason_of(error)}. "
-            "`ray start --object-store-memory=BYTES` gives it more room."
+            f"--launcher ray: Ray's object store rejected the data set: {reason_of(error)}. "
+            "`ray start --object-store-memory=BYTES` makes it larger."
         ) from error
 
 
 def main() -> None:
-    """Handle orders until the input ends: the study is over, or its coordinator is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to interpret
+    """Handle orders until the input ends: the study is over, or its coordinator has exited."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the coordinator
     lines, output = own_pipes()
     orders = _read(lines)
     _, settings = next(orders, ("", None))
     if not isinstance(settings, DriverSettings):
-        return  # the coordinator has gone before it said anything
+        return  # the coordinator exited before its first message
     try:
         connect(settings.address)
     except SweepError as error:
@@ -222,10 +222,10 @@ def main() -> None:
         output.write(encode_message((ALL_WORKERS, failed)))
         output.flush()
         return
-    # One signal reaches all processes of a service or a job, and Ray has installed a handler of its
-    # own: the coordinator ends its study first, then tells us.
+    # One signal reaches all processes of a service or a job, and Ray has installed its own handler:
+    # the coordinator ends its study first, then tells us.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    # A coordinator that has stalled reads nothing, and must not hold up the threads that listen.
+    # A stalled coordinator reads nothing, and must not block the threads that listen.
     messages: SimpleQueue[tuple[str, WorkerMessage | ClusterResources]] = SimpleQueue()
     messages.put((ALL_WORKERS, cluster_resources()))
     threading.Thread(target=_write, args=(messages, output), daemon=True).start()

@@ -1,4 +1,4 @@
-"""Start a worker to learn how it would train on a device: for ``sweep doctor``."""
+"""Start a worker to learn how it would train on a device, for ``sweep doctor``."""
 
 import time
 from queue import Empty
@@ -10,7 +10,7 @@ from sweep.launch.launcher import Gone, Launcher
 from sweep.launch.local import LocalLauncher
 from sweep.messages import Ready, WorkerFailed, WorkerSetup, WorkloadEstimate
 
-#: The self-check compiles the kernels where Triton's cache is empty.
+#: The self-check compiles the kernels if Triton's cache is empty.
 TIMEOUT_SECONDS = 300.0
 _SHUTDOWN_SECONDS = 10.0
 
@@ -18,8 +18,8 @@ _SHUTDOWN_SECONDS = 10.0
 def introduction(device: str, launcher: Launcher | None = None) -> Ready:
     """Start a worker on a device as a study does by default, and end it once it is ready.
 
-    The images are those that come with the package, the batch size is the default. Raises the error
-    that the worker fails with, SweepError where it dies or is not ready in time.
+    It uses the images that come with the package and the default batch size. Raises the error that
+    the worker fails with, SweepError if it dies or is not ready in time.
     """
     launcher = launcher or LocalLauncher()
     worker = launcher.start("doctor", device)

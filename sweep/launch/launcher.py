@@ -1,4 +1,4 @@
-"""What every way of starting workers offers to the coordinator."""
+"""Define what every launcher offers to the coordinator."""
 
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -9,19 +9,19 @@ from sweep.messages import Event, Order
 
 @dataclass(frozen=True, kw_only=True)
 class Gone:
-    """A worker's process ended; why, as far as it can be told."""
+    """A worker's process ended; with the reason, as far as it is known."""
 
     reason: str
-    #: Its coordinator stood still, and it left: no fault of what it trained.
+    #: It exited because its coordinator was suspended; its trials are not to blame.
     was_left_alone: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lost(Gone):
-    """All workers' did, and no other can be started: what held them together has gone."""
+    """All workers ended, and no other can be started: what connected them is lost."""
 
 
-#: What workers say, in the order it arrived: the worker's name and its event.
+#: Workers' messages in order of arrival: the worker's name and its event.
 Inbox = SimpleQueue[tuple[str, "Event | Gone"]]
 
 
@@ -39,18 +39,18 @@ class WorkerHandle(Protocol):
     def send(self, order: Order) -> None:
         """Send an order without waiting for the worker to read it.
 
-        An order to a worker that is gone is dropped: its Gone is on the way.
+        An order to a dead worker is dropped: its Gone is on the way.
         """
 
     def kill(self) -> None:
-        """End it now."""
+        """Kill the worker."""
 
     def wait(self, timeout_seconds: float) -> bool:
-        """Tell whether it ended within the time."""
+        """Return whether it ended within the time."""
 
 
 class Launcher(Protocol):
-    """Starts workers and delivers what they say."""
+    """Starts workers and delivers their messages."""
 
     inbox: Inbox
 
@@ -58,7 +58,7 @@ class Launcher(Protocol):
         """Start a worker on a device (``cpu`` or a GPU's identifier)."""
 
     def start_analysis(self, name: str) -> WorkerHandle:
-        """Start the process that analyses networks, on this host; it speaks as a worker does.
+        """Start the process that analyses networks, on this host; it uses the workers' protocol.
 
-        Raises DeviceError where this host has no room for it.
+        Raises DeviceError if this host lacks resources for it.
         """

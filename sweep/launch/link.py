@@ -1,4 +1,4 @@
-"""A connection to a child process through its pipes: one line a record, either way."""
+"""Connect to a child process through its pipes: one line per record in both directions."""
 
 import errno
 import threading
@@ -16,7 +16,7 @@ Record = TypeVar("Record")
 class ChildLink(Generic[Record]):
     """Writes records to a child's input in one thread, and reads its output's lines in another.
 
-    A child that stalls does not empty its pipe, and must not block the sender.
+    A stalled child does not empty its pipe, and must not block the sender.
     """
 
     def __init__(
@@ -30,9 +30,10 @@ class ChildLink(Generic[Record]):
     ) -> None:
         """Attach to a process that was started with pipes.
 
-        ``heartbeat`` is sent when nothing else is. ``receive`` takes each line; where it raises
-        ValueError, the process is killed. ``ended`` is called once, with the exit code (None after
-        such a line) and how the process ended. Raises OSError without room for the threads.
+        ``heartbeat`` is sent when nothing else is. ``receive`` is called with each line; if it
+        raises ValueError, the process is killed. ``ended`` is called once, with the exit code (None
+        after such a line) and how the process ended. Raises OSError if the threads cannot be
+        started.
         """
         self.popen = process.popen
         self._process = process
@@ -45,16 +46,16 @@ class ChildLink(Generic[Record]):
         try:
             for run in (self._read, self._write):
                 threading.Thread(target=run, name=f"link-{self.popen.pid}", daemon=True).start()
-        except RuntimeError as error:  # Python's way to say that there is no room for a thread
+        except RuntimeError as error:  # how Python reports that it cannot start a thread
             process.discard()
             raise OSError(errno.EAGAIN, str(error)) from error
 
     def send(self, record: Record) -> None:
-        """Queue a record; drop it where the process has ended."""
+        """Queue a record; drop it if the process has ended."""
         self._records.put(record)
 
     def close(self) -> None:
-        """Close the process's input behind the records that are queued."""
+        """Close the process's input after the queued records."""
         self._records.put(None)
 
     def _write(self) -> None:
@@ -82,8 +83,8 @@ class ChildLink(Generic[Record]):
                 self._receive(line)
             except ValueError:
                 self.popen.kill()
-                if line.endswith(b"\n"):  # else its sender's death has cut it off
-                    unreadable = f"ended, for it sent a line that cannot be read: {line[:80]!r}"
+                if line.endswith(b"\n"):  # else its sender died while writing it
+                    unreadable = f"killed: it sent an unreadable line: {line[:80]!r}"
                 break
         code, how = self._process.wait()
         stdout.close()  # a long study may start thousands of workers

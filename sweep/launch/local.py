@@ -1,4 +1,4 @@
-"""Workers as processes of this machine, spoken to through their pipes."""
+"""Run workers as processes of this machine, connected by pipes."""
 
 import socket
 import subprocess
@@ -15,10 +15,10 @@ from sweep.worker.watchdog import EXIT_CODE
 
 
 class LocalWorker:
-    """A child process, its lines turned into events."""
+    """A child process whose lines are turned into events."""
 
     def __init__(self, name: str, inbox: Inbox, process: WorkerProcess) -> None:
-        """Attach to a process that was started. Raises OSError without room for its threads."""
+        """Attach to a process that was started. Raises OSError if its threads cannot be started."""
         self.name = name
         self.device = process.device
         self.host = socket.gethostname()
@@ -46,7 +46,7 @@ class LocalWorker:
         self._process.kill()
 
     def wait(self, timeout_seconds: float) -> bool:
-        """Wait for the process's end; return whether it came in time."""
+        """Wait for the process's end; return whether it ended in time."""
         try:
             self._process.wait(timeout_seconds)
         except subprocess.TimeoutExpired:
@@ -58,7 +58,7 @@ class LocalWorker:
 
 
 class LocalLauncher:
-    """Starts one process a worker on this machine."""
+    """Starts one process per worker on this machine."""
 
     def __init__(
         self, command: Sequence[str] = COMMAND, ahead: list[WorkerProcess] | None = None
@@ -69,7 +69,7 @@ class LocalLauncher:
         self._ahead = [] if ahead is None else ahead
 
     def start(self, name: str, device: str) -> LocalWorker:
-        """Start a worker; raises DeviceError without room for its process, files or threads."""
+        """Start a worker. Raises DeviceError if resources for its process or threads run out."""
         try:
             process = self._process(device, self._command)
             return LocalWorker(name, self.inbox, process)
@@ -98,8 +98,8 @@ def start_analysis(
 ) -> LocalWorker:
     """Start the process that analyses networks.
 
-    ``start`` starts a process on a device with a command. Raises DeviceError where this host has no
-    room for it.
+    ``start`` starts a process on a device with a command. Raises DeviceError if this host lacks
+    resources for it.
     """
     try:
         return LocalWorker(name, inbox, start("cpu", ANALYSIS_COMMAND))

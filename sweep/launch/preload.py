@@ -1,7 +1,7 @@
-"""Processes of CPU workers that are forked from one which has loaded torch for all of them.
+"""Fork the processes of CPU workers from one process that has loaded torch for all of them.
 
-On Linux alone. Until they are forked, the process that loads stands for all of them: killing one
-kills all. From then on they are child processes of this one like any other.
+Linux only. Until they are forked, killing the loading process kills all of them. Afterwards they
+are ordinary child processes of this one.
 """
 
 import ctypes
@@ -25,7 +25,7 @@ from sweep.launch.process import (
     worker_environment,
 )
 
-#: Names that ``sweep.worker.preload`` has for these commands.
+#: Their names in ``sweep.worker.preload``.
 NAMES = {COMMAND: "worker", ANALYSIS_COMMAND: "analysis"}
 
 _POLL_SECONDS = 0.005
@@ -35,10 +35,10 @@ _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 def start_processes(devices: Sequence[str]) -> list[WorkerProcess]:
     """Start a worker's process for each device, and on CPUs the one that analyses networks.
 
-    Raises OSError where there is no room for them.
+    Raises OSError without resources for them.
     """
     if all(device == "cpu" for device in devices):
-        with suppress(OSError):  # this system cannot; or it has no room, as is found out again
+        with suppress(OSError):  # unsupported; or without resources, which shows again below
             return preload([COMMAND] * len(devices) + [ANALYSIS_COMMAND])
     with ExitStack() as started:
         processes: list[WorkerProcess] = []
@@ -52,7 +52,7 @@ def start_processes(devices: Sequence[str]) -> list[WorkerProcess]:
 def preload(commands: Sequence[tuple[str, ...]]) -> list[WorkerProcess]:
     """Start a process that loads torch and forks a process for each of these commands.
 
-    Raises OSError where there is no room for it, or where its forks could not become ours.
+    Raises OSError without resources for it, or if we cannot become the parent of its forks.
     """
     with ExitStack() as ours, ExitStack() as theirs:
         streams = [_open_streams(ours, theirs) for _ in commands]
@@ -70,7 +70,7 @@ class Streams(NamedTuple):
     stdin: IO[bytes]
     stdout: IO[bytes]
     stderr: IO[bytes]
-    #: The process's own ends, in this order.
+    #: The ends that the process uses, in this order.
     descriptors: tuple[int, int, int]
 
 
@@ -86,7 +86,7 @@ def _open_streams(ours: ExitStack, theirs: ExitStack) -> Streams:
 
 
 class Loader(ChildProcess):
-    """The process that loads torch, forks the others, prints their process ids and ends."""
+    """The process that loads torch, forks the others, prints their process ids and exits."""
 
     def __init__(self, names: Sequence[str], streams: Sequence[Streams]) -> None:
         arguments = [
@@ -106,25 +106,25 @@ class Loader(ChildProcess):
 
     @property
     def pids(self) -> list[int] | None:
-        """Process ids of what it has forked, in their order; None until it has ended."""
+        """Return the process ids of its forks, in order; None until it has exited."""
         with self._lock:
             if self._pids is None and self.popen.poll() is not None:
                 assert self.popen.stdout is not None
                 with self.popen.stdout as lines, self.stderr:
                     self._pids = [int(line) for line in lines]
-                _adopt_orphans(False)  # nothing would wait for others
+                _adopt_orphans(False)  # nobody would wait for others
             return self._pids
 
     def kill(self) -> None:
-        """Kill it with all that it has forked; only while ``pids`` are not known."""
+        """Kill it with all its forks; only while ``pids`` are unknown."""
         with suppress(ProcessLookupError):
             os.killpg(self.popen.pid, signal.SIGKILL)
 
 
 def _adopt_orphans(adopt: bool) -> None:
-    """Become the parent of descendants whose own parents have ended, or do so no longer.
+    """Become the parent of descendants whose own parents have ended, or cease to be.
 
-    Raises OSError where this system cannot.
+    Raises OSError if the system does not support it.
     """
     if sys.platform != "linux":
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
@@ -138,7 +138,7 @@ class ForkedProcess(WorkerProcess):
 
     def __init__(
         self, command: tuple[str, ...], popen: "ForkedPopen", stderr: IO[bytes]
-    ) -> None:  # in place of the other constructors, which start a process
+    ) -> None:  # replaces the other constructors, which start a process
         self.device = "cpu"
         self.command = command
         self.popen = popen
@@ -146,7 +146,7 @@ class ForkedProcess(WorkerProcess):
 
 
 class ForkedPopen:
-    """What is used of ``subprocess.Popen``, for a process that a loader forks."""
+    """The used part of ``subprocess.Popen``, for a process that a loader forks."""
 
     def __init__(self, loader: Loader, place: int, streams: Streams) -> None:
         """Represent the loader's fork number ``place``, counted from 0."""
@@ -163,14 +163,14 @@ class ForkedPopen:
         return self._find_pid() or 0
 
     def _find_pid(self) -> int | None:
-        """Return its process id: None until it is forked, 0 where it never will be."""
+        """Return its process id: None until it is forked, 0 if it never will be."""
         pids = self._loader.pids
         if pids is None:
             return None
         return pids[self._place] if self._place < len(pids) else 0
 
     def kill(self) -> None:
-        """Kill the process, or keep it from being forked."""
+        """Kill the process, or prevent its fork."""
         with self._lock:
             if self._returncode is not None:
                 return
@@ -200,6 +200,6 @@ def _poll(pid: int) -> int | None:
     """Return the exit code of a child process; None while it runs."""
     try:
         ended, status = os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:  # it ended, and something else waited for it: as Popen has it
+    except ChildProcessError:  # it ended, and something else waited for it; as in Popen
         return 0
     return os.waitstatus_to_exitcode(status) if ended else None

@@ -1,7 +1,7 @@
-"""Child processes: a worker of this machine, and Ray's driver.
+"""Start child processes: a worker of this machine, and Ray's driver.
 
-It is quick to import and needs nothing of the worker's messages, so that a process can be started
-before the rest of a command is loaded: it loads torch meanwhile.
+This module imports quickly and needs none of the worker's messages, so that a process can be
+started before the rest of a command is loaded; meanwhile it loads torch.
 """
 
 import os
@@ -13,16 +13,16 @@ from typing import IO, Any, Protocol
 
 #: Command of a worker's process; ``--device cpu`` or ``--device cuda`` follows.
 COMMAND: tuple[str, ...] = (sys.executable, "-m", "sweep.worker")
-#: Command of the process that analyses networks, likewise.
+#: Command of the process that analyses networks; ``--device`` follows here too.
 ANALYSIS_COMMAND: tuple[str, ...] = (sys.executable, "-m", "sweep.worker.analysis")
 
-#: The last of them begins PGPASSWORD and PGPASSFILE.
+#: The last one is a prefix of PGPASSWORD and PGPASSFILE.
 _NOT_FOR_WORKERS = ("SWEEP_STORAGE", "SWEEP_DASHBOARD_PASSWORD", "SWEEP_WEBHOOK", "PGPASS")
 _LAST_WORDS_BYTES = 2000
 
 
 class Process(Protocol):
-    """What is used of ``subprocess.Popen``."""
+    """The used part of ``subprocess.Popen``."""
 
     stdin: IO[bytes] | None
     stdout: IO[bytes] | None
@@ -42,14 +42,14 @@ class Process(Protocol):
 
 
 class ChildProcess:
-    """A child process outside the terminal's process group, with the file its stderr goes to."""
+    """A child process outside the terminal's process group; its stderr goes to a file."""
 
     def __init__(
         self, command: Sequence[str], environment: Mapping[str, str], **options: Any
     ) -> None:
         """Start it, without our passwords; the options are Popen's.
 
-        Raises OSError where there is no room for the process or its files.
+        Raises OSError without resources for the process or its files.
         """
         self.stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives with the process
         try:
@@ -58,14 +58,14 @@ class ChildProcess:
                 **{"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, **options},
                 stderr=self.stderr,
                 env={**_without_passwords(), **environment},
-                start_new_session=True,  # out of the terminal's Ctrl-C
+                start_new_session=True,  # out of reach of the terminal's Ctrl-C
             )
         except OSError:
             self.stderr.close()
             raise
 
     def discard(self) -> None:
-        """Kill the process and close its files; for a process that nothing reads from."""
+        """Kill the process and close its files; for a process whose output is not read."""
         self.popen.kill()
         self.popen.wait()
         for stream in (self.popen.stdin, self.popen.stdout, self.stderr):
@@ -73,7 +73,7 @@ class ChildProcess:
                 stream.close()
 
     def wait(self) -> tuple[int, str]:
-        """Wait for its end; return its exit code and how it ended, with its last words."""
+        """Wait for its end; return its exit code and how it ended, with the end of its stderr."""
         code = self.popen.wait()
         with self.stderr as stderr:
             stderr.seek(0, os.SEEK_END)
@@ -95,13 +95,13 @@ class WorkerProcess(ChildProcess):
 
 
 def worker_environment(device: str) -> dict[str, str]:
-    """Return variables that pin the device and settle how torch uses it; set before torch loads."""
+    """Return variables that pin the device and configure torch; set before torch loads."""
     return {
         "CUDA_VISIBLE_DEVICES": "" if device == "cpu" else device,
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         # The deterministic cuBLAS workspace has to be chosen before CUDA starts.
         "CUBLAS_WORKSPACE_CONFIG": os.environ.get("CUBLAS_WORKSPACE_CONFIG", ":4096:8"),
-        # OpenMP's threads wait for one another by spinning, for milliseconds by default. On busy
+        # OpenMP's threads wait for each other by spinning, for milliseconds by default. On busy
         # cores a spinning thread takes the time that the other one needs: an epoch took ten times
         # as long.
         "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "1000"),

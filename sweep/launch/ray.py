@@ -33,7 +33,7 @@ from sweep.messages import Event, Heartbeat, Order, Shutdown, WorkerFailed
 END_SECONDS = 15.0
 #: The host of a worker that Ray has not placed yet.
 NO_HOST = "no host yet"
-#: In place of a worker's name, in messages about all of them or the driver itself.
+#: Replaces a worker's name in messages about all of them or the driver itself.
 ALL_WORKERS = "-"
 
 #: Command of the driver's process.
@@ -46,9 +46,9 @@ WORK = "sweep.worker.work:work"
 class DriverSettings:
     """The first message to the driver, which answers with ClusterResources or WorkerFailed."""
 
-    #: Of the cluster; None starts or finds one as ``cluster.connect`` says.
+    #: Address of the cluster; None starts or finds one as ``cluster.connect`` says.
     address: str | None
-    #: Name or folder of the data set that workers need; None where they are given none.
+    #: Name or folder of the data set that workers need; None if they need none.
     dataset: str | None
     #: Workers that share a GPU.
     per_gpu: int
@@ -58,7 +58,7 @@ class DriverSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class StartWorker:
-    """Start a worker of this name."""
+    """Start a worker with this name."""
 
     #: ``cpu``, or the number of a GPU among those of the study.
     device: str
@@ -66,7 +66,7 @@ class StartWorker:
 
 @dataclass(frozen=True, kw_only=True)
 class KillWorker:
-    """End the worker of this name now."""
+    """Kill the worker of this name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +78,9 @@ class Placed:
     device: str
 
 
-#: What the coordinator tells its driver; a heartbeat says that it is alive.
+#: The coordinator's orders to its driver; a heartbeat says that the coordinator is alive.
 DriverOrder = DriverSettings | StartWorker | KillWorker | Order
-#: What the driver passes on from a worker.
+#: Messages of a worker that the driver passes on.
 WorkerMessage = Event | Placed | Gone
 
 _TO_DRIVER = Codec(DriverSettings, StartWorker, KillWorker, *get_args(Order))
@@ -88,13 +88,13 @@ _FROM_DRIVER = Codec(ClusterResources, Placed, Gone, *get_args(Event))
 
 
 def _encode(codec: Codec, message: tuple[str, object]) -> bytes:
-    """Return a worker's name and a record as one line."""
+    """Encode a worker's name and a record as one line."""
     name, record = message
     return name.encode() + b" " + codec.encode(record)
 
 
 def _decode(codec: Codec, line: bytes) -> tuple[str, Any]:
-    """Return the worker's name and the record of a line. Raises ValueError for any other line."""
+    """Decode a line into the worker's name and the record. Raises ValueError for any other line."""
     name, _, body = line.partition(b" ")
     return name.decode(), codec.decode(body)
 
@@ -125,18 +125,18 @@ class RayWorker:
         self._send(order)
 
     def kill(self) -> None:
-        """Have the actor killed."""
+        """Kill the actor."""
         self._send(KillWorker())
 
     def wait(self, timeout_seconds: float) -> bool:
-        """Wait for the worker's end; return whether it came in time."""
+        """Wait for the worker's end; return whether it ended in time."""
         return self.has_ended.wait(timeout_seconds)
 
 
 class RayLauncher:
-    """Starts one actor a worker, wherever Ray has room; joins or starts the cluster.
+    """Starts one actor per worker, wherever Ray has resources; joins or starts the cluster.
 
-    Raises DeviceError where no cluster answers, UsageError for an address that cannot be one.
+    Raises DeviceError if no cluster answers, UsageError for an invalid address.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class RayLauncher:
     ) -> None:
         self.inbox: Inbox = SimpleQueue()
         self._workers: dict[str, RayWorker] = {}
-        #: What the driver says of itself.
+        #: The driver's messages about itself.
         self._answers: SimpleQueue[ClusterResources | SweepError] = SimpleQueue()
         settings = DriverSettings(address=address, dataset=dataset, per_gpu=per_gpu, work=work)
         try:
@@ -165,7 +165,7 @@ class RayLauncher:
         except OSError as error:
             raise _not_started(str(error.strerror)) from error
         try:
-            #: What the cluster had when it was joined.
+            #: Resources of the cluster when it was joined.
             self.cluster = self._join(settings)
         except BaseException:  # Ctrl-C too, while the driver is within Ray and does not listen
             driver.popen.kill()
@@ -177,7 +177,7 @@ class RayLauncher:
         worker = RayWorker(name, device, lambda order: self._link.send((name, order)))
         self._workers[name] = worker
         if self._link.popen.poll() is not None:
-            worker.has_ended.set()  # that all are lost was reported before, or is about to be
+            worker.has_ended.set()  # the loss of all was reported before, or is about to be
         self._link.send((name, StartWorker(device=device)))
         return worker
 
@@ -212,7 +212,7 @@ class RayLauncher:
             return
         worker = self._workers.get(name)
         if worker is None or isinstance(message, ClusterResources):
-            raise ValueError(f"not a worker of ours, or not what one says: {line[:80]!r}")
+            raise ValueError(f"neither a worker of ours nor one of its messages: {line[:80]!r}")
         if isinstance(message, Placed):
             worker.host, worker.pid, worker.device = message.host, message.pid, message.device
             return
@@ -225,12 +225,12 @@ class RayLauncher:
         cause = (
             f"was {how}"
             if code is None
-            else f"has gone ({how}), most likely because the Ray cluster is lost: its head, or the "
-            "Ray of this host"
+            else f"exited ({how}), most likely because the Ray cluster is lost: its head, or "
+            "Ray on this host"
         )
         lost = (
-            f"Ray's process {cause}. What is done is kept; `sweep resume NAME --launcher ray` goes "
-            "on in another cluster, and trains again what was in training."
+            f"Ray's process {cause}. Finished trials are kept; `sweep resume NAME --launcher ray` "
+            "continues in another cluster and restarts the trials that were in training."
         )
         self.inbox.put((ALL_WORKERS, Lost(reason=lost)))
         for worker in [*self._workers.values()]:
@@ -238,7 +238,7 @@ class RayLauncher:
 
 
 def _answer(message: WorkerMessage | ClusterResources) -> ClusterResources | SweepError:
-    """Return what the driver answers to its settings. Raises ValueError for any other message."""
+    """Return the driver's answer to its settings. Raises ValueError for any other message."""
     match message:
         case ClusterResources():
             return message

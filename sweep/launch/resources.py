@@ -1,7 +1,7 @@
-"""Resources of a run: devices, trainer and launcher.
+"""Choose the resources of a run: devices, trainer and launcher.
 
-It is quick to import (neither Optuna nor SQL), and ``started_ahead`` starts the workers' processes
-before those are loaded: each needs seconds to load torch.
+This module imports quickly (neither Optuna nor SQL), and ``started_ahead`` starts the workers'
+processes before those are loaded: each needs seconds to load torch.
 """
 
 import os
@@ -27,15 +27,15 @@ from sweep.studyfile import Space, StudyFile
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Options of the command line about one run; None leaves the choice to the study file."""
+    """Command-line options of one run; None leaves the choice to the study file."""
 
     #: ``all``, ``cpu``, or indices like ``0,1``.
     gpus: str | None = None
     per_gpu: int | None = None
-    #: Worker processes when training on the CPU; None leaves it to ``launch.cpu``.
+    #: Worker processes when training on the CPU; None lets ``launch.cpu`` choose.
     cpu_workers: int | None = None
     trainer: Trainer = Trainer.AUTO
-    #: Slots of a population at most; None leaves it to the memory.
+    #: Maximum slots of a population; None lets the memory decide.
     population: int | None = None
     launcher: LauncherKind = LauncherKind.LOCAL
     #: ``host:port`` or ``auto``; None is RAY_ADDRESS, else a cluster started here.
@@ -48,7 +48,7 @@ class RunResources:
 
     #: One entry per worker.
     devices: tuple[str, ...]
-    #: ``AUTO`` on GPUs only: there each worker chooses, and says so when it is ready.
+    #: ``AUTO`` on GPUs only: there each worker chooses, and reports its choice when it is ready.
     trainer: Trainer
     population: int | None
     #: Threads of torch in each worker on the CPU; None on GPUs.
@@ -70,10 +70,10 @@ def resolve_resources(
     *,
     n_trials: int | None = None,
 ) -> RunResources:
-    """Choose devices and trainer; join the cluster where the options name Ray.
+    """Choose devices and trainer; join the cluster if the options ask for Ray.
 
-    ``launcher`` stands for this machine's own, ``n_trials`` for the file's budget.
-    Raises DeviceError for a device that is not there, or one that the trainer cannot use.
+    ``launcher`` replaces this machine's launcher, ``n_trials`` the file's budget. Raises
+    DeviceError for a device that does not exist, or that the trainer cannot use.
     """
     if options.launcher is LauncherKind.RAY:
         devices, threads, launcher = _ray_resources(study_file, options)
@@ -87,9 +87,9 @@ def resolve_resources(
 def started_ahead(study_file: StudyFile, options: RunOptions) -> Iterator[RunResources | None]:
     """Resolve the resources, and start the local workers' processes at once.
 
-    Yields None where the options cannot be resolved or name Ray: the run of the study resolves them
-    again, and raises what is wrong when it is its turn. At the end of the block the processes
-    that no worker took are killed.
+    Yields None if the options cannot be resolved or ask for Ray: the run of the study resolves them
+    again and raises the error then. At the end of the block, processes that no worker uses are
+    killed.
     """
     processes: list[WorkerProcess] = []
     try:
@@ -109,9 +109,10 @@ def _start_ahead(
         trainer = resolve_trainer(options.trainer, study_file.space, on_cpu=devices[0] == "cpu")
     except SweepError:
         return None
-    with suppress(OSError):  # no room for a process: its worker's start says so
+    with suppress(OSError):  # no resources for a process: starting its worker reports it
         processes += start_processes(devices)
-    # Not chosen again: the processes have taken memory, by which a worker less would have room.
+    # Not chosen again: the processes have taken memory, so a second choice would have one worker
+    # less.
     return _resources(options, devices, threads, trainer, local_launcher(processes))
 
 
@@ -128,7 +129,7 @@ def _resources(
 
 
 def local_launcher(ahead: list[WorkerProcess]) -> Launcher:
-    """Return this machine's launcher, whose first workers take these processes.
+    """Return this machine's launcher, whose first workers use these processes.
 
     Raises SweepError without PyTorch, which every worker needs.
     """
@@ -141,7 +142,7 @@ def local_launcher(ahead: list[WorkerProcess]) -> Launcher:
 def _local_devices(
     study_file: StudyFile, options: RunOptions, n_trials: int | None = None
 ) -> tuple[list[str], int]:
-    """Return one device a worker, and the threads of a worker on the CPU."""
+    """Return one device per worker, and the threads of a worker on the CPU."""
     gpus = options.gpus or study_file.workers.gpus
     share = share_cpu(
         n_cores=n_cores(),
@@ -159,16 +160,16 @@ def _per_gpu(study_file: StudyFile, options: RunOptions) -> int:
 
 
 def _ray_resources(study_file: StudyFile, options: RunOptions) -> tuple[list[str], int, Launcher]:
-    """Return one device a worker, the cores of a worker on a CPU, and the launcher."""
+    """Return one device per worker, the cores of a worker on a CPU, and the launcher."""
     gpus, per_gpu = options.gpus or study_file.workers.gpus, _per_gpu(study_file, options)
     if options.gpus is None and gpus not in (None, "all", "cpu"):
         raise UsageError(
-            f"workers.gpus {gpus!r} names GPUs of one machine. With --launcher ray say --gpus all, "
-            "--gpus cpu, or how many GPUs."
+            f"workers.gpus {gpus!r} names GPUs of one machine. With --launcher ray give "
+            "--gpus all, --gpus cpu, or the number of GPUs."
         )
     if find_spec("ray") is None:
         raise DeviceError(
-            "--launcher ray: Ray is not installed. The extra 'ray' brings it: "
+            "--launcher ray: Ray is not installed. Install the extra 'ray': "
             "pip install 'sweep-autoencoder[ray]'."
         )
     from sweep.launch import ray
@@ -183,8 +184,8 @@ def _ray_resources(study_file: StudyFile, options: RunOptions) -> tuple[list[str
 def resolve_trainer(asked: Trainer, space: Space, *, on_cpu: bool) -> Trainer:
     """Return the trainer to ask workers for; on a CPU it is decided here.
 
-    A study of which only the reference trainer can train some trials is trained by it as a whole:
-    its errors and times stay comparable. Raises DeviceError for a trainer that cannot train on this
+    If only the reference trainer can train some trials of a study, it trains all of them, so that
+    errors and times stay comparable. Raises DeviceError for a trainer that cannot train on this
     kind of device, UsageError for one that cannot train the study.
     """
     trainer = _of_device(asked, on_cpu=on_cpu)
@@ -193,7 +194,7 @@ def resolve_trainer(asked: Trainer, space: Space, *, on_cpu: bool) -> Trainer:
         return trainer
     if asked is not Trainer.AUTO:
         raise UsageError(
-            f"--trainer {asked}: {' and '.join(beyond)}, which the reference trainer alone can "
+            f"--trainer {asked}: {' and '.join(beyond)}, which only the reference trainer can "
             "train. Leave --trainer out, or give `--trainer reference`."
         )
     return Trainer.REFERENCE
@@ -202,7 +203,7 @@ def resolve_trainer(asked: Trainer, space: Space, *, on_cpu: bool) -> Trainer:
 def _of_device(asked: Trainer, *, on_cpu: bool) -> Trainer:
     if asked is Trainer.CPU and not on_cpu:
         raise DeviceError(
-            "--trainer cpu: it trains on the CPU, and this run is on a GPU. `--gpus cpu` takes the "
+            "--trainer cpu: it trains on the CPU, and this run is on a GPU. `--gpus cpu` uses the "
             "CPU."
         )
     if not on_cpu:

@@ -1,4 +1,4 @@
-"""The actor that is a worker: Ray places it on a host, and it trains in its own process there."""
+"""Define a worker as an actor, which Ray places on a host and which trains in its process."""
 
 import os
 import pkgutil
@@ -24,9 +24,9 @@ from sweep.worker.watchdog import EXIT_CODE, describe_silence
 
 
 class WorkerActor:
-    """A worker: ``run`` yields what it says, ``order`` takes its orders.
+    """A worker: ``run`` yields its messages, ``order`` receives its orders.
 
-    A thread of ours trains, so that ``run`` yields meanwhile.
+    A separate thread trains, so that ``run`` can yield meanwhile.
     """
 
     def __init__(self, device: str, work: str) -> None:
@@ -41,10 +41,10 @@ class WorkerActor:
     def run(
         self, version: str, dataset: str | None, digest: str, files: Sequence[Any]
     ) -> Iterator[list[WorkerMessage]]:
-        """Train until the orders say to end; yield batches of messages, Gone the last.
+        """Train until the orders say to end; yield batches of messages, Gone last.
 
         ``files`` holds the object in Ray's store with an archive's files; the data set is fetched
-        where this host has none of that name.
+        if this host has none of that name.
         """
         host = socket.gethostname()
         yield [Placed(host=host, pid=os.getpid(), device=self._device)]
@@ -54,7 +54,7 @@ class WorkerActor:
             return
 
         def work(orders: Orders, send: Send) -> None:
-            train = pkgutil.resolve_name(self._work)  # loads torch: seconds
+            train = pkgutil.resolve_name(self._work)  # loads torch, which takes seconds
             setup = first_order(orders)
             if dataset is not None:
                 local = datasets.install(dataset, digest, lambda: ray.get(files[0]))
@@ -68,12 +68,12 @@ class WorkerActor:
             yield batch
 
     def order(self, orders: Sequence[Order]) -> None:
-        """Take orders, in this order."""
+        """Receive orders, in order."""
         for order in orders:
             self._inbox.put(order)
 
     def _next_batch(self) -> list[WorkerMessage]:
-        """Wait for a message; return it and those behind it, up to Gone."""
+        """Wait for a message; return it and those that follow, up to Gone."""
         batch = [self._messages.get()]
         with suppress(Empty):
             while not isinstance(batch[-1], Gone):
@@ -95,6 +95,6 @@ class WorkerActor:
 
 
 def _own_gpu() -> str:
-    """Return the GPU that Ray has given, as CUDA_VISIBLE_DEVICES names it on this host."""
+    """Return the GPU that Ray has assigned, as CUDA_VISIBLE_DEVICES names it on this host."""
     gpu: str = ray.get_runtime_context().get_accelerator_ids()["GPU"][0]
     return os.environ.get("CUDA_VISIBLE_DEVICES") or gpu

@@ -1,1 +1,1 @@
-"""Trained networks outside of sweep: their files, and the code that loads them elsewhere."""
+"""Use trained networks outside of sweep: their files, and code that loads them."""

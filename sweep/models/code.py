@@ -1,4 +1,4 @@
-"""Python programs that load a trained network and need nothing of sweep."""
+"""Generate Python programs that load a trained network without sweep."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -83,7 +83,7 @@ def load(file=Path(__file__).with_name("{file}")):
 
 
 def pytorch_code(metadata: Mapping[str, Any], *, whose: str, file: str) -> str:
-    """Return a program with the network's class and a function that loads ``file`` beside it.
+    """Return a program with the network's class and a function that loads ``file`` from its folder.
 
     ``metadata`` are those of the weights file; ``whose`` names the trial.
     """
@@ -106,9 +106,9 @@ def pytorch_code(metadata: Mapping[str, Any], *, whose: str, file: str) -> str:
 
 
 def keras_code(metadata: Mapping[str, Any], *, whose: str, file: str) -> str:
-    """Return a program that builds the network in Keras and loads ``file`` beside it."""
+    """Return a program that builds the network in Keras and loads ``file`` from its folder."""
     config, n_inputs = typed_config(metadata["config"]), _shape(metadata).n_inputs
-    # Keras's torch backend takes no dots.
+    # Keras's torch backend accepts no dots.
     names = [name.replace(".", "_") for name in layer_names(config.hidden_layers)]
     activations = [ACTIVATIONS[config.activation].keras] * (len(names) - 1)
     parts = zip(
@@ -130,7 +130,7 @@ def keras_code(metadata: Mapping[str, Any], *, whose: str, file: str) -> str:
 
 
 def _stack(widths: Sequence[int]) -> str:
-    """Layers with an activation in between, as the weights file names them."""
+    """Write layers with an activation in between, as the weights file names them."""
     layers = [f"nn.Linear({fan_in}, {fan_out})" for fan_in, fan_out in pairwise(widths)]
     if len(layers) == 1:
         return layers[0]

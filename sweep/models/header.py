@@ -1,18 +1,18 @@
-"""What a weights file says of itself, read without PyTorch."""
+"""Read a weights file's metadata without PyTorch."""
 
 import json
 from typing import Any
 
 FORMAT = "sweep autoencoder 1"
-#: One key for all of it: safetensors writes several in an order that changes from call to call.
+#: A single key: safetensors writes several in an order that changes from call to call.
 METADATA_KEY = "sweep"
 
 
 def read_metadata(content: bytes) -> dict[str, Any]:
     """Return the metadata of a weights file: format, config, seed, image size, data digest.
 
-    Raises ValueError and KeyError for bytes that are no weights of ours. safetensors reads its
-    header from files only: its length as 8 bytes, little-endian, then JSON.
+    Raises ValueError and KeyError for bytes that are not our weights. safetensors reads its header
+    only from files: its length as 8 bytes, little-endian, then JSON.
     """
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
@@ -23,9 +23,9 @@ def read_metadata(content: bytes) -> dict[str, Any]:
 
 
 def layer_names(hidden_layers: int) -> list[str]:
-    """Return what a weights file calls the layers of a network, from pixels to pixels.
+    """Return the names of a network's layers in a weights file, from pixels to pixels.
 
-    A deep encoder is a ``torch.nn.Sequential`` with an activation after each layer but the last.
+    A deep encoder is a ``torch.nn.Sequential`` with an activation after each layer except the last.
     """
     parts = ("encoder", "decoder")
     if not hidden_layers:

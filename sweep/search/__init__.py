@@ -1,4 +1,4 @@
-"""A study file's space, sampler and pruner as Optuna's objects and our rules."""
+"""Convert a study file's space, sampler and pruner to Optuna's objects and our rules."""
 
 from sweep.search.changes import incompatible_changes
 from sweep.search.configurations import (

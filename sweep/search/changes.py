@@ -1,7 +1,7 @@
-"""Which changes of a study file an existing study cannot take, in words.
+"""Find changes of a study file that an existing study cannot take, in words.
 
-Finished trials get their configuration from the study file and their parameters, and Optuna keeps
-one distribution a parameter: so the space may widen, and nothing else of it may change.
+A finished trial's configuration is computed from the study file and its parameters, and Optuna
+keeps one distribution per parameter: so the space may widen, but not change otherwise.
 """
 
 from shlex import quote
@@ -23,7 +23,7 @@ _KEPT = {
 
 
 def incompatible_changes(old: StudyFile, new: StudyFile) -> list[str]:
-    """One line for each change that the study's trials so far rule out."""
+    """Return one line for each change that the study's existing trials rule out."""
     return [*_section_changes(old, new), *_space_changes(old, new), *_first_changes(old, new)]
 
 
@@ -38,7 +38,7 @@ def _section_changes(old: StudyFile, new: StudyFile) -> list[str]:
 
 
 def _are_paths(*names: object) -> bool:
-    """Tell whether these are a user's own images, whose digest tells whether they only moved."""
+    """Return whether these are a user's own images, whose digest shows whether they only moved."""
     return not {*names} & {*Dataset}
 
 

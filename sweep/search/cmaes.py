@@ -1,9 +1,9 @@
 """CMA-ES whose state is rebuilt from the trials, so that no pickle is written or read.
 
 Optuna's own sampler keeps its optimizer as a pickle in the trials' attributes, where anyone who can
-write to the database could put another one: reading it would run their code. The optimizer is a
-function of what it was told, though, generation after generation. So the numbers of those trials
-are kept instead, and a resumed study tells them again.
+write to the database could put another one: reading it would run their code. But the optimizer is a
+function of the results that it was told, generation by generation. So the numbers of those trials
+are kept instead, and a resumed study tells their results again.
 """
 
 from collections.abc import Mapping
@@ -27,10 +27,10 @@ _TOLD = "sweep:cmaes:told:{generation}"
 
 
 class CmaEsSampler(OptunaCmaEsSampler):
-    """CMA-ES over the ranges that every trial has; the rest is drawn at random.
+    """CMA-ES over the ranges that every trial has; other parameters are drawn at random.
 
-    What a generation was told stays told: a trial that is marked invalid later no longer counts
-    for generations to come.
+    Results once told are not revoked: a trial that is marked invalid later only stops counting for
+    later generations.
     """
 
     def __init__(self, space: Space, options: Mapping[str, Any], seed: int) -> None:
@@ -68,7 +68,7 @@ class CmaEsSampler(OptunaCmaEsSampler):
         return space.untransform(optimizer.ask())
 
     def _tell_again(self, optimizer: "CMA", study: Study, space: _SearchSpaceTransform) -> None:
-        """Tell the optimizer what that of an earlier run of this study was told."""
+        """Tell the optimizer the results that it was told in earlier runs of this study."""
         told = study._storage.get_study_system_attrs(study._study_id)
         trials = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
         while (numbers := told.get(_TOLD.format(generation=optimizer.generation))) is not None:
@@ -81,7 +81,7 @@ class CmaEsSampler(OptunaCmaEsSampler):
         space: _SearchSpaceTransform,
         complete: list[FrozenTrial],
     ) -> None:
-        # Once only, but for a study that Optuna's sampler began: it kept no numbers.
+        # Once only, except for a study begun by Optuna's sampler, which kept no numbers.
         size = optimizer.population_size
         while len(found := self._get_solution_trials(complete, optimizer.generation)) >= size:
             key = _TOLD.format(generation=optimizer.generation)

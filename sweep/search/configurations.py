@@ -1,4 +1,4 @@
-"""From Optuna's trials to the configurations and seeds that workers train, and back."""
+"""Convert Optuna's trials to the configurations and seeds that workers train, and back."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ _SEEDS_BELOW = 2**31
 def suggest_config(
     trial: optuna.trial.BaseTrial, study_file: StudyFile
 ) -> tuple[TrialConfig, int | None]:
-    """Sample the trial's configuration, and its seed where that is searched."""
+    """Sample the trial's configuration, and its seed if the seed is searched."""
     return study_file.space.resolve(functools.partial(suggest, trial))
 
 
@@ -49,14 +49,14 @@ def width_reader(study_file: StudyFile) -> Callable[[Mapping[str, Any]], int]:
             return lambda params: int(params[name])
         case [Fixed(value=value)]:
             return lambda params: int(value)
-        case _:  # it depends on a choice, or is nowhere
+        case _:  # it depends on a choice, or is not in the space
             return lambda params: config_from_params(study_file, params)[0].hidden_width
 
 
 def trial_seeds(study_file: StudyFile, number: int, seed: int | None) -> tuple[int, ...]:
-    """One seed for each of the trial's ``repeat`` runs, the same whenever it is trained.
+    """Return one seed for each of the trial's ``repeat`` runs, the same whenever it is trained.
 
-    ``seed``, where the space has one, comes first; the others derive from it.
+    ``seed`` comes first if the space has one; the others derive from it.
     """
     repeat = study_file.study.repeat
     if seed is None:

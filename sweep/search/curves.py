@@ -1,7 +1,7 @@
-"""The curves of a study's trials, kept by step, so that a pruning rule compares arrays.
+"""Store the curves of a study's trials by step, so that a pruning rule compares arrays.
 
-A curve maps a step (an epoch, from 1) to the first objective there; lower is better. NaN counts as
-worse than any number.
+A curve maps a step (an epoch, from 1) to the first objective at that step; lower is better. NaN
+counts as worse than any number.
 """
 
 import math
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 
 class CurvesAtStep(NamedTuple):
-    """All trials that have reached a step, running or not; N of them, in no order that matters."""
+    """All trials that have reached a step, running or not; N of them, in arbitrary order."""
 
     step: int
     numbers: NDArray[np.int64]  # (N,)
-    values: NDArray[np.float64]  # (N,)  at the step; inf where not a number
+    values: NDArray[np.float64]  # (N,) at the step; inf for NaN
     best: NDArray[np.float64]  # (N,)  the lowest up to the step
 
 
@@ -47,7 +47,7 @@ class Curves:
 
     @classmethod
     def of(cls, curves: Mapping[int, Mapping[int, float]]) -> "Curves":
-        """Trial number -> step -> value."""
+        """Build the curves from a mapping: trial number -> step -> value."""
         made = cls()
         for number, curve in curves.items():
             lowest = math.inf
@@ -57,7 +57,7 @@ class Curves:
         return made
 
     def report(self, number: int, step: int, value: float, best: float) -> None:
-        """Add a trial's value at a step, and its lowest value up to there."""
+        """Add a trial's value at a step, and its lowest value up to that step."""
         at = self._steps[step]
         at.numbers.append(number)
         at.values.append(_finite(value))
@@ -69,13 +69,13 @@ class Curves:
             step.forget(number)
 
     def leave_out(self, numbers: frozenset[int]) -> None:
-        """Compare with all trials but these."""
+        """Exclude exactly these trials from comparisons."""
         self._left_out = np.array(sorted(numbers), np.int64)
 
     def at(self, step: int) -> CurvesAtStep:
-        """Return how the trials stand at a step, without those left out."""
+        """Return the values of all trials at a step, without the excluded ones."""
         found = self._steps.get(step) or _Step()
-        # Copies: an array that lends its memory cannot grow.
+        # Copies: an array whose memory is shared cannot grow.
         numbers = np.array(found.numbers, np.int64)
         values, best = np.array(found.values, np.float64), np.array(found.best, np.float64)
         if self._left_out.size:

@@ -1,4 +1,4 @@
-"""A study file's domains as Optuna's distributions."""
+"""Convert a study file's domains to Optuna's distributions."""
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -9,7 +9,7 @@ from sweep.studyfile import Categorical, Domain, Float, Int, Searched, Space
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:
-    """Every parameter that a trial can have, conditional ones too."""
+    """Return every parameter that a trial can have, including conditional ones."""
     return {name: to_distribution(domain) for name, domain in space.domains().items()}
 
 
@@ -25,7 +25,7 @@ def ever_sampled(space: Space) -> dict[str, BaseDistribution]:
 
 def _open(nodes: list[Searched]) -> dict[str, BaseDistribution]:
     found = {node.name: to_distribution(node.domain) for node in nodes}
-    # Optuna's samplers take no distribution of a single value; a trial fills it in by itself.
+    # Optuna's samplers accept no distribution of a single value; a trial fills it in itself.
     return {name: found[name] for name in sorted(found) if not found[name].single()}
 
 

@@ -1,7 +1,7 @@
 """A grid over a space with conditions, each configuration once.
 
-Points are counted, never listed: a point's index is a number in mixed radix, one digit a setting,
-and a choice with conditions takes as many values as the settings behind it have points.
+Points are counted, never listed: a point's index is a number in mixed radix, one digit per setting,
+and a choice with conditions has as many values as the settings below it have points.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ def grid_size(space: Space) -> int:
 
 
 def countable_size(space: Space) -> int | None:
-    """Return how many configurations the space has; None where a range cannot be counted."""
+    """Return how many configurations the space has; None if a range cannot be counted."""
     try:
         return grid_size(space)
     except ValueError:
@@ -56,7 +56,10 @@ def _digit(node: Searched, digit: int) -> Point:
 
 
 def index_of(nodes: Sequence[Node], params: Mapping[str, Any]) -> int | None:
-    """Return where a trial's parameters are in the grid; None if they are not a whole point."""
+    """Return the index of a trial's parameters in the grid.
+
+    None if they are not a complete point.
+    """
     index = 0
     for node in nodes:
         if isinstance(node, Searched):
@@ -85,22 +88,23 @@ def _digit_of(node: Searched, params: Mapping[str, Any]) -> int | None:
 
 
 def taken_points(space: Space, trials: Iterable[FrozenTrial]) -> set[int]:
-    """Find the points of the grid that trials of any state have."""
+    """Find the points of the grid that trials in any state have."""
     return {index for trial in trials if (index := _taken(space, trial)) is not None}
 
 
 def _taken(space: Space, trial: FrozenTrial) -> int | None:
-    # Parameters first: a range that was widened on resume moves every index.
+    # Parameters first: a range that was widened on resume changes every index.
     index = index_of(space.nodes, trial.params)
     given: int | None = trial.system_attrs.get(GRID_ID)
     return given if index is None else index
 
 
 class GridSampler(BaseSampler):
-    """Gives each trial a point that no other trial has, across resumes.
+    """Assigns each trial a point that no other trial has, across resumes.
 
-    In order, unless the budget ends before the grid does: then shuffled by the study's seed, so
-    that the trials spread over all of it. A trial beyond the last point repeats one.
+    Points are assigned in order, unless the budget ends before the grid does: then they are
+    shuffled by the study's seed, so that the trials spread over the whole grid. Trials beyond the
+    last point repeat points.
     """
 
     def __init__(self, study_file: StudyFile) -> None:
@@ -112,15 +116,15 @@ class GridSampler(BaseSampler):
             np.random.default_rng(study_file.study.seed).shuffle(self._order)
         self._taken: set[int] = set()
         self._n_seen = 0
-        self._n_passed = 0  # of the order, all taken
+        self._n_passed = 0  # leading points of the order that are all taken
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Choose the trial's point and note it with the trial."""
+        """Choose the trial's point and record it with the trial."""
         trials = study.get_trials(deepcopy=False)
         self._taken |= taken_points(self._space, trials[self._n_seen :])
         self._n_seen = len(trials)
         if _taken(self._space, trial) is not None:
-            return  # it was handed out before
+            return  # it was dispatched before
         point = self._choose(trial.number, trial.system_attrs.get("fixed_params", {}))
         self._taken.add(point)
         study._storage.set_trial_system_attr(trial._trial_id, GRID_ID, point)
@@ -128,7 +132,7 @@ class GridSampler(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Sample nothing jointly: the point decides all."""
+        """Sample nothing jointly: the point determines all parameters."""
         return {}
 
     def sample_relative(
@@ -158,7 +162,7 @@ class GridSampler(BaseSampler):
         return int(self._order[number % len(self._order)])
 
     def _matching(self, fixed: Mapping[str, Any]) -> int:
-        """Choose a point with these values: a free one if there is one."""
+        """Choose a point with these values, a free one if possible."""
         matching = [point for point in map(int, self._order) if self._matches(point, fixed)]
         free = [point for point in matching if point not in self._taken]
         return (free or matching or [int(self._order[0])])[0]

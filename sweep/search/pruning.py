@@ -1,8 +1,8 @@
-"""When to end a trial early: each rule a function of the curves alone.
+"""Decide when to end a trial early: each rule is a function of the curves only.
 
 A rule compares all trials that have reached a step, running or not, so its decision does not depend
 on the order of reports. Optuna's pruners compare with finished trials, or with those that happened
-to report earlier; where trials train side by side, that prunes none, or by luck.
+to report earlier; if trials train side by side, that prunes none, or by chance.
 
 Sources: successive halving, Jamieson & Talwalkar, AISTATS 2016; hyperband, Li et al., JMLR 18
 (2018), with the bracket sizes as Optuna computes them.
@@ -28,17 +28,17 @@ class PruningRule(ABC):
 
     @abstractmethod
     def decide(self, standing: CurvesAtStep) -> set[int]:
-        """Numbers of the trials to prune, of those that have reached the step."""
+        """Return the numbers of the trials to prune, of those that have reached the step."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Percentile(PruningRule):
-    """The best ``percentile`` % at a step go on; a trial counts by its best value so far."""
+    """Keep the best ``percentile`` % at a step; a trial counts by its best value so far."""
 
     percentile: float
     #: No pruning until this many trials have reached the step.
     n_startup_trials: int
-    #: No pruning in this many first steps, and then every ``interval_steps``.
+    #: No pruning in this many first steps, then every ``interval_steps``.
     n_warmup_steps: int
     interval_steps: int
 
@@ -54,7 +54,7 @@ class Percentile(PruningRule):
 
 @dataclass(frozen=True, kw_only=True)
 class SuccessiveHalving(PruningRule):
-    """At steps ``min_resource * reduction_factor ** k``, one in ``reduction_factor`` goes on."""
+    """Keep one in ``reduction_factor`` at steps ``min_resource * reduction_factor ** k``."""
 
     min_resource: int
     reduction_factor: int
@@ -76,10 +76,10 @@ class SuccessiveHalving(PruningRule):
 
 @dataclass(frozen=True, kw_only=True)
 class Hyperband(PruningRule):
-    """Successive halving in brackets, which begin to prune at later and later steps.
+    """Successive halving in brackets that begin to prune at increasingly later steps.
 
-    A trial's bracket follows from the study's name and its number, so it needs no
-    record, and a trial competes within its bracket only.
+    A trial's bracket is a function of the study's name and its number, so it needs no record, and a
+    trial competes only within its bracket.
     """
 
     study_name: str
@@ -108,7 +108,7 @@ class Hyperband(PruningRule):
 
     @property
     def n_brackets(self) -> int:
-        """Return as many as there are rungs up to ``max_resource``, at least one."""
+        """Return the number of rungs up to ``max_resource``, at least one."""
         n, rung = 1, self.min_resource * self.reduction_factor
         while rung <= self.max_resource:
             n, rung = n + 1, rung * self.reduction_factor
@@ -117,7 +117,7 @@ class Hyperband(PruningRule):
     @cached_property
     def _sizes(self) -> list[int]:
         n = self.n_brackets
-        later = range(n - 1, -1, -1)  # brackets with a later first rung take fewer trials
+        later = range(n - 1, -1, -1)  # brackets with a later first rung get fewer trials
         return [math.ceil(n * self.reduction_factor**s / (s + 1)) for s in later]
 
     def _halving(self, bracket: int) -> SuccessiveHalving:
@@ -126,13 +126,13 @@ class Hyperband(PruningRule):
 
 
 def make_pruner(study_file: StudyFile) -> PruningRule | None:
-    """Make the study's pruning rule; None when it has none."""
+    """Build the study's pruning rule; None if it has none."""
     make = PRUNERS[study_file.pruner.name]
     return make(study_file) if make else None
 
 
 def most_epochs(study_file: StudyFile) -> int:
-    """Return the most epochs that a trial of the study may train."""
+    """Return the largest number of epochs that a trial of the study may train."""
     longest = 1
     for epochs in study_file.space.possible("epochs"):
         high = epochs.high if isinstance(epochs, Float | Int) else epochs
@@ -152,7 +152,7 @@ def _nth(values: NDArray[np.float64], n: int) -> float:
 
 
 def _beyond(standing: CurvesAtStep, values: NDArray[np.float64], bar: float) -> set[int]:
-    """Return the trials beyond the bar. Ties with it stay: a choice of some would be arbitrary."""
+    """Return the trials beyond the threshold. Ties stay: a choice among them would be arbitrary."""
     return set(standing.numbers[(values > bar) | (values == math.inf)].tolist())
 
 

@@ -1,9 +1,9 @@
-"""A study file's ``[sampler]`` as an Optuna sampler.
+"""Build an Optuna sampler from a study file's ``[sampler]``.
 
-Optuna infers what to sample from the trials so far; we know it from the study file. So the first
-trials need no other treatment, and a range widened on resume is searched at once (inferred spaces
-keep the old range, or drop the parameter). Only ``optuna:tpe`` is Optuna's sampler with nothing
-added, to compare with.
+Optuna infers what to sample from previous trials; we know it from the study file. So the first
+trials need no special treatment, and a range widened on resume is searched at once (inferred spaces
+keep the old range, or drop the parameter). Only ``optuna:tpe`` is Optuna's unmodified sampler, for
+comparison.
 """
 
 import math
@@ -40,17 +40,18 @@ from sweep.studyfile import Space, StudyFile
 
 Distributions = dict[str, BaseDistribution]
 
-#: More would gain little: the fit is by then a small part of an ask.
+#: More would gain little: fitting is by then a small part of an ask.
 _MOST_ASKS_PER_FIT = 64
 
 
 def make_sampler(
     study_file: StudyFile, n_existing: int, history: Sequence[FrozenTrial] = ()
 ) -> BaseSampler:
-    """Make the study's sampler, seeded by its seed and the number of trials that it starts from.
+    """Build the study's sampler, seeded by its seed and the number of trials that it starts from.
 
-    So a study repeats itself, and a resumed one does not draw its first trials again. ``history``
-    are finished trials of other studies, which only ``tpe`` learns from, numbered from -n to -1.
+    So a study is reproducible, and a resumed one does not repeat the draws of its first trials.
+    ``history`` are finished trials of other studies, which only ``tpe`` learns from, numbered from
+    -n to -1.
     """
     entropy = [study_file.study.seed, n_existing]
     seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
@@ -62,22 +63,23 @@ def make_sampler(
 
 
 def share_fits(sampler: BaseSampler, population: int) -> None:
-    """Let a sampler that can fit once for several trials do so, where so many train at a time.
+    """Let a sampler fit once for several trials if ``population`` of them train together.
 
-    For a quarter of them: as many as wait in a worker beside its population, so that what a sampler
-    knows is hardly older than it would be anyway. One trial at a time shares with none.
+    It shares a fit for a quarter of them: that many wait in a worker in addition to its population,
+    so the sampler's information is hardly older than it would be anyway. With one trial at a time
+    nothing is shared.
     """
     if isinstance(sampler, TPE):
         sampler.asks_per_fit = min(_MOST_ASKS_PER_FIT, max(1, population // 4))
 
 
 def quiet_optuna() -> None:
-    """Keep Optuna's own messages off the terminal; for the coordinator to call at its start."""
+    """Keep Optuna's own messages off the terminal; the coordinator calls this at its start."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 class _Random(RandomSampler):
-    """Optuna's, with the common distributions drawn directly: a tenth of its time."""
+    """Optuna's random sampler, which draws common distributions in a tenth of the time."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed=seed)
@@ -96,7 +98,7 @@ class _Random(RandomSampler):
             case FloatDistribution(low=low, high=high, step=None, log=log):
                 return _uniform(self._dice, low, high, log)
             case IntDistribution(low=low, high=high, step=1, log=log):
-                # Each integer owns the half unit on both its sides, as Optuna has it.
+                # Each integer owns the half unit on both sides, as in Optuna.
                 drawn = _uniform(self._dice, low - 0.5, high + 0.5, log)
                 return min(max(round(drawn), low), high)
         return super().sample_independent(study, trial, param_name, param_distribution)
@@ -110,10 +112,10 @@ def _uniform(dice: np.random.Generator, low: float, high: float, log: bool) -> f
 
 
 class _QMC(QMCSampler):
-    """QMC over every parameter, conditional ones too: a trial ignores those it does not have."""
+    """QMC over every parameter, including conditional ones, which some trials ignore."""
 
     def __init__(self, space: Space, options: Mapping[str, Any], seeds: tuple[int, int]) -> None:
-        # Not the seed of this run: the sequence goes on over resumes, kept by its own seed.
+        # Not the seed of this run: the sequence continues over resumes, identified by its own seed.
         super().__init__(
             scramble=True,
             seed=seeds[0],
@@ -128,7 +130,7 @@ class _QMC(QMCSampler):
 
 
 class _GP(GPSampler):
-    """Gaussian process over the parameters that every trial has; the rest is drawn at random."""
+    """Gaussian process over the parameters that every trial has; others are drawn at random."""
 
     def __init__(self, space: Space, options: Mapping[str, Any], seed: int) -> None:
         super().__init__(seed=seed, warn_independent_sampling=False, **options)
@@ -139,7 +141,7 @@ class _GP(GPSampler):
 
 
 class _NSGAII(NSGAIISampler):
-    """NSGA-II over the parameters that every trial has; the rest is drawn at random."""
+    """NSGA-II over the parameters that every trial has; others are drawn at random."""
 
     def __init__(self, space: Space, options: Mapping[str, Any], seed: int) -> None:
         super().__init__(seed=seed, **options)
@@ -149,7 +151,7 @@ class _NSGAII(NSGAIISampler):
         return self._always
 
     def get_parent_population(self, study: Study, generation: int) -> list[FrozenTrial]:
-        # Optuna keeps the parents' ids, which are the database's; ours in memory are others.
+        # Optuna keeps the parents' ids, which are the database's; ours in memory differ.
         if generation == 0:
             return []
         key = f"sweep:nsga2:parents:{generation}"
@@ -186,7 +188,7 @@ def _grid(study_file: StudyFile, seed: int) -> BaseSampler:
 def _qmc(study_file: StudyFile, seed: int) -> BaseSampler:
     seeds = (study_file.study.seed, seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # a user can do nothing about it
+        warnings.simplefilter("ignore", ExperimentalWarning)  # users cannot act on it
         return _QMC(study_file.space, study_file.sampler.options(), seeds)
 
 

@@ -1,1 +1,1 @@
-"""The study store: Optuna's tables, written in bulk, and our `sweep_*` tables beside them."""
+"""Store studies in SQL: Optuna's tables, written in bulk, and our `sweep_*` tables."""

@@ -1,4 +1,4 @@
-"""What a running study does: its workers, its events, the commands that wait."""
+"""Read what a running study does: its workers, events and pending commands."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from sweep.store.schema import sweep_commands, sweep_events, sweep_trials, sweep
 
 
 def workers(connection: Connection, key: StudyKey) -> list[WorkerRow]:
-    """Return its workers in the order in which they were started."""
+    """Return the study's workers in the order in which they were started."""
     of_study = sweep_workers.c.study_id == key.current_id
     training = _training(connection, key)
     query = select(sweep_workers).where(of_study).order_by(sweep_workers.c.worker_id)
@@ -26,7 +26,7 @@ def _training(connection: Connection, key: StudyKey) -> dict[str, int]:
         .join(trials, trials.c.trial_id == sweep_trials.c.trial_id)
         .where(
             sweep_trials.c.study_id == key.current_id,
-            sweep_trials.c.finished_at.is_(None),  # few, and an index has them together
+            sweep_trials.c.finished_at.is_(None),  # few rows, all from one index
             trials.c.state == TrialState.RUNNING,
         )
         .group_by(sweep_trials.c.worker)
@@ -35,7 +35,7 @@ def _training(connection: Connection, key: StudyKey) -> dict[str, int]:
 
 
 def _worker(row: Row[Any], training: Mapping[str, int]) -> WorkerRow:
-    # A resumed study numbers its workers from w0 again: a trial belongs to the living one.
+    # A resumed study numbers its workers from w0 again: count trials for the live worker only.
     n_training = training.get(row.name, 0) if row.n_training is None else row.n_training
     return from_row(
         WorkerRow,
@@ -56,7 +56,7 @@ def events(
 ) -> list[EventRow]:
     """Return the study's events, or those of one trial, oldest first.
 
-    Only events newer than ``after_id``; with ``newest``, only the last ``newest`` of them.
+    With ``after_id``, return only later events; with ``newest``, only the last ``newest`` of them.
     """
     of = sweep_events.c
     query = select(sweep_events).where(of.study_id == key.current_id, of.event_id > after_id)
@@ -69,7 +69,7 @@ def events(
 def commands(
     connection: Connection, key: StudyKey, *, pending_only: bool = False
 ) -> list[CommandRow]:
-    """Return what users asked of the study's coordinator, oldest first."""
+    """Return the commands that users sent to the study's coordinator, oldest first."""
     of = sweep_commands.c
     query = select(sweep_commands).where(of.study_id == key.current_id).order_by(of.command_id)
     if pending_only:

@@ -1,6 +1,6 @@
-"""What users write directly, past the coordinator: notes, tags, invalid marks, deletion.
+"""Write what users change directly, without the coordinator: notes, tags, marks, deletion.
 
-Each function is one transaction. A study or trial that is not there raises NotFoundError.
+Each function is one transaction. It raises NotFoundError if the study or trial does not exist.
 """
 
 from collections.abc import Mapping
@@ -41,17 +41,17 @@ from sweep.store.schema import (
 from sweep.store.schema import trials as optuna_trials
 
 _MAX_TAG = 64
-#: Characters; every page that lists studies sends the newest note of each.
+#: Maximum length in characters: every page that lists studies loads the newest note of each.
 MAX_NOTE = 4000
 
 
 def note(engine: Engine, name: str, text: str, number: int | None = None) -> None:
-    """Write a note on the study or one of its trials; older ones stay as history.
+    """Write a note on the study or one of its trials; earlier notes are kept as history.
 
-    Raises UsageError for one of more than MAX_NOTE characters.
+    Raises UsageError if the note is longer than MAX_NOTE characters.
     """
     if len(text) > MAX_NOTE:
-        raise UsageError(f"the note has {len(text):,} characters; a note has at most {MAX_NOTE:,}.")
+        raise UsageError(f"the note has {len(text):,} characters; the limit is {MAX_NOTE:,}.")
     with writing(engine) as connection:
         target = _target(connection, name, number)
         now = clock.now(connection.dialect.name)
@@ -59,9 +59,9 @@ def note(engine: Engine, name: str, text: str, number: int | None = None) -> Non
 
 
 def remove_note(engine: Engine, name: str, number: int | None = None) -> bool:
-    """Delete the newest note of the study or one of its trials; the one before it counts again.
+    """Delete the newest note of the study or one of its trials; the previous note becomes current.
 
-    False when there was none.
+    Return False if there was none.
     """
     with writing(engine) as connection:
         target = _target(connection, name, number)
@@ -72,7 +72,7 @@ def remove_note(engine: Engine, name: str, number: int | None = None) -> bool:
 
 
 def tag(engine: Engine, name: str, tag: str, number: int | None = None) -> bool:
-    """Tag the study or one of its trials; False when it had the tag already."""
+    """Tag the study or one of its trials; return False if it had the tag already."""
     if not tag.strip() or len(tag) > _MAX_TAG:
         raise UsageError(f"tag '{tag}': a tag has 1 to {_MAX_TAG} characters.")
     with writing(engine) as connection:
@@ -85,14 +85,14 @@ def tag(engine: Engine, name: str, tag: str, number: int | None = None) -> bool:
 
 
 def untag(engine: Engine, name: str, tag: str, number: int | None = None) -> bool:
-    """Take a tag off the study or one of its trials; False when it did not have it."""
+    """Remove a tag from the study or one of its trials; return False if it did not have the tag."""
     with writing(engine) as connection:
         target = _target(connection, name, number)
         return connection.execute(delete(sweep_tags).where(*_is_tag(target, tag))).rowcount > 0
 
 
 def _target(connection: Connection, name: str, number: int | None) -> dict[str, int | None]:
-    """Return what is written about, and a revision for it."""
+    """Return the ids of the annotated study and trial, and advance the study's revision."""
     if number is None:
         study_id = find_study(connection, str(name))
         revisions.advance(connection, study_id)
@@ -103,18 +103,18 @@ def _target(connection: Connection, name: str, number: int | None) -> dict[str, 
 
 
 def _is_tag(target: Mapping[str, int | None], tag: str) -> list[ColumnElement[bool]]:
-    # == None is written IS NULL.
+    # SQLAlchemy writes == None as IS NULL.
     conditions = [sweep_tags.c[column] == value for column, value in target.items()]
     return [*conditions, sweep_tags.c.tag == tag]
 
 
 def invalidate(engine: Engine, name: str, number: int, reason: str | None = None) -> None:
-    """Leave a trial out of best, sampling and analysis; Optuna's state stays."""
+    """Exclude a trial from best, sampling and analysis; Optuna's state does not change."""
     _mark(engine, name, number, invalid=True, reason=reason)
 
 
 def validate(engine: Engine, name: str, number: int) -> None:
-    """Count a trial again that was invalid."""
+    """Remove a trial's invalid mark."""
     _mark(engine, name, number, invalid=False, reason=None)
 
 
@@ -122,7 +122,7 @@ def _mark(engine: Engine, name: str, number: int, *, invalid: bool, reason: str 
     with writing(engine) as connection:
         study_id, trial_id = find_trial(connection, str(name), number)
         revision = revisions.advance(connection, study_id)
-        # What was reused from it is no better.
+        # Trials that reuse its result are marked with it.
         reused = and_(sweep_trials.c.study_id == study_id, sweep_trials.c.reused_from == number)
         marked = connection.execute(
             update(sweep_trials)
@@ -136,27 +136,27 @@ def _mark(engine: Engine, name: str, number: int, *, invalid: bool, reason: str 
 
 
 def count_trials(engine: Engine, name: str) -> int:
-    """Count a study's trials in any state, also of a study with values that cannot be read."""
+    """Count a study's trials in any state, even if some of its values are corrupt."""
     with engine.connect() as connection:
         of_study = optuna_trials.c.study_id == find_study(connection, name)
         return connection.execute(select(func.count()).where(of_study)).scalar_one()
 
 
 def delete_study(engine: Engine, name: str) -> list[str]:
-    """Delete a study from every table, Optuna's and ours; gives the ids of its artifacts.
+    """Delete a study from all tables, Optuna's and ours; return the ids of its artifacts.
 
-    StudyHeldError while a coordinator holds the study's lease.
+    Raises StudyHeldError while a coordinator holds the study's lease.
     """
     with writing(engine) as connection:
         study_id = lock_study(connection, name)
-        unlimited(connection)  # one statement for a table's rows, millions of epochs
-        # A lease that cannot be read has no holder: the study is deleted because of such values.
+        unlimited(connection)  # one statement deletes a table's rows, which may be millions
+        # A lease with corrupt values has no holder: corrupt values are why a study gets deleted.
         with suppress(CorruptValueError), locate_corruption(connection):
             refuse_if_held(connection, name, study_id)
         kept = select(sweep_trials.c.artifact_id).where(
             sweep_trials.c.study_id == study_id, sweep_trials.c.artifact_id.is_not(None)
         )
-        # Read as they are: of a study with broken values the rows go, too.
+        # Read without validation: rows with corrupt values are deleted too.
         raw = kept.with_only_columns(type_coerce(sweep_trials.c.artifact_id, NullType()))
         artifacts = list(connection.execute(raw.order_by(sweep_trials.c.number)).scalars())
         _delete_rows(connection, study_id)
@@ -164,14 +164,14 @@ def delete_study(engine: Engine, name: str) -> list[str]:
 
 
 def lock_study(connection: Connection, name: str) -> int:
-    """Return the study's id; no coordinator takes it until the transaction ends."""
-    # The race: a coordinator takes the lease between our look at it and our delete. On SQLite our
-    # transaction is the one writer; on PostgreSQL this lock holds back a new lease's foreign key.
+    """Return the study's id and block coordinators from taking it until the transaction ends."""
+    # The race: a coordinator takes the lease between our check and our delete. On SQLite our
+    # transaction is the only writer; on PostgreSQL this lock blocks a new lease's foreign key.
     by_name = optuna_studies.c.study_name == name
     ours = select(sweep_studies.c.study_id).join(
         optuna_studies, optuna_studies.c.study_id == sweep_studies.c.study_id
     )
-    # Our row first, where every writer of a study queues: see revisions.advance.
+    # Lock our row first, on which every writer of a study queues: see revisions.advance.
     connection.execute(ours.where(by_name).with_for_update(of=sweep_studies))
     query = select(optuna_studies.c.study_id).where(by_name).with_for_update()
     study_id: int | None = connection.execute(query).scalar_one_or_none()
@@ -183,7 +183,7 @@ def lock_study(connection: Connection, name: str) -> int:
 def refuse_if_held(connection: Connection, name: str, study_id: int, *, lock: bool = True) -> None:
     """Raise StudyHeldError while a coordinator holds the study.
 
-    With ``lock``, none that waits for the row can take it until commit.
+    With ``lock``, no coordinator that waits for the row can take it before the commit.
     """
     held = lease.live_holder(connection, study_id, lock=lock)
     if held is not None:
@@ -211,7 +211,7 @@ def _delete_rows(connection: Connection, study_id: int) -> None:
 
 
 def put_floors(engine: Engine, data_key: str, floors: Mapping[str, Any]) -> None:
-    """Keep the floors of a data set and split; they replace older ones."""
+    """Store the floors of a data set and split; they replace earlier ones."""
     with writing(engine) as connection:
         connection.execute(delete(sweep_floors).where(sweep_floors.c.data_key == data_key))
         connection.execute(

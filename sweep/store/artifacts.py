@@ -1,4 +1,4 @@
-"""Where the weights of the best trials lie: files beside the database, Optuna's artifacts."""
+"""Read and write weights of the best trials: files next to the database, Optuna artifacts."""
 
 import os
 import secrets
@@ -13,12 +13,16 @@ from sweep.errors import NoRoomError, NotFoundError, StoreError
 from sweep.files import LARGEST_WEIGHTS, file_name, read_regular
 from sweep.store.engine import shown, sqlite_path
 
-#: Characters of a study's name in the name of a file; ids are at most 64 characters long.
+#: Maximum number of characters of the study's name in a file name; ids have at most 64 characters.
 _LONGEST_STUDY = 24
 
 
 def artifact_folder(url: URL) -> Path:
-    """SWEEP_ARTIFACTS, else ``FILE.artifacts`` beside an SQLite file, else ``sweep-artifacts``."""
+    """Return the artifact folder of a database.
+
+    It is SWEEP_ARTIFACTS if set, else ``FILE.artifacts`` next to an SQLite file, else
+    ``sweep-artifacts``.
+    """
     if named := os.environ.get("SWEEP_ARTIFACTS"):
         return Path(named)
     path = sqlite_path(url)
@@ -26,34 +30,34 @@ def artifact_folder(url: URL) -> Path:
 
 
 def artifact_path(url: URL, artifact_id: str) -> Path:
-    """Return an artifact's path. Raises StoreError for an id that would lead out of the folder.
+    """Return an artifact's path. Raises StoreError if the id points outside the folder.
 
-    Ids come from the database, which others may write to; files are read and deleted by them.
+    Ids come from the database, which others may write to, and name files to read and delete.
     """
     return artifact_folder(url) / checked_id(artifact_id, shown(url))
 
 
 def checked_id(artifact_id: str, where: str = "the database") -> str:
-    """Return the id, which is a file's name. Raises StoreError for one that leads elsewhere."""
+    """Return the id, which is a file name. Raises StoreError if it points outside the folder."""
     if artifact_id in ("", ".", "..") or any(sign in artifact_id for sign in "/\\\0"):
         raise StoreError(
-            f"artifact {artifact_id!r}: no name of a file. Somebody else wrote this into "
+            f"artifact {artifact_id!r} is not a file name. It was not written by sweep into "
             f"{where}; no file is touched."
         )
     return artifact_id
 
 
 def read_artifact(url: URL, artifact_id: str) -> bytes:
-    """Read a file. Raises NotFoundError when it is not (or no longer) there.
+    """Read a file. Raises NotFoundError if it does not exist (any more).
 
-    DataError for what is no regular file, or larger than any weights of ours.
+    Raises DataError for anything but a regular file, and for files larger than any weights file.
     """
     path = artifact_path(url, artifact_id)
     try:
         return read_regular(path, LARGEST_WEIGHTS, follow_links=False)
     except OSError as error:
         raise NotFoundError(
-            f"{path}: {error.strerror}. SWEEP_ARTIFACTS names another folder."
+            f"{path}: {error.strerror}. Set SWEEP_ARTIFACTS if the weights are in another folder."
         ) from error
 
 
@@ -67,7 +71,7 @@ def remove_artifact(url: URL, artifact_id: str) -> None:
 
 
 def has_artifact(folder: Path, artifact_id: str) -> bool:
-    """Tell whether the id names a regular file in the folder: no link, no folder, not elsewhere."""
+    """Return whether the id names a regular file in the folder: not a link, nor a folder."""
     try:
         return stat.S_ISREG((folder / checked_id(artifact_id)).lstat().st_mode)
     except (StoreError, OSError):
@@ -75,12 +79,13 @@ def has_artifact(folder: Path, artifact_id: str) -> bool:
 
 
 def write_artifact(folder: Path, study: str, number: int, content: bytes) -> str:
-    """Keep a trial's weights, whole or not at all; return the id, a file's name. Raises OSError.
+    """Write a trial's weights atomically and return the id, a file name. Raises OSError.
 
-    Of one that finds no room nothing stays: the last rows of a database on the same disk need it.
+    When the disk is full no partial file remains: the last rows of a database on the same disk need
+    the space.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # Studies of several databases may share a folder, so a name alone is not unique.
+    # Several databases may share a folder, so the study's name alone is not unique.
     name = file_name(study)[:_LONGEST_STUDY]
     path = folder / f"{name}-{number}-{secrets.token_hex(6)}.safetensors"
     try:
@@ -92,14 +97,15 @@ def write_artifact(folder: Path, study: str, number: int, content: bytes) -> str
     return path.name
 
 
-#: Optuna's system attribute of a trial's or study's artifact begins so; its id follows.
+#: Prefix of Optuna's system attribute for an artifact of a trial or study; the artifact's id
+#: follows.
 ATTRIBUTE = "artifacts:"
-#: A file younger than that may belong to a transaction that has yet to land.
+#: A younger file may belong to a transaction that is not committed yet.
 SETTLED_SECONDS = 3600.0
 
 
 def settled_files(folder: Path) -> list[Path]:
-    """List the folder's files by name, without unfinished ones; none where there is no folder."""
+    """List the folder's files by name, without unfinished ones; empty if there is no folder."""
     if not folder.is_dir():
         return []
     youngest = time.time() - SETTLED_SECONDS
@@ -109,18 +115,18 @@ def settled_files(folder: Path) -> list[Path]:
 
 
 def unreferenced(folder: Path) -> Path:
-    """Return the folder of files that belong to no trial."""
+    """Return the folder for files that belong to no trial."""
     return folder / "unreferenced"
 
 
 def set_aside(path: Path) -> None:
-    """Move a file out of the way; not deleted, for another database may use the folder too."""
+    """Move a file out of the way; another database may use the folder, so it is not deleted."""
     aside = unreferenced(path.parent)
     try:
         aside.mkdir(exist_ok=True)
         path.replace(aside / path.name)
     except OSError as error:
         raise NoRoomError(
-            f"{path}: {error.strerror}, when it was to be moved to {aside}. "
-            "The database's rows are mended; move it by hand, or repair once more."
+            f"{path}: {error.strerror}; it could not be moved to {aside}. "
+            "The database's rows are repaired; move it by hand, or repair again."
         ) from error

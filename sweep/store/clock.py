@@ -1,4 +1,4 @@
-"""The database's clock: the one that coordinators, workers and readers on many hosts share."""
+"""Read the database's clock, which coordinators, workers and readers on all hosts share."""
 
 from sqlalchemy import ColumnElement, Connection, Float, cast, extract, func, literal, select
 
@@ -7,9 +7,9 @@ _SECONDS_A_DAY = 86400.0
 
 
 def now(dialect_name: str) -> ColumnElement[float]:
-    """Seconds since the epoch (UTC) by the database's clock, to the millisecond or finer.
+    """Return the seconds since the epoch (UTC) by the database's clock, to at least a millisecond.
 
-    On SQLite by julianday, which every version has (``unixepoch('subsec')`` came with 3.42).
+    On SQLite it uses julianday, which every version has (``unixepoch('subsec')`` came with 3.42).
     """
     if dialect_name == "sqlite":
         days = func.julianday("now", type_=Float) - literal(_UNIX_EPOCH_JULIAN_DAY, Float)

@@ -1,4 +1,4 @@
-"""Column types that validate every value read from a database, which may come from anybody.
+"""Validate every value that is read from a database, whoever wrote it, by column types.
 
 Every column of every table has a Python type here, and each value that is read is checked against
 it before it is used: numbers are finite and in range, texts have a bounded length, JSON has the
@@ -71,7 +71,8 @@ from sweep.store.study_files import read_about, read_sections
 if TYPE_CHECKING:
     from sweep.studyfile.file import Sections
 
-#: Limits: characters of a text and of a JSON column, bytes of a picture. Far above what we write.
+#: Limits, far above what we write: characters of a text column and of a JSON column, bytes of a
+#: picture.
 LONGEST_TEXT, LONGEST_JSON, LARGEST_BLOB = 1_000_000, 4_000_000, 16_000_000
 
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False)
@@ -94,7 +95,10 @@ class Checked(TypeDecorator[Any]):
 
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:
-        """Validator of the column's values, built on first use because that takes a millisecond."""
+        """Return the validator of the column's values.
+
+        Built on first use because that takes a millisecond.
+        """
         of: Any = COLUMNS.get(self.place) or _type_of(self)
         if isinstance(of, FunctionType):
             of = of()
@@ -135,7 +139,7 @@ class Checked(TypeDecorator[Any]):
 
 def decode_json(stored: Any) -> Any:
     """Parse a stored JSON text. Raises ValueError."""
-    if not isinstance(stored, str):  # SQLite returns numbers for texts that look like one
+    if not isinstance(stored, str):  # SQLite returns numbers for texts that look like numbers
         return stored
     if len(stored) > LONGEST_JSON:
         raise ValueError(f"{len(stored):,} characters of JSON, at most {LONGEST_JSON:,} can be")
@@ -143,7 +147,7 @@ def decode_json(stored: Any) -> Any:
 
 
 def _finite(value: Any) -> Any:
-    """Replace numbers that are not finite, and records that contain one, by None."""
+    """Replace non-finite numbers, and records that contain one, by None."""
     match value:
         case float():
             return value if isfinite(value) else None
@@ -168,7 +172,7 @@ def describe_error(error: Exception, value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Represent a value in a message; long ones by their kind and length."""
+    """Represent a value in a message; long values by type and length."""
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
     if isinstance(value, dict | list | tuple):
@@ -179,7 +183,7 @@ def _shown(value: Any) -> str:
 
 
 def shorten(said: str) -> str:
-    """Cut a text to the length that a message has room for."""
+    """Shorten a text for use in a message."""
     return said if len(said) <= _LONGEST_SHOWN else said[:_LONGEST_SHOWN] + "…"
 
 
@@ -211,12 +215,12 @@ def corrupt_rows(
     kind = column.type.dialect_impl(connection.dialect)
     keys = dict.fromkeys(key.name for key in column.table.primary_key)
     keys |= dict.fromkeys(name for name in ("study_id", "trial_id") if name in column.table.c)
-    # By names alone, without types, so that any value can be read, keys included.
+    # Select by name, without types, so that any value can be read, including keys.
     check_row, beside = _ROW_CHECKS.get(place, (None, ()))
     names = dict.fromkeys((*keys, column.name, *beside))
     query = select(sql_table(column.table.name, *map(sql_column, names)))
     rows = connection.execute(query)
-    # psycopg's type of the column, by which SQLAlchemy chooses how to read numbers; None in SQLite.
+    # psycopg's column type, by which SQLAlchemy chooses how to read numbers; None in SQLite.
     coltype = rows.cursor.description[list(names).index(column.name)][1]
     decode: Any = kind.result_processor(connection.dialect, coltype)
     for row in rows.mappings():
@@ -257,7 +261,7 @@ def _owner(connection: Connection, row: RowMapping) -> _Owner:
 def check_columns(tables: MetaData) -> None:
     """Give every column of these tables a validating type.
 
-    Except integer keys, which number and join rows: a corrupt one joins nothing.
+    Integer keys are excluded: they number and join rows, and a corrupt one joins nothing.
     """
     for of in tables.sorted_tables:
         for column in of.columns:
@@ -331,7 +335,7 @@ def _typed_dict(name: str, of: Mapping[str, Any], *, total: bool, config: Config
 
 
 def _record(of: type, **others: Any) -> Any:
-    """Make the type of a frozen record of numbers in JSON; ``others`` type other fields."""
+    """Build the type of a frozen record of numbers in JSON; ``others`` types other fields."""
     found = {field.name: others.get(field.name, field.type) for field in fields(of)}
     return _typed_dict(of.__name__, found, total=True, config=_CLOSED)
 
@@ -347,7 +351,7 @@ def _setting(setting: Setting[Any]) -> Any:
 
 
 def _member(of: type[StrEnum]) -> Any:
-    """Make the type of a text that is converted to a member of an enum."""
+    """Build the type of a text that is converted to a member of an enum."""
     return Annotated[of, Strict(False)]
 
 
@@ -366,7 +370,7 @@ def _distribution(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def as_distribution(text: str) -> BaseDistribution:
-    """Optuna's distribution; a study has few, and a row of every trial repeats them."""
+    """Parse Optuna's distribution; cached, because all trials of a study repeat a few of them."""
     return json_to_distribution(text)
 
 
@@ -381,7 +385,7 @@ def external_value(distribution: BaseDistribution, value: float) -> Any:
 
 
 def _check_param(row: RowMapping) -> None:
-    with suppress(ValueError, TypeError, LookupError):  # of the other column: told of by itself
+    with suppress(ValueError, TypeError, LookupError):  # reported at the other column
         distribution = as_distribution(row["distribution_json"])
         external_value(distribution, row["param_value"])
 
@@ -389,8 +393,8 @@ def _check_param(row: RowMapping) -> None:
 def checked_sections(text: str) -> "Sections":
     """Read the sections of a stored study file. Raises CorruptValueError.
 
-    Reading the column checks what lists of studies show: a study file's models take longer to
-    build than those commands take otherwise.
+    Reading the column checks only what lists of studies show: building the models of a study file
+    takes longer than the rest of such a command.
     """
     try:
         return read_sections(text)
@@ -407,8 +411,8 @@ def _with_about(text: str) -> str:
     return text
 
 
-#: Columns with a check of the whole row besides their type: the check, and the other columns that
-#: it reads.
+#: Columns with a check of the whole row in addition to their type: the check, and the other columns
+#: that it reads.
 _ROW_CHECKS: Mapping[str, tuple[Callable[[RowMapping], None], tuple[str, ...]]] = {
     "trial_params.param_value": (_check_param, ("distribution_json",)),
     "sweep_studies.study_file": (_check_study_file, ()),
@@ -439,7 +443,7 @@ _PROVENANCE = _typed_dict(
     total=False,
     config=_OPEN,
 )
-#: A text for a number is refused where the command is applied, and shown as it is.
+#: A text in the place of a number is rejected when the command is applied, and listed unchanged.
 _PAYLOAD = _typed_dict(
     "payload",
     {"n_trials": Count | Text, "configuration": dict[str, Scalar]},
@@ -455,14 +459,17 @@ def _with_width(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _config() -> Any:
-    """Make the type of a trial's settings; empty for one that was marked before its hand-out."""
+    """Build the type of a trial's settings.
+
+    Empty for a trial marked invalid before it was dispatched.
+    """
     settings = {field.name: _setting(SETTINGS[field.name]) for field in fields(TrialConfig)}
     checked = _typed_dict("config", settings, total=False, config=_CLOSED)
     return Annotated[checked, AfterValidator(_with_width)]
 
 
 def _param_name() -> Any:
-    """Name of a setting, perhaps of a choice: ``hidden_width``, ``sgd.learning_rate``."""
+    """Build the type of a setting's name: ``hidden_width``, or with its choice ``sgd.momentum``."""
     return Annotated[str, StringConstraints(pattern=rf"^(\w+\.)*({'|'.join(SETTINGS)})$")]
 
 
@@ -474,7 +481,7 @@ def _spectrum(packed: bytes) -> bytes:
 _ACCURACIES = _record(Accuracies)
 _OF_BANDS = Annotated[list[Amount], Len(N_BANDS, N_BANDS)]
 
-#: Types of columns whose SQL type says too little, by ``table.column``. A function returns the type
+#: Types of columns whose SQL type is too general, by ``table.column``. A function returns the type
 #: when the first value is read.
 COLUMNS: Mapping[str, Any] = {
     "sweep_studies.study_file": Annotated[Text, AfterValidator(_with_about)],

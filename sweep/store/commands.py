@@ -1,4 +1,4 @@
-"""What users ask of a coordinator: rows that wait, visibly, until one applies them."""
+"""Send users' commands to a coordinator: rows that wait, visible to all, until it applies them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,28 +15,28 @@ from sweep.store.engine import writing
 from sweep.store.lookup import find_study, snapshot
 from sweep.store.schema import sweep_commands
 
-#: Outcome of a command that was withdrawn.
+#: Outcome of a withdrawn command.
 CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """A row a coordinator has yet to apply."""
+    """A command that no coordinator has applied yet."""
 
     command_id: int
     #: A CommandKind, unless a newer version wrote it.
     kind: str
     payload: dict[str, Any]
-    #: Why it cannot be read; None where it can.
+    #: Why it cannot be read; None if it can.
     problem: str | None = None
 
 
 def post(
     engine: Engine, study: str, kind: CommandKind, payload: Mapping[str, Any] | None = None
 ) -> int:
-    """Write a command for the study's coordinator, now or later; returns its id.
+    """Write a command for the study's present or next coordinator; return its id.
 
-    ``study`` is a name or a key. Raises NotFoundError once the study was deleted.
+    ``study`` is a name or a key. Raises NotFoundError if the study was deleted.
     """
     with writing(engine) as connection:
         study_id = find_study(connection, study)
@@ -55,9 +55,9 @@ def post(
 
 
 def cancel(engine: Engine, study: str, command_id: int) -> bool:
-    """Withdraw a command; return whether it still waited.
+    """Withdraw a command; return whether it was still pending.
 
-    A coordinator that has read it already may apply it all the same, and records so.
+    A coordinator that has already read it may still apply it, and records so.
     """
     of = sweep_commands.c
     with writing(engine) as connection:
@@ -69,7 +69,10 @@ def cancel(engine: Engine, study: str, command_id: int) -> bool:
 
 
 def waiting(engine: Engine, study_id: int) -> list[Command]:
-    """List the commands not yet applied, oldest first; one that cannot be read blocks no other."""
+    """List the pending commands, oldest first.
+
+    One that cannot be read does not block the others.
+    """
     command_ids = (
         select(sweep_commands.c.command_id)
         .where(sweep_commands.c.study_id == study_id, sweep_commands.c.applied_at.is_(None))

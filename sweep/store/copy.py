@@ -1,8 +1,8 @@
-"""Copying whole studies from one database to another, SQLite or PostgreSQL, with new ids.
+"""Copy whole studies from one database to another, SQLite or PostgreSQL, with new ids.
 
-Every table with a column ``study_id`` or ``trial_id`` goes along, Optuna's and ours, so one that is
-added later does too. Ids within attributes stay: samplers write the ids of the coordinator's
-memory there, which are trial numbers.
+Every table with a column ``study_id`` or ``trial_id`` is copied, Optuna's and ours, so a table that
+is added later is copied too. Ids inside attributes stay unchanged: samplers write the ids of the
+coordinator's in-memory storage there, which are trial numbers.
 """
 
 import shutil
@@ -43,7 +43,7 @@ from sweep.store.schema import (
     trials,
 )
 
-#: Rows held in memory at a time; a row of pictures is some 10 kB.
+#: Rows held in memory at a time; a row of pictures has some 10 kB.
 _ROWS_AT_ONCE = 1000
 
 Row = dict[str, Any]
@@ -52,20 +52,20 @@ _NO_JSON: Mapping[str, Column[Any]] = {}
 
 @dataclass(frozen=True, kw_only=True)
 class Copied:
-    """What came along with a study."""
+    """What was copied with a study."""
 
     n_trials: int
-    #: Files of weights that lie at the destination now.
+    #: Weights files that are now at the destination.
     n_artifacts: int
-    #: Ids of those that the source's folder lacks; the rows name them all the same.
+    #: Ids of weights that are missing in the source folder too; the copied rows still name them.
     missing_artifacts: tuple[str, ...] = ()
 
 
 def studies_to_copy(source: Engine, target: Engine, names: Sequence[str] = ()) -> list[str]:
     """Check the named studies, or all of ours, before anything is written.
 
-    Raises NotFoundError for one that is not there, StudyHeldError for one that somebody runs, and
-    UsageError for one whose name the target has already.
+    Raises NotFoundError if a study does not exist, StudyHeldError if a coordinator runs it, and
+    UsageError if the target has a study of its name.
     """
     with snapshot(source) as connection:
         wanted = list(dict.fromkeys(names)) or _names(connection)
@@ -95,15 +95,15 @@ def _taken(target: Engine, names: Iterable[str]) -> UsageError:
 
 
 def copy_study(source: Engine, target: Engine, name: str) -> Copied:
-    """Copy one study in one transaction: all of it or nothing. Files of weights come first.
+    """Copy one study in one transaction, weights files first.
 
-    It is read as of one moment. Who resumes it there meanwhile goes on there, not in the copy.
-    Raises as ``studies_to_copy`` does.
+    The study is read as of one moment. If somebody resumes the original during the copy, what
+    follows is not in the copy. Raises as ``studies_to_copy`` does.
     """
     with snapshot(source) as reading:
         study_id = find_study(reading, name)
         refuse_if_held(reading, name, study_id, lock=False)
-        unlimited(reading)  # a table's one statement lasts as long as its rows are written
+        unlimited(reading)  # a table's statement stays open while its rows are written
         missing = _copy_artifacts(source, target, artifacts := _artifacts(reading, study_id))
         with writing(target) as connection:
             new_id = _insert_study(connection, target, name)
@@ -120,7 +120,7 @@ def copy_study(source: Engine, target: Engine, name: str) -> Copied:
 
 def _insert_study(connection: Connection, target: Engine, name: str) -> int:
     if not insert_if_absent(connection, studies, {"study_name": name}):
-        raise _taken(target, [name])  # somebody else's, made since we looked
+        raise _taken(target, [name])  # somebody else created it after our check
     query = select(studies.c.study_id).where(studies.c.study_name == name)
     return int(connection.execute(query).scalar_one())
 
@@ -128,7 +128,7 @@ def _insert_study(connection: Connection, target: Engine, name: str) -> int:
 def _copy_trials(
     reading: Connection, writing: Connection, study_id: int, new_id: int
 ) -> dict[int, int]:
-    """Optuna's rows of the trials, in their order; new ids by old ones."""
+    """Copy Optuna's trial rows in order; return the new ids by the old ones."""
     query = select(trials).where(trials.c.study_id == study_id).order_by(trials.c.trial_id)
     statement = insert(trials).returning(trials.c.trial_id, sort_by_parameter_order=True)
     ids: dict[int, int] = {}
@@ -140,7 +140,7 @@ def _copy_trials(
 
 
 def _tables_beside() -> list[Table]:
-    """All that hold rows of studies or trials, but for those two tables themselves."""
+    """Return all other tables with rows of studies or trials."""
     tables = [*checked_metadata.sorted_tables, *sweep_metadata.sorted_tables]
     return [
         table
@@ -173,14 +173,17 @@ def _copy_table(
 
 
 def _own_key(table: Table) -> str | None:
-    """Return the column by which a database numbers this table's rows: nothing refers to it."""
+    """Return the column by which a database numbers this table's rows.
+
+    No other table refers to it.
+    """
     keys = list(table.primary_key.columns)
     named = [key.name for key in keys if isinstance(key.type, Integer) and not key.foreign_keys]
     return named[0] if len(keys) == len(named) == 1 else None
 
 
 def _rows_of(table: Table, study_ids: Iterable[int]) -> Select[Any]:
-    # JSON as text: read as JSON, SQL's NULL and JSON's null would be the same None.
+    # JSON as text: read as JSON, SQL's NULL and JSON's null would both be None.
     columns = [
         cast(column, Text).label(column.name) if is_json(column) else column for column in table.c
     ]
@@ -194,7 +197,7 @@ def _rows_of(table: Table, study_ids: Iterable[int]) -> Select[Any]:
 def _in_parts(
     reading: Connection, query: Select[Any], jsons: Mapping[str, Column[Any]] = _NO_JSON
 ) -> Iterator[list[Row]]:
-    """Yield a query's rows in parts, ready to be inserted; ``jsons`` are as text."""
+    """Yield a query's rows in parts, ready to be inserted; ``jsons`` are kept as text."""
     result = reading.execute(query.execution_options(stream_results=True))
     for rows in result.mappings().partitions(_ROWS_AT_ONCE):
         yield [
@@ -210,12 +213,12 @@ def _json(column: Column[Any], text: str | None) -> Any:
 
 
 def _copy_floors(reading: Connection, writing: Connection, study_id: int) -> None:
-    """Copy only the floors of the study's own data: every study of the data relies on them."""
+    """Copy only the floors of the study's own data, on which all studies of this data rely."""
     of_study = select(sweep_studies.c.provenance).where(sweep_studies.c.study_id == study_id)
     sha256 = reading.execute(of_study).scalar_one().get("data_sha256")
     if not sha256:
         return
-    # A key holds the data's checksum, and how they are split: see analysis.floors.data_key.
+    # A key contains the data's checksum and the split: see analysis.floors.data_key.
     query = select(sweep_floors).where(sweep_floors.c.data_key.contains(sha256, autoescape=True))
     for row in reading.execute(query).mappings():
         insert_if_absent(writing, sweep_floors, dict(row))
@@ -229,7 +232,7 @@ def _artifacts(reading: Connection, study_id: int) -> list[str]:
 
 
 def _copy_artifacts(source: Engine, target: Engine, artifact_ids: Iterable[str]) -> list[str]:
-    """Copy the files that the target's folder lacks; the ids of those that are nowhere."""
+    """Copy the files that the target folder lacks; return the ids of missing files."""
     missing = []
     for artifact_id in artifact_ids:
         old, new = (artifact_path(engine.url, artifact_id) for engine in (source, target))
@@ -243,7 +246,7 @@ def _copy_artifacts(source: Engine, target: Engine, artifact_ids: Iterable[str])
 
 
 def _copy_file(old: Path, new: Path) -> None:
-    """Whole under its name or not there."""
+    """Copy a file atomically."""
     part = new.with_name(f".{new.name}.part")
     try:
         new.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Studies that were trained for another one: an attribute of theirs says for which, and why."""
+"""Read derived studies: an attribute says for which study they were trained, and why."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from sweep.store.schema import studies, study_user_attributes, sweep_studies, sw
 
 
 class DerivedKind(StrEnum):
-    """What a study is trained for: the attribute's name, Optuna's and visible to its users."""
+    """What a derived study is for: the name of its attribute, which users of Optuna see too."""
 
     EXPLAINS = "sweep_explains"
     RETRAINS = "sweep_retrains"
@@ -26,16 +26,16 @@ _VERBS = {DerivedKind.EXPLAINS: "explains", DerivedKind.RETRAINS: "retrains"}
 
 @dataclass(frozen=True, kw_only=True)
 class Explained:
-    """The two configurations that a study goes between."""
+    """The two configurations that an explanation connects."""
 
-    #: The study that they are of.
+    #: The study that they belong to.
     study: str
-    #: When that one was made, by its database's clock: another may have its name by now, but no
-    #: other was made then, and a copy keeps it.
+    #: When that study was created, by its database's clock. It identifies the study: another may
+    #: have taken over its name, and a copy keeps the time.
     study_created_at: float
-    #: Trials of that study; None for a baseline that is none of its trials.
+    #: Trial number in that study; None for a baseline that is none of its trials.
     from_number: int | None
-    #: Whether it goes from the study's baseline, as that was when the explanation began.
+    #: Whether it starts at the study's baseline, as of the beginning of the explanation.
     from_baseline: bool
     to_number: int
     #: config.TrialConfig in full.
@@ -45,7 +45,7 @@ class Explained:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """The attribute of the explaining study."""
+        """Return the attribute of the explaining study."""
         return {DerivedKind.EXPLAINS.value: asdict(self)}
 
 
@@ -53,46 +53,46 @@ class Explained:
 class Retrained:
     """The trials whose configurations a study trains again."""
 
-    #: The study that they are of.
+    #: The study that they belong to.
     study: str
-    #: When that one was made: see ``Explained``.
+    #: When that study was created: see ``Explained``.
     study_created_at: float
-    #: The best first; trial i of the study that trains again is the i-th of these.
+    #: The best first; trial i of the retraining study is the i-th of these.
     numbers: Sequence[int]
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """The attribute of the study that trains again."""
+        """Return the attribute of the retraining study."""
         return {DerivedKind.RETRAINS.value: asdict(self)}
 
 
 class Child(NamedTuple):
-    """A study that says it was trained for one of some name."""
+    """A study whose attribute says that it was trained for the study of some name."""
 
     name: str
-    #: ``study`` and ``study_created_at`` at least.
+    #: Has at least ``study`` and ``study_created_at``.
     attribute: Mapping[str, Any]
-    #: Why it is not of the study that has the name now; None where it is.
+    #: Why it does not belong to the study that now has the name; None if it does.
     why_not: str | None
 
 
 class MismatchedStudy(NamedTuple):
-    """A study that was trained for one of this name, but not for this one."""
+    """A study that was trained for a study of this name, but not for this one."""
 
     child: str
-    #: In words.
+    #: The reason, in words.
     because: str
 
     @property
     def sentence(self) -> str:
-        """Message to users: why the study is not used, and how to remove it."""
+        """Return a message to users: why the study is ignored, and how to remove it."""
         child, because = self
         removes = f"`sweep delete {quote(child)}` removes it"
         return f"Study '{child}' {because}, so it is ignored here; {removes}."
 
 
 def attribute_of(connection: Connection, key: StudyKey, kind: DerivedKind) -> dict[str, Any] | None:
-    """Return what a study says it was trained for; None where it was not trained for this."""
+    """Return the attribute that says what a study was trained for; None without one."""
     text = connection.scalar(
         _CHILDREN.with_only_columns(study_user_attributes.c.value_json).where(
             studies.c.study_id == key.current_id, study_user_attributes.c.key == kind
@@ -102,7 +102,7 @@ def attribute_of(connection: Connection, key: StudyKey, kind: DerivedKind) -> di
 
 
 def children(connection: Connection, key: StudyKey, kind: DerivedKind) -> list[Child]:
-    """Return the studies that were trained for one of this name; the one run last comes last."""
+    """Return the studies that were trained for a study of this name; the latest run comes last."""
     own = select(sweep_studies.c.created_at, sweep_studies.c.provenance).where(is_study(key))
     study = connection.execute(own).one_or_none()
     if study is None:
@@ -116,9 +116,10 @@ def children(connection: Connection, key: StudyKey, kind: DerivedKind) -> list[C
 
 
 def parents(connection: Connection) -> dict[str, str]:
-    """Return by the name of each derived study the study that it was trained for.
+    """Return the parent study of each derived study, by name.
 
-    Without those of a study that was deleted, or has its name given to another by now.
+    Derived studies are left out if their parent was deleted or if its name was given to another
+    study.
     """
     derived = _CHILDREN.with_only_columns(
         studies.c.study_name, study_user_attributes.c.value_json
@@ -140,10 +141,10 @@ def parents(connection: Connection) -> dict[str, str]:
 
 
 def trained_so_far(connection: Connection, key: StudyKey) -> str:
-    """Return a text that differs once more, or less, is trained for a study of this name.
+    """Return a text that changes whenever a study derived from this name gains or loses a trial.
 
-    One cheap statement, as ``revisions.revision`` is. Trials that ended count, their epochs don't:
-    while one trains there is nothing new to tell.
+    It is one cheap statement, as ``revisions.revision`` is. Finished trials count, their epochs
+    don't: a running trial has no result to show yet.
     """
     of_child = (sweep_trials.c.study_id == studies.c.study_id, sweep_trials.c.finished_at > 0)
     last = select(func.max(sweep_trials.c.revision)).where(*of_child).scalar_subquery()
@@ -164,10 +165,10 @@ def trained_so_far(connection: Connection, key: StudyKey) -> str:
 def _why_not(
     study: Row[Any, Any], child: Row[Any], attribute: Mapping[str, Any], kind: DerivedKind
 ) -> str | None:
-    """Explain why a child belongs to another study of that name; None where it does not."""
+    """Explain why a child belongs to another study of that name; None if it belongs to this one."""
     name = attribute["study"]
     if attribute["study_created_at"] != study.created_at:
-        return f"{_VERBS[kind]} another study that was called '{name}'"
+        return f"{_VERBS[kind]} another study that had the name '{name}'"
     hashes = {row.provenance.get("data_sha256") for row in (study, child)} - {None}
     return f"was trained on other data than '{name}'" if len(hashes) > 1 else None
 

@@ -1,4 +1,4 @@
-"""Where the database's tables differ from those that this version writes, and adding what lacks."""
+"""Find where the database's tables differ from this version's schema, and add what is missing."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,18 +22,18 @@ Mend = Callable[[Connection], None]
 
 @dataclass(frozen=True, kw_only=True)
 class SchemaDifference:
-    """One thing in which the schema is another."""
+    """A single difference of the schema."""
 
     what: str
     remedy: str
-    #: Adds what is missing; None where that is not for us to do.
+    #: Adds what is missing; None if we must not.
     mend: Mend | None = None
-    #: The schema is an older version of ours: mended as a whole, by ``upgrade``.
+    #: Whether the schema is an older version of ours, which ``upgrade`` migrates as a whole.
     is_behind: bool = False
 
 
 def differences(engine: Engine) -> list[SchemaDifference]:
-    """Versions first; while they differ, tables are not compared."""
+    """List the differences: of versions first; tables are compared only if the versions agree."""
     try:
         check_schema(engine)
     except StoreError as error:
@@ -47,7 +47,7 @@ def differences(engine: Engine) -> list[SchemaDifference]:
 
 
 def mend(engine: Engine, name: str, found: Iterable[SchemaDifference]) -> None:
-    """Add what is missing of ours. Raises StudyHeldError while a coordinator holds the study."""
+    """Add what our schema lacks. Raises StudyHeldError while a coordinator holds the study."""
     found = list(found)
     with engine.connect() as connection:
         if sqlalchemy.inspect(connection).has_table(sweep_leases.name):
@@ -64,7 +64,7 @@ def mend(engine: Engine, name: str, found: Iterable[SchemaDifference]) -> None:
 def _compared(
     connection: Connection, expected: MetaData, is_theirs: Callable[[str], bool]
 ) -> list[tuple[Any, ...]]:
-    """Alembic's differences, one each; columns' types are left to the database."""
+    """Return Alembic's differences, one each; column types are left to the database."""
 
     def include(name: str | None, kind: str, _parents: Any) -> bool:
         return kind != "table" or (str(name) != VERSION_TABLE and is_theirs(str(name)))
@@ -96,7 +96,7 @@ def _of_ours(difference: tuple[Any, ...]) -> SchemaDifference:
         case ("add_table", Table() as table):
             return SchemaDifference(
                 what=f"the table {table.name} is missing",
-                remedy="--repair makes it, empty",
+                remedy="--repair creates it, empty",
                 mend=lambda connection: table.create(connection),
             )
         case ("add_column", _, str() as name, Column() as column):
@@ -104,8 +104,8 @@ def _of_ours(difference: tuple[Any, ...]) -> SchemaDifference:
         case ("add_index", Index() as index):
             return SchemaDifference(
                 what=f"the index {index.name} is missing",
-                remedy="--repair makes it",
-                # Its table, if that was missing too, has brought it along.
+                remedy="--repair creates it",
+                # If the table was missing too, creating it has already created the index.
                 mend=lambda connection: index.create(connection, checkfirst=True),
             )
     return _unknown(difference)
@@ -114,7 +114,7 @@ def _of_ours(difference: tuple[Any, ...]) -> SchemaDifference:
 def _missing_column(table: str, column: Column[Any]) -> SchemaDifference:
     what = f"the column {table}.{column.name} is missing"
     if not (column.nullable or column.server_default):
-        return SchemaDifference(what=what, remedy="its values are lost: put a backup back")
+        return SchemaDifference(what=what, remedy="its values are lost: restore a backup")
     return SchemaDifference(
         what=what,
         remedy="--repair adds it, empty",
@@ -132,7 +132,7 @@ def _of_optunas(difference: tuple[Any, ...]) -> SchemaDifference:
 
 
 def _unknown(
-    difference: tuple[Any, ...], remedy: str = "left alone; unless it is yours, put a backup back"
+    difference: tuple[Any, ...], remedy: str = "left alone; unless it is yours, restore a backup"
 ) -> SchemaDifference:
     verb, *parts = difference
     named = [str(getattr(part, "name", part)) for part in parts if part is not None]

@@ -1,7 +1,7 @@
-"""Opening the database: which one, how, and what its errors mean to a user.
+"""Open the database: which one, how, and what its errors mean to a user.
 
-SQLite runs in WAL mode (readers never wait for the writer) and its writers begin IMMEDIATE, so
-that a lock is waited for at the start of a transaction instead of refused in its middle.
+SQLite runs in WAL mode (readers never wait for the writer) and its writers begin IMMEDIATE, so that
+a transaction waits for the lock at its start instead of failing in its middle.
 """
 
 import os
@@ -36,11 +36,11 @@ STATEMENT_SECONDS = 60
 #: Instructions of SQLite's virtual machine between two checks of the limit.
 _STEPS_BETWEEN_CHECKS = 200_000
 #: Connections that a process keeps open to PostgreSQL, and how many more it opens when it reads in
-#: many threads; a further one waits for a free one. Most processes use one.
+#: many threads; further threads wait for a free connection. Most processes use one.
 POOL_SIZE, POOL_OVERFLOW = 2, 10
 
-#: libpq's, where the URL says nothing else: a host that went away without a word is noticed within
-#: half a minute. Otherwise a query waits two hours for its answer, even if the server is back.
+#: libpq's keepalive settings, unless the URL sets them: a vanished host is noticed within half a
+#: minute. Otherwise a query waits two hours for its answer, even if the server is back.
 _NETWORK = {
     "connect_timeout": 10,
     "keepalives_idle": 10,
@@ -50,7 +50,7 @@ _NETWORK = {
 }
 
 _IN_MEMORY = (
-    "a study store in memory is gone when the command ends, and no other command would see it: "
+    "a study store in memory is lost when the command ends, and no other command can see it: "
     "name a file, sqlite:///FILE"
 )
 _NO_ROOM = ("disk is full", "No space left", "disk I/O error")
@@ -60,17 +60,17 @@ _NO_PERMISSION = (
     "Permission denied",
     "unable to open database file",
 )
-#: SQLSTATE of what a role was not granted.
+#: SQLSTATE of a missing privilege.
 _NOT_GRANTED = "42501"
-#: SQLSTATE of a server that takes no writes: a standby, or one that has become one.
+#: SQLSTATE of a server that accepts no writes: a standby, or one that has become one.
 _READ_ONLY = "25006"
 
 
 def storage_url(option: str | None = None) -> URL:
-    """Return the database to use: the option, else SWEEP_STORAGE, else ``sqlite:///sweep.db``.
+    """Return the database URL: the option, else SWEEP_STORAGE, else ``sqlite:///sweep.db``.
 
-    A password may come from the file that SWEEP_STORAGE_PASSWORD_FILE names. Raises StoreError
-    for a URL that cannot be read or a database we do not support.
+    The password may be read from the file that SWEEP_STORAGE_PASSWORD_FILE names. Raises StoreError
+    for a URL that cannot be parsed or a database that is not supported.
     """
     text = option or os.environ.get("SWEEP_STORAGE") or DEFAULT_STORAGE
     if text in ("memory", ":memory:"):
@@ -78,15 +78,14 @@ def storage_url(option: str | None = None) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:
-        # A text with an '@' or ':' is not repeated: it may hold a password.
+        # A text with an '@' or ':' is not repeated: it may contain a password.
         is_path = not {"@", ":"} & set(text)
         like = f"sqlite:///{text}" if is_path else "sqlite:///sweep.db"
         raise StoreError(
-            f"the storage URL cannot be read. Give one like {like} or "
-            "postgresql://user@host/database."
+            f"invalid storage URL. Give one like {like} or postgresql://user@host/database."
         ) from error
     if "@" in (url.host or ""):
-        raise StoreError("the storage URL has an '@' too many: in a password it is written %40.")
+        raise StoreError("the storage URL has more than one '@': write %40 in a password.")
     match url.get_backend_name():
         case "sqlite" if url.database and url.database != ":memory:":
             return _plain_file(url)
@@ -95,11 +94,14 @@ def storage_url(option: str | None = None) -> URL:
         case "postgresql":
             return _with_password(_password_in_place(url.set(drivername="postgresql+psycopg")))
         case other:
-            raise StoreError(f"no support for {other} databases. Known: sqlite, postgresql.")
+            raise StoreError(f"unsupported database {other}. Known: sqlite, postgresql.")
 
 
 def _plain_file(url: URL) -> URL:
-    """Options would be ignored (our own timeout holds), or make it another thing than a file."""
+    """Reject options of the URL.
+
+    They would be ignored (our timeout applies), or make it something other than a file.
+    """
     if url.query:
         names = ", ".join(url.query)
         raise StoreError(
@@ -109,7 +111,7 @@ def _plain_file(url: URL) -> URL:
 
 
 def _password_in_place(url: URL) -> URL:
-    """Move an option ``?password=`` where SQLAlchemy knows it as one, and never shows it."""
+    """Move an option ``?password=`` to the URL's password, which SQLAlchemy never shows."""
     password = url.query.get("password")
     if not isinstance(password, str):
         return url
@@ -130,20 +132,26 @@ def _with_password(url: URL) -> URL:
 
 
 def shown(url: URL) -> str:
-    """Write the URL for people and logs: without its passwords, those of its options included."""
+    """Format the URL for people and logs, without passwords, including those in options."""
     secret = [key for key in url.query if "password" in key.lower()]
     return url.difference_update_query(secret).render_as_string(hide_password=True)
 
 
 def sqlite_path(url: URL) -> Path | None:
-    """Return the file of an SQLite store; None for a server, and in memory (see store.memory)."""
+    """Return the file of an SQLite store.
+
+    None for a server or an in-memory store (see store.memory).
+    """
     if url.get_backend_name() != "sqlite" or url.query.get("vfs") == "memdb":
         return None
     return Path(url.database) if url.database else None
 
 
 def connect(url: URL) -> Engine:
-    """Make an engine whose errors are ours; open nothing yet. Raises StoreError without driver."""
+    """Create an engine that raises our errors, without connecting.
+
+    Raises StoreError if a driver is missing.
+    """
     is_sqlite = url.get_backend_name() == "sqlite"
     try:
         engine = (
@@ -158,7 +166,7 @@ def connect(url: URL) -> Engine:
             )
         )
     except (ArgumentError, TypeError, ValueError) as error:
-        raise StoreError(f"{shown(url)}: an option that will not do: {error}.") from error
+        raise StoreError(f"{shown(url)}: invalid option: {error}.") from error
     except ModuleNotFoundError as error:
         raise StoreError(
             "PostgreSQL needs its driver, the extra 'postgres': pip install 'psycopg[binary]'"
@@ -184,7 +192,7 @@ def _configure_sqlite(
 
 
 class _StatementLimit:
-    """Time limit of SQLite's statements: interrupts, say, a view over an endless recursion."""
+    """Time limit of SQLite statements: interrupts a view over an endless recursion, say."""
 
     def __init__(self) -> None:
         self.is_off = False
@@ -196,9 +204,12 @@ class _StatementLimit:
         self._worked, self._last = 0.0, time.monotonic()
 
     def is_over(self) -> bool:
-        """Whether to interrupt the statement; SQLite asks every few milliseconds of its work."""
+        """Return whether to interrupt the statement.
+
+        SQLite asks every few milliseconds of its work.
+        """
         now = time.monotonic()
-        # Longer pauses are the caller's, between two rows.
+        # Longer pauses belong to the caller, between two rows.
         self._worked, self._last = self._worked + min(now - self._last, 1.0), now
         return self._worked > STATEMENT_SECONDS and not self.is_off
 
@@ -208,7 +219,7 @@ def _begin_statement(connection: Connection, *_: Any) -> None:
 
 
 def _limit_statements(connection: Any, _record: ConnectionPoolEntry) -> None:
-    # Not as an option of the connection, which a pooler like PgBouncer refuses.
+    # Not as a connection option, which a pooler such as PgBouncer rejects.
     connection.execute(
         "SELECT set_config('statement_timeout', %s, false) "
         "WHERE current_setting('statement_timeout') = '0'",
@@ -218,9 +229,9 @@ def _limit_statements(connection: Any, _record: ConnectionPoolEntry) -> None:
 
 
 def unlimited(connection: Connection) -> None:
-    """Let this transaction's statements take as long as they need: a migration, a lock's turn.
+    """Remove the time limit from this transaction's statements: for migrations and waits for locks.
 
-    To be called within the transaction: its first statement begins it.
+    Call it within the transaction: its first statement begins it.
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
@@ -233,7 +244,7 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.connection.info["limit"].is_off = False
     path, opened = connection.connection.info["file"]
     if writes and _identity(path) != opened:
-        # SQLite would go on writing into a file that has no name any more.
+        # SQLite would continue to write into a file that no longer has a name.
         raise StoreGoneError(
             f"{path} was removed or replaced while it was in use. What was written since is not in "
             "the file that now has this name, if any: put the old one back, or start again."
@@ -255,7 +266,7 @@ def _translate(context: ExceptionContext) -> None:
     original = context.original_exception
     if isinstance(context.sqlalchemy_exception, IntegrityError):
         return
-    # sqlite3 decodes the texts of errors and schemas, which in a damaged file are anything.
+    # sqlite3 decodes texts of errors and schemas, which in a damaged file may be anything.
     if context.sqlalchemy_exception is None and not isinstance(
         original, sqlite3.Error | UnicodeDecodeError
     ):
@@ -264,12 +275,12 @@ def _translate(context: ExceptionContext) -> None:
     message = " ".join(str(original).split())
     if message == "interrupted" and isinstance(original, sqlite3.OperationalError):
         raise StoreError(
-            f"{where}: a statement took longer than {STATEMENT_SECONDS} s and was given up. Unless "
-            "the disk is very slow, the file is damaged, or somebody changed its tables."
+            f"{where}: a statement took longer than {STATEMENT_SECONDS} s and was interrupted. "
+            "Unless the disk is very slow, the file is damaged, or somebody changed its tables."
         ) from original
     if any(sign in message for sign in _NO_ROOM):
         raise NoRoomError(
-            f"{where}: {message}. Free some room; what was committed is safe, and "
+            f"{where}: {message}. Free some disk space; what was committed is safe, and "
             "`sweep resume NAME` goes on."
         ) from original
     if isinstance(original, sqlite3.Error) and any(sign in message for sign in _NO_PERMISSION):
@@ -284,12 +295,12 @@ def _translate(context: ExceptionContext) -> None:
     if getattr(original, "sqlstate", None) == _READ_ONLY:
         context.is_disconnect = True  # the next connection may lead to the server that took over
     if isinstance(context.sqlalchemy_exception, ProgrammingError) and context.connection:
-        return  # our SQL is wrong: a bug, to be seen as one
+        return  # our SQL is wrong: a bug, which should surface as one
     raise StoreError(f"{where}: {message}") from original
 
 
 def conflict_insert(dialect: str, table: Any) -> "sqlite.Insert | postgresql.Insert":
-    """Return an INSERT that can say ON CONFLICT, in this dialect."""
+    """Return an INSERT that supports ON CONFLICT, in this dialect."""
     if dialect == "sqlite":
         return sqlite.insert(table)
     from sqlalchemy.dialects import postgresql  # slow to load
@@ -298,7 +309,7 @@ def conflict_insert(dialect: str, table: Any) -> "sqlite.Insert | postgresql.Ins
 
 
 def insert_if_absent(connection: Connection, table: Any, row: Mapping[str, Any]) -> bool:
-    """Insert a row, unless one with a key of it is there; says whether it did. Never a race."""
+    """Insert a row unless a row with its key exists; return whether it was inserted. Atomic."""
     statement = (
         conflict_insert(connection.dialect.name, table).values(**row).on_conflict_do_nothing()
     )
@@ -308,7 +319,10 @@ def insert_if_absent(connection: Connection, table: Any, row: Mapping[str, Any])
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """One transaction that writes: committed at the end of the block, or not at all."""
+    """Open a transaction for writing.
+
+    Commit it at the end of the block, or roll it back on an error.
+    """
     connected = engine.connect().execution_options(sweep_writes=True)
     with connected as connection, connection.begin(), locate_corruption(connection):
         yield connection

@@ -1,11 +1,11 @@
-"""What is wrong with a study's rows and files, and mending it: for ``sweep doctor NAME``.
+"""Examine and repair a study's rows and files, for ``sweep doctor NAME``.
 
-A check finds faults, each with what mends it. ``examine`` only reads. ``repair`` does everything in
-one transaction that no coordinator can cut into, check by check, so that what one has mended the
-next finds in order.
+A check finds faults, each with its repair. ``examine`` only reads. ``repair`` does everything in
+one transaction that no coordinator can interrupt, check by check, so that each check sees the
+repairs of the previous ones.
 
-A trial whose own numbers are lost is put back to waiting: the next `sweep resume` trains it again,
-under its number and from its seeds, and so with the same result.
+A trial whose own numbers are lost is reset to WAITING: the next `sweep resume` trains it again
+under its number and from its seeds, and therefore with the same result.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ from sweep.store.schema import sweep_events
 
 
 def examine(engine: Engine, name: str) -> list[Fault]:
-    """Everything that is wrong with a study. Only reads."""
+    """Return all faults of a study. Only reads."""
     with snapshot(engine) as connection:
         study_id = find_study(connection, name)
         # The other checks could not read such a value either.
@@ -35,9 +35,9 @@ def examine(engine: Engine, name: str) -> list[Fault]:
 
 
 def repair(engine: Engine, name: str) -> tuple[list[Fault], list[Fault]]:
-    """Mend what can be mended; what was, and what is left.
+    """Repair what can be repaired; return the repaired faults and the remaining ones.
 
-    Raises StudyHeldError while a coordinator holds the study, NoRoomError when a file can't be
+    Raises StudyHeldError while a coordinator holds the study, NoRoomError if a file cannot be
     moved.
     """
     with writing(engine) as connection:
@@ -55,7 +55,7 @@ def repair(engine: Engine, name: str) -> tuple[list[Fault], list[Fault]]:
             _note(study, mended)
     for move in study.afterwards:
         move()
-    # What was moved was still there when the rows were looked at again.
+    # Files that were moved still existed when the check ran again.
     return mended, [f for f in left if not (f.check == "file" and f in mended)]
 
 
@@ -87,14 +87,14 @@ def _note(study: ExaminedStudy, mended: Sequence[Fault]) -> None:
     )
 
 
-#: Finds the faults of one kind, by the name that findings have.
+#: The checks by the name that faults carry.
 CHECKS: dict[str, Callable[[ExaminedStudy], Iterator[Fault]]] = {
-    "lease": liveness.find_lease,  # a lease that its coordinator did not give back
+    "lease": liveness.find_lease,  # a lease that its coordinator did not release
     "running": liveness.find_running,  # RUNNING trials without a coordinator
-    "worker": liveness.find_worker,  # workers on record as alive, without a coordinator
+    "worker": liveness.find_worker,  # workers recorded as alive, without a coordinator
     "study file": records.find_study_file,  # a stored study file that cannot be read
     "number": records.find_numbers,  # gaps and duplicates in the numbers of trials
-    "record": records.find_records,  # records that lack something, and what differs from them
-    "weights": files.find_weights,  # trials whose weights are gone
-    "file": files.find_file,  # weights of no trial
+    "record": records.find_records,  # incomplete records, and derived values that differ
+    "weights": files.find_weights,  # trials whose weights files are missing
+    "file": files.find_file,  # weights files that belong to no trial
 }

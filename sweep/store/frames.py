@@ -1,4 +1,4 @@
-"""Data frames of whichever library is installed: pandas or polars, through narwhals."""
+"""Build data frames with the installed library, pandas or polars, through narwhals."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,18 +19,18 @@ LIBRARIES: tuple[Library, ...] = ("pandas", "polars")
 def make_frame(columns: Mapping[str, Sequence[Any]]) -> Any:
     """Return a data frame of these columns; None is a missing value.
 
-    A library that the program has imported comes before one that is only installed. Raises
-    SweepError where neither is installed.
+    A library that the program has already imported takes precedence. Raises SweepError if neither
+    is installed.
     """
     library = choose_library()
     plain = {name: _of_one_type(values) for name, values in columns.items()}
-    # pandas' default integers and booleans cannot be missing: it picks types that can.
+    # pandas' default integers and booleans have no missing value: it chooses types that do.
     schema = None if library == "pandas" else {name: _type(of) for name, of in plain.items()}
     return nw.from_dict(plain, schema, backend=library).to_native()
 
 
 def choose_library() -> Library:
-    """Choose between pandas and polars. Raises SweepError where neither is installed."""
+    """Choose between pandas and polars. Raises SweepError if neither is installed."""
     imported = [name for name in LIBRARIES if name in sys.modules]
     installed = (name for name in LIBRARIES if find_spec(name) is not None)
     found = next(iter(imported), None) or next(installed, None)
@@ -43,7 +43,7 @@ def choose_library() -> Library:
 
 
 def _of_one_type(values: Sequence[Any]) -> list[Any]:
-    """Return the values; as texts where only some are texts."""
+    """Return the values; all as texts if only some of them are texts."""
     known = [value for value in values if value is not None]
     if any(isinstance(value, str) for value in known):
         return [None if value is None else str(value) for value in values]

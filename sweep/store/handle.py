@@ -1,7 +1,8 @@
-"""A database and its studies, as everything outside the store reads them.
+"""Handles for a database and its studies, through which everything outside the store reads.
 
-``Database`` reads what concerns all studies. ``StudyHandle`` looks its study up once, and then
-reads it as often as needed. Where no more is said, see the function of the same name.
+``DatabaseHandle`` reads what concerns all studies. ``StudyHandle`` looks its study up once, then
+reads it as often as needed. Methods without further explanation are described at the function of
+the same name.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -62,13 +63,13 @@ class StudyRecord:
 
     #: TOML, with the changes of ``--set``.
     study_file: str
-    #: Its sections, defaults filled in.
+    #: Its sections, with defaults filled in.
     settings: "Sections"
     #: Versions, git commit, checksum of the data, host.
     provenance: Mapping[str, Any]
     #: PNG strip of the ten test images, grey or RGB; None until a worker was ready.
     originals_png: bytes | None
-    #: The bands of the error spectra; None where none are measured.
+    #: Bands of the error spectra; None if none are measured.
     spectrum_bands: SpectrumBands | None
 
     @property
@@ -90,11 +91,11 @@ class DatabaseHandle:
         self.engine = engine
 
     def study(self, name: str) -> "StudyHandle":
-        """Look a study up. Raises NotFoundError with the names that come near."""
+        """Look a study up. Raises NotFoundError that suggests similar names."""
         return open_study(self.engine, name)
 
     def names(self) -> list[str]:
-        """Return the names of all studies in order, also of unreadable ones."""
+        """Return the names of all studies in order, including unreadable ones."""
         of_ours = studies.c.study_id == sweep_studies.c.study_id
         query = select(studies.c.study_name).join(sweep_studies, of_ours)
         with snapshot(self.engine) as connection:
@@ -105,12 +106,12 @@ class DatabaseHandle:
         return list(self.study_list().studies)
 
     def study_list(self) -> StudyList:
-        """Return every study, those with corrupt values separately."""
+        """Return all studies, with unreadable ones listed separately."""
         with snapshot(self.engine) as connection:
             return summaries.study_list(connection)
 
     def best_so_far(self) -> dict[str, list[tuple[int, float]]]:
-        """Return by study the trials that were better than all before them: number and value."""
+        """Return for each study the trials that improved on all previous ones: number and value."""
         with snapshot(self.engine) as connection:
             return summaries.best_so_far(connection)
 
@@ -120,7 +121,7 @@ class DatabaseHandle:
             return revisions.revisions(connection)
 
     def floors(self, data_key: str) -> dict[str, Any] | None:
-        """Return the floors that were computed for a data set and split; None where never."""
+        """Return the stored floors of a data set and split; None if never computed."""
         query = select(sweep_floors.c.floors).where(sweep_floors.c.data_key == data_key)
         with snapshot(self.engine) as connection:
             found: dict[str, Any] | None = connection.execute(query).scalar_one_or_none()
@@ -130,9 +131,9 @@ class DatabaseHandle:
 class StudyHandle:
     """Reader of one study. It looks the name up once and reads each change of a trial once.
 
-    Threads may share it. A read after the study was deleted gives nothing, also where another
-    study has the name or the id by now; those of the study itself or of one trial raise
-    NotFoundError then, as ``check`` and ``table`` do.
+    Threads may share it. After the study was deleted, reads return nothing, even if another study
+    has taken over the name or the id; reads of the study itself or of one trial raise
+    NotFoundError, as ``check`` and ``table`` do.
     """
 
     def __init__(self, engine: Engine, key: StudyKey) -> None:
@@ -157,7 +158,7 @@ class StudyHandle:
     # --- the study --------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """Raise NotFoundError where the study was deleted."""
+        """Raise NotFoundError if the study was deleted."""
         self.revision()
 
     def revision(self) -> str:
@@ -165,7 +166,7 @@ class StudyHandle:
         return self._read(revisions.revision)
 
     def summary(self) -> StudySummary:
-        """Return its phase, counts of trials, best value and lease."""
+        """Return its phase, trial counts, best value and lease."""
         return self._read(summaries.summary)
 
     def record(self) -> StudyRecord:
@@ -177,8 +178,8 @@ class StudyHandle:
     def table(self, at: int | None = None) -> TrialTable:
         """Return all trials as columns: the same object until a trial changes.
 
-        With ``at``, a revision of the study, the trials as of that revision or later: no statement
-        where they are known.
+        With ``at``, a revision of the study, the table is at least as new as that revision; no
+        statement is executed if it is known already.
         """
         return self._table.look(at)
 
@@ -210,7 +211,7 @@ class StudyHandle:
         return self._read(trial_rows.trial, number)
 
     def standing(self, number: int) -> Standing:
-        """Return a trial's rank, neighbours, and what it is compared with."""
+        """Return a trial's rank, its neighbours, and the trials that it is compared with."""
         return self._read(standing, number)
 
     def training_record(self, number: int) -> Trained:
@@ -306,27 +307,30 @@ class StudyHandle:
         return self._read(activity.events, after_id=after_id, newest=newest)
 
     def usage(self) -> Usage:
-        """Return the wall time and the GPU time that it has used until now."""
+        """Return the wall time and the GPU time that it has used so far."""
         return self._read(usage.usage)
 
     # --- studies that were trained for another one ------------------------------------------------
 
     def explains(self) -> Explained | None:
-        """Return what it was trained to explain; None where it was not."""
+        """Return what it was trained to explain; None if it explains no study."""
         found = self._read(derived_studies.attribute_of, DerivedKind.EXPLAINS)
         return None if found is None else Explained(**found)
 
     def explanations(self) -> dict[str, Explained]:
-        """Return the studies that explain this one, by name; the one run last comes last."""
+        """Return the studies that explain this one, by name; the latest run comes last."""
         return {name: Explained(**of) for name, of in self._children(DerivedKind.EXPLAINS)}
 
     def retrains(self) -> Retrained | None:
-        """Return the trials whose configurations it trains again; None where it doesn't."""
+        """Return the trials whose configurations it trains again; None if it does not retrain."""
         found = self._read(derived_studies.attribute_of, DerivedKind.RETRAINS)
         return None if found is None else Retrained(**found)
 
     def retrainings(self) -> dict[str, Retrained]:
-        """Return the studies that train its best again, by name; the one run last comes last."""
+        """Return the studies that train its best trials again, by name.
+
+        The latest run comes last.
+        """
         return {name: Retrained(**of) for name, of in self._children(DerivedKind.RETRAINS)}
 
     def _children(self, kind: DerivedKind) -> list[tuple[str, Mapping[str, Any]]]:
@@ -342,7 +346,7 @@ class StudyHandle:
         ]
 
     def trained_so_far(self) -> str:
-        """Return a text that changes with what is trained for a study of this name."""
+        """Return a text that changes with the trials of studies derived from this name."""
         return self._read(derived_studies.trained_so_far)
 
 
@@ -369,12 +373,12 @@ def _bands(stored: Mapping[str, Any] | None) -> SpectrumBands | None:
 
 
 def open_study(engine: Engine, name: str) -> StudyHandle:
-    """Look a study up. Raises NotFoundError with the names that come near."""
+    """Look a study up. Raises NotFoundError that suggests similar names."""
     return StudyHandle(engine, find_key(engine, name))
 
 
 def open_study_or_none(engine: Engine, name: str) -> StudyHandle | None:
-    """Look a study up; None where there is none of ours."""
+    """Look a study up; None if there is none of ours."""
     try:
         return open_study(engine, name)
     except NotFoundError:

@@ -1,8 +1,8 @@
-"""Weights that a study keeps in files, and the network analyses that are computed from them.
+"""Manage the weights that a study keeps in files, and the network analyses computed from them.
 
-Kept are the best trial of each width class and, while they wait for their analysis, trials that are
-not: of a study that asks for an analysis of each. What is still to be analysed is always read from
-the tables, so an analysis that was cut short is done later.
+The best trial of each width class is kept, and, in a study that asks for an analysis of each trial,
+other trials until they are analysed. What is still to be analysed is always read from the tables,
+so an interrupted analysis is done later.
 """
 
 from collections.abc import Iterable
@@ -28,13 +28,13 @@ from sweep.store.schema import (
     trial_system_attributes,
 )
 
-#: Message of the event that stands for the analysis of a network whose code is not finite.
+#: Message of the event that replaces the analysis of a network whose code is not finite.
 NOT_FINITE = "its code is not finite: there is nothing to analyse"
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeptWeights:
-    """The weights file of a trial that trained to its end."""
+    """The weights file of a trial that completed its training."""
 
     number: int
     artifact_id: str
@@ -96,10 +96,10 @@ def due(kept: Iterable[KeptWeights]) -> list[KeptWeights]:
 
 
 def superseded(kept: Iterable[KeptWeights], *, until_analysed: bool) -> list[KeptWeights]:
-    """List those that are no longer the best of their width class: their files can be deleted.
+    """List weights that are no longer the best of their width class: their files can be deleted.
 
-    With ``until_analysed`` a file is needed until its network is analysed. A file of a trial that
-    is marked invalid stays, for the mark may be taken back.
+    With ``until_analysed`` a file is needed until its network is analysed. Files of trials marked
+    invalid stay, because the mark may be removed.
     """
     counting = [one for one in kept if not one.is_invalid]
     best = _best_of_widths(counting)
@@ -111,16 +111,19 @@ def superseded(kept: Iterable[KeptWeights], *, until_analysed: bool) -> list[Kep
 
 
 def _best_of_widths(kept: Iterable[KeptWeights]) -> set[int]:
-    """Numbers of those with the lowest error of their width class; of equal ones the first."""
+    """Return the numbers of the trials with the lowest error of their width class.
+
+    The first of equals.
+    """
     worst_first = sorted(kept, key=lambda one: (one.val_mse, one.number), reverse=True)
     return set({width_class(one.hidden_width): one.number for one in worst_first}.values())
 
 
 def write_analysis(engine: Engine, name: str, kept: KeptWeights, analysis: NetworkAnalysis) -> None:
-    """Store an analysis that no coordinator computed.
+    """Store an analysis that was not computed by a coordinator.
 
-    It changes nothing where the trial is analysed by now, or was trained again and has other
-    weights.
+    Nothing changes if the trial has been analysed in the meantime, or was trained again and has
+    other weights.
     """
     with writing(engine) as connection:
         study_id = find_study(connection, name)
@@ -153,7 +156,7 @@ def write_analysis(engine: Engine, name: str, kept: KeptWeights, analysis: Netwo
 def drop_superseded(engine: Engine, name: str) -> None:
     """Forget the weights that are no longer needed, and delete their files.
 
-    It changes nothing while a coordinator runs the study, which does the same.
+    Nothing changes while a coordinator runs the study, because it does the same.
     """
     with writing(engine) as connection:
         study_id = lock_study(connection, name)
@@ -173,9 +176,9 @@ def drop_superseded(engine: Engine, name: str) -> None:
 
 
 def delete_files(engine: Engine, artifact_ids: Iterable[str]) -> None:
-    """Delete the files of weights that nothing names any more.
+    """Delete weights files that no row refers to any more.
 
-    One that cannot be deleted stays; `sweep doctor` finds it.
+    A file that cannot be deleted stays; `sweep doctor` finds it.
     """
     for artifact_id in artifact_ids:
         with suppress(StoreError):
@@ -183,7 +186,7 @@ def delete_files(engine: Engine, artifact_ids: Iterable[str]) -> None:
 
 
 def forget_weights(connection: Connection, trial_id: int, artifact_id: str) -> None:
-    """Delete what names a trial's weights file; the file is the caller's to delete."""
+    """Delete all references to a trial's weights file; the caller deletes the file."""
     connection.execute(
         update(sweep_trials)
         .where(sweep_trials.c.trial_id == trial_id, sweep_trials.c.artifact_id == artifact_id)

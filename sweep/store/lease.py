@@ -1,8 +1,8 @@
-"""Who may write a study: a row with a token and an expiry, by the database's own clock.
+"""Decide who may write a study: a row with a token and an expiry, by the database's own clock.
 
-Every transaction of a coordinator first renews its lease; when the token is no longer its own,
-the transaction is rolled back and the coordinator stops. So one that was suspended past its
-expiry can wake up, but not write.
+Every transaction of a coordinator first renews its lease; if the token is no longer its own, the
+transaction is rolled back and the coordinator stops. A coordinator that was suspended past its
+expiry can therefore wake up, but not write.
 """
 
 import os
@@ -27,17 +27,17 @@ from sweep.store.schema import sweep_leases
 
 TTL_SECONDS = 30.0
 RENEW_SECONDS = TTL_SECONDS / 4
-#: That a renewal under way is waited for at the end.
+#: How long the end of the block waits for a renewal in progress.
 END_SECONDS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """Who holds a lease, with enough to tell on the same host whether it still lives."""
+    """The holder of a lease, with what shows on the same host whether it is alive."""
 
     host: str
     pid: int
-    #: boot id and pid namespace say "the same host"; the start says "the same process".
+    #: Boot id and PID namespace identify the host; the start time identifies the process.
     process: dict[str, Any]
 
     @classmethod
@@ -50,13 +50,13 @@ class Holder:
         )
 
     def here(self) -> bool:
-        """Tell whether this holder is a process of the host (and pid namespace) we run on."""
+        """Return whether this holder is a process of the host (and PID namespace) we run on."""
         identity = _host_identity()
         same = all(self.process.get(key) == value for key, value in identity.items())
         return same and self.host == socket.gethostname()
 
     def provably_dead(self) -> bool:
-        """Whether its process is gone for certain: only ever true for a holder on this host."""
+        """Return whether its process is certainly dead: only true for a holder on this host."""
         if not self.here():
             return False
         try:
@@ -69,10 +69,10 @@ class Holder:
 
 
 def _start(pid: int) -> dict[str, float]:
-    """Return when a process started: in clock ticks since the boot where the system tells them.
+    """Return when a process started: in clock ticks since the boot if the system provides them.
 
-    The time of day would not do: it is worked out from the present clock, so when the clock is set,
-    a process that lives seems to be another than before. Raises psutil.NoSuchProcess.
+    Wall-clock time is not usable: it is computed from the present clock, so when the clock is set,
+    a live process appears to be a different one. Raises psutil.NoSuchProcess.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
@@ -112,7 +112,7 @@ class Held:
 
 
 def take(connection: Connection, study_id: int, holder: Holder) -> str | Held:
-    """Take a free, expired or provably orphaned lease and return its token; else who holds it."""
+    """Take a free, expired or orphaned lease and return its token; else return its holder."""
     if connection.dialect.name == "postgresql":
         _end_stalled(connection)
     found = select(
@@ -120,7 +120,7 @@ def take(connection: Connection, study_id: int, holder: Holder) -> str | Held:
     ).where(sweep_leases.c.study_id == study_id)
     row = connection.execute(found.with_for_update(skip_locked=True)).one_or_none()
     if row is None and (locked := connection.execute(found).one_or_none()) is not None:
-        return _held(locked)  # its holder, or another who takes it, is in a transaction
+        return _held(locked)  # its holder, or another process that takes it, is in a transaction
     if row is not None:
         held = _held(row)
         if held.seconds_left > 0 and not held.holder.provably_dead():
@@ -140,20 +140,20 @@ def take(connection: Connection, study_id: int, holder: Holder) -> str | Held:
             update(sweep_leases).where(sweep_leases.c.study_id == study_id).values(**values)
         )
     elif not insert_if_absent(connection, sweep_leases, {"study_id": study_id, **values}):
-        # Another coordinator was first between our look and our row.
+        # Another coordinator took it between our read and our insert.
         return take(connection, study_id, holder)
     return token
 
 
 def _end_stalled(connection: Connection) -> None:
-    """End transactions whose coordinators stand still.
+    """End transactions of stalled coordinators.
 
-    They were stopped, or their host went away, and keep the locks of their study's rows: who takes
-    the study over would wait for ever. The server's own timeout does not see a stop within the
-    pipeline that psycopg makes of an executemany. (SQLite's lock goes with its process; one that is
-    stopped while it has the lock keeps it, and nothing can be done about it.)
+    They were stopped, or their host disappeared, and still lock their study's rows: the next
+    coordinator would wait indefinitely. The server's own timeout does not notice a stop within the
+    pipeline that psycopg makes of an executemany. (SQLite's lock ends with its process; a process
+    that is stopped while it has the lock keeps it, and nothing can be done about it.)
     """
-    # Nobody's transaction waits that long for its own process; a lease lasts longer.
+    # No healthy transaction waits that long for its own process, and a lease lasts longer.
     connection.execute(text(_END_STALLED), {"seconds": TTL_SECONDS / 2})
 
 
@@ -181,9 +181,10 @@ def take_or_wait(
     *,
     waiting: Callable[[float], None] = lambda seconds_left: None,
 ) -> str:
-    """Take the study's lease and return its token; wait out a holder elsewhere that may be dead.
+    """Take the study's lease and return its token; wait out a remote holder that may be dead.
 
-    ``waiting`` hears the seconds left. Raises StudyHeldError when the holder shows that it lives.
+    ``waiting`` is called with the remaining seconds. Raises StudyHeldError when the holder turns
+    out to be alive.
     """
     first: Held | None = None
     while True:
@@ -195,17 +196,20 @@ def take_or_wait(
         lives = taken.holder.here() or taken.expires_at > first.expires_at
         if lives and taken.seconds_left > 0:
             raise StudyHeldError(
-                f"study {name!r} is being run by process {taken.holder.pid} on "
+                f"study {name!r} is run by process {taken.holder.pid} on "
                 f"{taken.holder.host}. `sweep status {quote(name)}` shows it, "
                 f"`sweep stop {quote(name)}` ends it."
             )
         waiting(max(0.0, taken.seconds_left))
-        # Expired but locked: the process that has the row locked releases it soon, or ends.
+        # Expired but locked: the process that has locked the row releases it soon, or ends.
         time.sleep(min(1.0, max(0.05, taken.seconds_left)) if taken.seconds_left > 0 else 0.5)
 
 
 def live_holder(connection: Connection, study_id: int, *, lock: bool = False) -> Held | None:
-    """Return who holds the study, perhaps or for certain; ``lock`` keeps it so until the commit."""
+    """Return the possible or certain holder of the study.
+
+    ``lock`` locks the row until the commit.
+    """
     table = sweep_leases.c  # columns by name: the schema may be an older one
     query = select(
         *(table.host, table.pid, table.process, table.expires_at),
@@ -219,7 +223,7 @@ def live_holder(connection: Connection, study_id: int, *, lock: bool = False) ->
 
 
 def renew(connection: Connection, study_id: int, token: str, batch: int) -> None:
-    """Push the expiry out and count the batch. Raises LeaseLostError when the token is not ours."""
+    """Extend the expiry and count the batch. Raises LeaseLostError if the token is not ours."""
     renewed = connection.execute(
         update(sweep_leases)
         .where(sweep_leases.c.study_id == study_id, sweep_leases.c.token == token)
@@ -227,7 +231,7 @@ def renew(connection: Connection, study_id: int, token: str, batch: int) -> None
     )
     if renewed.rowcount != 1:
         raise LeaseLostError(
-            "another coordinator has taken this study over; this one stops and writes no more."
+            "another coordinator has taken over this study; this one stops and writes nothing more."
         )
 
 
@@ -237,14 +241,14 @@ def _renewed(connection: Connection) -> dict[str, ColumnElement[float]]:
 
 
 def held_seconds(now: ColumnElement[float]) -> ColumnElement[float]:
-    """Return how long the study has been held until now, over all its coordinators.
+    """Return how long the study has been held so far, over all its coordinators.
 
-    The expiry says when the lease was last renewed. What lies beyond it does not count: a
-    coordinator that was suspended so long did not run.
+    The expiry says when the lease was last renewed. Time after the expiry does not count: a
+    coordinator that was suspended that long was not running.
     """
     since = now - (sweep_leases.c.expires_at - TTL_SECONDS)
     return sweep_leases.c.held_seconds + case(
-        (sweep_leases.c.expires_at <= 0.0, 0.0),  # it was given back, and that counted
+        (sweep_leases.c.expires_at <= 0.0, 0.0),  # it was released, and counted then
         (since > TTL_SECONDS, TTL_SECONDS),
         (since > 0.0, since),
         else_=0.0,
@@ -253,10 +257,10 @@ def held_seconds(now: ColumnElement[float]) -> ColumnElement[float]:
 
 @contextmanager
 def kept(engine: Engine, study_id: int, token: str) -> Iterator[None]:
-    """Renew the lease from a thread while the block runs: a long ask must not lose it.
+    """Renew the lease from a thread while the block runs, so that a long ask does not lose it.
 
-    That it was lost all the same is noticed by the next transaction, which is refused. A database
-    that hangs does not keep the block from ending.
+    If it is lost anyway, the next transaction is refused. A hanging database does not prevent the
+    block from ending.
     """
     ended = threading.Event()
 
@@ -279,7 +283,7 @@ def kept(engine: Engine, study_id: int, token: str) -> Iterator[None]:
 
 
 def release(connection: Connection, study_id: int, token: str) -> None:
-    """Give the lease back, if it is still ours."""
+    """Release the lease, if it is still ours."""
     connection.execute(
         update(sweep_leases)
         .where(sweep_leases.c.study_id == study_id, sweep_leases.c.token == token)

@@ -35,9 +35,9 @@ _OURS = sweep_studies.c.study_id == studies.c.study_id
 
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Connection]:
-    """Open a connection whose every query sees the same moment, whatever a coordinator writes."""
+    """Open a connection whose queries all see the same snapshot, whatever a coordinator writes."""
     with engine.connect() as connection:
-        if engine.dialect.name == "postgresql":  # SQLite's transactions are like that anyway
+        if engine.dialect.name == "postgresql":  # SQLite's transactions always do
             connection.execution_options(isolation_level="REPEATABLE READ")
         with locate_corruption(connection):
             yield connection
@@ -65,13 +65,13 @@ def study_by_study(
 class StudyKey(str):
     """Name of a study with its id and creation time.
 
-    Reads go by ``current_id``. Writes look the name up in their own transaction.
+    Reads use ``current_id``. Writes look the name up in their own transaction.
     """
 
     study_id: int
-    #: Seconds since the epoch. SQLite gives a deleted study's id to the next one.
+    #: Seconds since the epoch. SQLite reuses a deleted study's id for the next one.
     created_at: float
-    #: Of the study when it was looked up.
+    #: The study's revision when it was looked up.
     revision: int
 
     def __new__(cls, name: str, study_id: int, created_at: float, revision: int) -> Self:
@@ -87,11 +87,11 @@ class StudyKey(str):
 
     @property
     def current_id(self) -> ScalarSelect[int]:
-        """SQL of the id: NULL once the study was deleted, also where another has its id by now."""
+        """SQL of the id: NULL if the study was deleted, even if another has its id by now."""
         return select(_SAME.study_id).where(_is_same(self, _SAME)).scalar_subquery()
 
 
-#: Of an alias, so that it stays a subquery within queries of the same table.
+#: An alias, so that it stays a subquery within queries of the same table.
 _SAME = sweep_studies.alias("same_study").c
 
 
@@ -100,9 +100,9 @@ def _is_same(key: StudyKey, columns: Any) -> ColumnElement[bool]:
 
 
 def find_key(engine: Engine, name: str) -> StudyKey:
-    """Look a study up, by its name or again by its key.
+    """Look a study up by its name, or again by its key.
 
-    Raises NotFoundError with the names that come near.
+    Raises NotFoundError that suggests similar names.
     """
     columns = sweep_studies.c
     query = select(columns.study_id, columns.created_at, columns.revision)
@@ -114,16 +114,16 @@ def find_key(engine: Engine, name: str) -> StudyKey:
 
 
 def is_study(name: str) -> ColumnElement[bool]:
-    """Condition that selects the study's rows of ``studies`` and ``sweep_studies``."""
+    """Return the condition that selects the study's rows of ``studies`` and ``sweep_studies``."""
     if isinstance(name, StudyKey):
         return _is_same(name, sweep_studies.c)
     return studies.c.study_name == name
 
 
 def find_study(connection: Connection, name: str) -> int:
-    """Return the id of the study that has this name now, or of the one that a key is of.
+    """Return the id of the study that has this name now, or that a key refers to.
 
-    Raises NotFoundError with the names that come near.
+    Raises NotFoundError that suggests similar names.
     """
     query = select(studies.c.study_id).join(sweep_studies, _OURS).where(is_study(name))
     study_id: int | None = connection.execute(query).scalar_one_or_none()
@@ -133,19 +133,19 @@ def find_study(connection: Connection, name: str) -> int:
 
 
 def no_such_study(connection: Connection, name: str) -> NotFoundError:
-    """Make the error that says which studies there are."""
+    """Build the error that lists the existing studies."""
     where = shown(connection.engine.url)
     if isinstance(name, StudyKey):
         return NotFoundError(f"study '{name}' in {where} was deleted since it was opened.")
     query = select(studies.c.study_name).join(sweep_studies, _OURS)
     if connection.scalar(select(studies.c.study_id).where(studies.c.study_name == name)):
         return NotFoundError(
-            f"study '{name}' in {where} was made by Optuna without sweep, which has no file of it. "
-            "optuna.load_study and optuna-dashboard open it."
+            f"study '{name}' in {where} was created by Optuna without sweep and has no study file. "
+            "Open it with optuna.load_study or optuna-dashboard."
         )
     known = list(connection.execute(query.order_by(studies.c.study_name)).scalars())
     if not known:
-        return NotFoundError(f"no study '{name}': {where} holds no studies yet.")
+        return NotFoundError(f"no study '{name}': {where} has no studies yet.")
     close = difflib.get_close_matches(name, known, n=3)
     quoted = " or ".join(f"'{match}'" for match in close)
     hint = f" Did you mean {quoted}?" if close else ""
@@ -158,16 +158,16 @@ def _shortened(names: list[str]) -> str:
 
 
 def find_trial(connection: Connection, name: str, number: int) -> tuple[int, int]:
-    """Return the ids of the study that has this name now and of a trial of it.
+    """Return the ids of the study that has this name now and of one of its trials.
 
-    Raises NotFoundError with the numbers that there are.
+    Raises NotFoundError with the range of trial numbers.
     """
     study_id = find_study(connection, name)
     return study_id, _trial_id(connection, name, number, trials.c.study_id == study_id)
 
 
 def find_trial_id(connection: Connection, key: StudyKey, number: int) -> int:
-    """Return a trial's id. Raises NotFoundError with the numbers that there are."""
+    """Return a trial's id. Raises NotFoundError with the range of trial numbers."""
     try:
         return _trial_id(connection, key, number, trials.c.study_id == key.current_id)
     except NotFoundError:
@@ -195,17 +195,17 @@ def by_key(pairs: Iterable[Any]) -> dict[Any, list[Any]]:
 
 
 def utc(seconds: float) -> datetime:
-    """Our times: seconds since the epoch."""
+    """Convert our times, seconds since the epoch."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
 def utc_or_none(seconds: float | None) -> datetime | None:
-    """Convert seconds since 1970 to a time in UTC; None stays None."""
+    """Convert seconds since the epoch to a time in UTC; None stays None."""
     return None if seconds is None else utc(seconds)
 
 
 def lease_of(row: Row[Any], now: float) -> LeaseRow | None:
-    """Read the lease of a row that was joined to it, at this time of the database's clock."""
+    """Build the lease from a row that was joined to it, at this time of the database's clock."""
     if row.expires_at is None:
         return None
     holder = Holder(host=row.host, pid=row.pid, process=row.process)

@@ -1,6 +1,6 @@
-"""What was measured in trials, for many of them at once: curves, results, analysis, pictures.
+"""Read measurements of many trials at once: curves, results, analyses, pictures.
 
-The queries go by our own table, which has an index by number; Optuna's has none.
+The queries use our own table, which has an index by number; Optuna's has none.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -44,7 +44,7 @@ Numbers = Collection[int] | None
 _NUMBER = sweep_trials.c.number
 _CURVES = ("train_loss", "val_mse", "val_bce", "seconds")
 
-#: The validation error after the last epoch of a row of ``sweep_results``; an index seek each.
+#: The validation error after the last epoch of a row of ``sweep_results``; an index seek for each.
 _LAST_ERROR = (
     select(sweep_epochs.c.val_mse)
     .where(
@@ -60,13 +60,13 @@ _LAST_ERROR = (
 
 
 def chosen(key: StudyKey, numbers: Numbers) -> list[ColumnElement[bool]]:
-    """Conditions that select the study's rows of ``sweep_trials``, or those of some numbers."""
+    """Return the conditions for a study's rows of ``sweep_trials``, all or some numbers."""
     of_study = sweep_trials.c.study_id == key.current_id
     return [of_study] if numbers is None else [of_study, _NUMBER.in_(list(numbers))]
 
 
 def _of_trials(key: StudyKey, numbers: Numbers, *columns: ColumnElement[Any]) -> Select[Any]:
-    """Trial number and columns of one other table, of the trials that have rows there."""
+    """Select trial number and columns of one other table, for the trials that have rows there."""
     table = columns[0].table if isinstance(columns[0], Column) else sweep_epochs
     joined = table.c.trial_id == sweep_trials.c.trial_id
     query = select(_NUMBER, *columns).join_from(sweep_trials, table, joined)
@@ -100,7 +100,7 @@ def spectra(
 ) -> dict[int, list[SpectrumPoint]]:
     """Return error spectra by trial number and epoch, each the mean over the trial's seeds.
 
-    An epoch that was not measured, in any of the seeds, is left out.
+    An epoch that was not measured in all seeds is left out.
     """
     of = sweep_epochs.c
     query = _of_trials(key, numbers, of.epoch, of.spectrum).order_by(_NUMBER, of.epoch)
@@ -189,7 +189,7 @@ def diagnostics(
 def decompositions(
     connection: Connection, key: StudyKey, numbers: Numbers = None
 ) -> dict[int, dict[str, Any]]:
-    """Return ``messages.Decomposition`` of the first seed by number, where there is one."""
+    """Return ``messages.Decomposition`` of the first seed by number, for trials that have one."""
     query = _of_trials(key, numbers, sweep_decompositions.c.decomposition).order_by(_NUMBER)
     return dict(connection.execute(query).all())
 

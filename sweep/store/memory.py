@@ -1,7 +1,7 @@
-"""A study store in the memory of this process: for tests, notebooks and demonstrations.
+"""Create a study store in this process's memory, for tests, notebooks and demonstrations.
 
-The same SQL as in a file, on as many connections and threads, and nothing of it stays. A command
-has no use for it: what `start` wrote would be gone before `report` came.
+It runs the same SQL as a file, on as many connections and threads, and is lost with the process.
+Commands do not accept it: what `start` wrote would be gone before `report` ran.
 """
 
 import secrets
@@ -16,11 +16,11 @@ from sweep.store.migrate import initialise
 
 @contextmanager
 def memory_store() -> Iterator[Engine]:
-    """Open an empty store of its own, gone at the end of the block."""
-    # SQLite's memdb: all connections of the process that give this name share one database, with
-    # the locks of a file. ``:memory:`` would be another database for every connection.
+    """Open an empty private store that is discarded at the end of the block."""
+    # SQLite's memdb: all connections of the process that use this name share one database, with the
+    # locks of a file. ``:memory:`` would be a separate database for every connection.
     engine = connect(make_url(f"sqlite:///file:/{secrets.token_hex(8)}?vfs=memdb&uri=true"))
-    with closing(engine.raw_connection()):  # it lives as long as one connection does
+    with closing(engine.raw_connection()):  # the database lives as long as one of its connections
         initialise(engine)
         yield engine
     engine.dispose()

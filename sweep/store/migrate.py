@@ -1,7 +1,7 @@
-"""Making and checking the schema: Optuna's tables and ours, side by side in one database.
+"""Create and check the schema: Optuna's tables and ours in one database.
 
-Several processes that open a new database at once would fall over one another, so the schema is
-made under a lock, by the first of them.
+Several processes that open a new database at once would conflict, so the first of them creates the
+schema under a lock.
 """
 
 from collections.abc import Iterator
@@ -23,10 +23,10 @@ _ADVISORY_LOCK = 0x5EE9_0001
 
 
 def open_store(option: str | None = None, *, create: bool = False) -> Engine:
-    """Open the study store and check its schema; ``create`` makes or completes it where absent.
+    """Open the study store and check its schema; with ``create``, create or complete it if needed.
 
-    Raises StoreError when there is none, or its schema is not ours; NoRoomError when it cannot
-    be made there.
+    Raises StoreError if it does not exist or its schema is not ours; NoRoomError if it cannot be
+    created there.
     """
     engine = connect(storage_url(option)) if create else existing_store(option)
     if create:
@@ -36,7 +36,7 @@ def open_store(option: str | None = None, *, create: bool = False) -> Engine:
 
 
 def open_store_or_none(option: str | None = None) -> Engine | None:
-    """Open the study store as ``open_store`` does; None where `start` would make it first."""
+    """Open the study store as ``open_store`` does; None if it does not exist yet."""
     path = sqlite_path(storage_url(option))
     if path is not None and not path.exists():
         return None
@@ -48,19 +48,19 @@ def open_store_or_none(option: str | None = None) -> Engine | None:
 
 
 def existing_store(option: str | None = None) -> Engine:
-    """Open the study store whatever its schema. Raises StoreError when there is none."""
+    """Open the study store whatever its schema. Raises StoreError if it does not exist."""
     url = storage_url(option)
     path = sqlite_path(url)
     if path is not None and not path.exists():
         raise StoreError(
-            f"no study store at {path}. `sweep start` makes one; --storage or SWEEP_STORAGE "
+            f"no study store at {path}. `sweep start` creates one; --storage or SWEEP_STORAGE "
             "names another."
         )
     return connect(url)
 
 
 def initialise(engine: Engine) -> None:
-    """Make Optuna's tables and ours where they are missing; leaves existing ones alone."""
+    """Create Optuna's tables and ours if they are missing; existing ones stay unchanged."""
     _check_writable(engine)
     if _state(engine) == "current":
         return
@@ -73,20 +73,20 @@ def initialise(engine: Engine) -> None:
 
 
 def check_schema(engine: Engine) -> None:
-    """Raise StoreError unless this version knows the database's schema, Optuna's and ours."""
+    """Raise StoreError unless this version supports the database's schema, Optuna's and ours."""
     where = shown(engine.url)
     match _state(engine):
         case "current":
             return
         case "empty" | "optuna only":
-            raise StoreError(f"{where} holds no sweep tables. `sweep db init` adds them.")
+            raise StoreError(f"{where} has no sweep tables. `sweep db init` adds them.")
         case "behind":
-            raise StoreError(f"{where} is of an older version. `sweep db upgrade` brings it up.")
+            raise StoreError(f"{where} has an older schema. `sweep db upgrade` upgrades it.")
         case "optuna differs":
             raise StoreError(
-                f"{where}: Optuna's tables are of another schema than version "
-                f"{optuna_rows.SCHEMA_VERSION}, which is the one we write. If they are older, "
-                "`optuna storage upgrade` helps; if newer, install the sweep that knows them."
+                f"{where}: Optuna's tables do not have schema version "
+                f"{optuna_rows.SCHEMA_VERSION}, which this version writes. If they are older, "
+                "`optuna storage upgrade` helps; if newer, install a sweep that supports them."
             )
         case _:
             raise StoreError(
@@ -98,7 +98,7 @@ def upgrade(engine: Engine) -> None:
     """Upgrade our tables to this version's schema."""
     with writing(engine) as connection:
         unlimited(connection)
-        # Here: it takes a fifth of a second to load, which those who only read would wait for.
+        # Imported here: it takes a fifth of a second to load, which readers need not wait for.
         import alembic.command
         import alembic.config
 
@@ -109,7 +109,7 @@ def upgrade(engine: Engine) -> None:
 
 
 def revisions() -> list[str]:
-    """List the revisions of our schema that this version knows, oldest first."""
+    """List the schema revisions that this version knows, oldest first."""
     return sorted(path.stem.partition("_")[0] for path in _MIGRATIONS.glob("versions/[0-9]*.py"))
 
 
@@ -133,12 +133,12 @@ def _state(engine: Engine) -> str:
 
 
 def _refuse_views(engine: Engine, inspector: sqlalchemy.Inspector) -> None:
-    """Refuse views in the place of tables: reading one runs SQL that somebody else wrote."""
+    """Reject views in place of tables: reading one runs SQL that somebody else wrote."""
     ours = {*optuna_rows.metadata.tables, *sweep_metadata.tables, VERSION_TABLE}
     if views := sorted(ours & set(inspector.get_view_names())):
         raise StoreError(
-            f"{shown(engine.url)}: {', '.join(views)} should be a table, but is a view. Nothing of "
-            "ours makes one: put a backup back."
+            f"{shown(engine.url)}: {', '.join(views)} should be a table, but is a view. sweep "
+            "creates no views: restore a backup."
         )
 
 
@@ -154,10 +154,10 @@ def _create_optuna_tables(engine: Engine) -> None:
     url = engine.url.render_as_string(hide_password=False)
     from optuna.storages import RDBStorage
 
-    # Optuna fills {SCHEMA_VERSION} in by str.format: any other brace has to be doubled.
+    # Optuna replaces {SCHEMA_VERSION} by str.format: every other brace has to be doubled.
     RDBStorage(url.replace("{", "{{").replace("}", "}}")).engine.dispose()
     if sqlite_path(engine.url) is not None:
-        # Not through connect(), which begins a transaction; kept in the file from then on.
+        # Not through connect(), which begins a transaction. The mode is stored in the file.
         raw = engine.raw_connection()
         raw.cursor().execute("PRAGMA journal_mode = WAL")
         raw.close()
@@ -168,12 +168,12 @@ def _check_writable(engine: Engine) -> None:
     if path is None or path.exists():
         return
     if not path.parent.exists():
-        raise StoreError(f"{path}: no folder {path.parent}. Make it, or correct --storage.")
+        raise StoreError(f"{path}: no folder {path.parent}. Create it, or correct --storage.")
     try:
         path.touch()
     except OSError as error:
         raise NoRoomError(
-            f"{path}: {error.strerror}. Choose a folder you may write to with --storage."
+            f"{path}: {error.strerror}. Choose a writable folder with --storage."
         ) from error
 
 
@@ -181,7 +181,7 @@ def _check_writable(engine: Engine) -> None:
 def _schema_lock(engine: Engine) -> Iterator[None]:
     path = sqlite_path(engine.url)
     if path is None and engine.dialect.name == "sqlite":
-        yield  # in memory: only the process that made it sees it
+        yield  # in memory: only the process that created it sees it
         return
     if path is None:
         with engine.connect() as connection:
@@ -197,9 +197,9 @@ def _schema_lock(engine: Engine) -> Iterator[None]:
     lock = Path(f"{path}.lock")
     if lock.is_symlink() or (lock.exists() and not lock.is_file()):
         raise NoRoomError(
-            f"{lock} is a link, or no file. Locks are files that we make there: remove it."
+            f"{lock} is a link or not a file, but it should be our lock file: remove it."
         )
     with FileLock(lock):
         yield
-        # Whoever waits on the file that goes now will find the schema made.
+        # Processes that wait on this file will find the schema in place.
         lock.unlink(missing_ok=True)

@@ -1,11 +1,11 @@
-"""Projection of our records onto Optuna's rows: the only module that knows Optuna's SQL models.
+"""Project our records onto Optuna's rows: the only module that knows Optuna's SQL models.
 
-They are private to Optuna, as is what its storages read into the values of their columns. So is the
-version of its schema, which changes with Optuna's minor versions: pyproject.toml bounds those.
+They are private to Optuna, and so is the conversion that its storages apply to column values. So is
+the version of its schema, which changes with Optuna's minor versions: pyproject.toml bounds those.
 
-States, values and intermediate values follow from our records: ``project``. Parameters with their
-distributions, attributes and times are Optuna's own. A trial without a record of ours, such as one
-that plain Optuna added, is as its rows say.
+States, values and intermediate values are derived from our records: ``project``. Parameters with
+their distributions, attributes and times are Optuna's own. A trial without a record of ours, such
+as one that plain Optuna added, is as its rows say.
 """
 
 import json
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from sweep.store.recording import Changes
     from sweep.studyfile import Domain
 
-#: The version of Optuna's schema that we write; any other is refused.
+#: The version of Optuna's schema that we write; any other is rejected.
 SCHEMA_VERSION = 12
 REVISION = "v3.2.0.a"
 
 metadata = models.BaseModel.metadata
 
-#: The same tables with validating column types, for our reads; Optuna's own storages keep theirs.
+#: The same tables with validating column types, for our reads; Optuna's own storages use theirs.
 checked_metadata = MetaData()
 for _table in metadata.sorted_tables:
     _table.to_metadata(checked_metadata)
@@ -57,12 +57,12 @@ trial_intermediate_values = checked_metadata.tables["trial_intermediate_values"]
 trial_user_attributes = checked_metadata.tables["trial_user_attributes"]
 trial_system_attributes = checked_metadata.tables["trial_system_attributes"]
 
-#: What marks a finite number in ``trial_values.value_type``, and in
+#: Marks a finite number in ``trial_values.value_type`` and in
 #: ``trial_intermediate_values.intermediate_value_type``.
 FINITE_VALUE = models.TrialValueModel.TrialValueType.FINITE
 FINITE_INTERMEDIATE_VALUE = models.TrialIntermediateValueModel.TrialIntermediateValueType.FINITE
 
-#: A number from ``trial_values.value`` and ``value_type``.
+#: Converts ``trial_values.value`` and ``value_type`` to a number.
 stored_value = models.TrialValueModel.stored_repr_to_value
 _stored_intermediate_value = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
 
@@ -85,11 +85,11 @@ STATE_OF_OUTCOME: Mapping[str, TrialState] = {
 
 
 class TrialRecord(NamedTuple):
-    """What our tables know of a trial that a coordinator goes on from."""
+    """What our tables say about a trial: all that a resuming coordinator needs."""
 
     number: int
     attempt: int
-    #: Of enums.Outcome; None while unfinished.
+    #: enums.Outcome; None while unfinished.
     outcome: str | None
     invalid: bool
     val_mse: float | None
@@ -127,7 +127,7 @@ class Param(NamedTuple):
 
     @property
     def is_storable(self) -> bool:
-        """Whether Optuna can store the value, which is not so for one that is no choice."""
+        """Return whether Optuna can store the value: it must be one of the choices."""
         try:
             self.distribution.to_internal_repr(self.value)
         except (ValueError, TypeError):
@@ -135,7 +135,7 @@ class Param(NamedTuple):
         return True
 
 
-#: Projection of a trial that is yet to be trained.
+#: Projection of a trial that has not been trained yet.
 WAITING = Projection(TrialState.WAITING, [], {}, None)
 
 
@@ -164,7 +164,7 @@ def project(
 def _project(
     record: TrialRecord, by_number: Mapping[int, TrialRecord], objectives: Sequence[Objective]
 ) -> Projection:
-    # Optuna takes no reports from a study of several objectives.
+    # Optuna accepts no reports in a study with several objectives.
     curve = record.curve if len(objectives) == 1 else {}
     state = STATE_OF_OUTCOME[record.outcome] if record.outcome else TrialState.WAITING
     values: list[float] = []
@@ -174,12 +174,12 @@ def _project(
             trained = by_number.get(record.reused_from, record)
         values = objective_values(
             objectives,
-            inf if trained.val_mse is None else trained.val_mse,  # NULL where it is not finite
+            inf if trained.val_mse is None else trained.val_mse,  # NULL if not finite
             trained.hidden_width or 0,
             trained.train_seconds or 0.0,
         )
     elif state == TrialState.PRUNED and curve:
-        values = [curve[max(curve)]]  # as Optuna's tell has it
+        values = [curve[max(curve)]]  # as Optuna's tell does
     return Projection(state, values, curve, record.reused_from)
 
 
@@ -187,7 +187,7 @@ def _project(
 
 
 def _utc(moment: datetime | None) -> datetime | None:
-    # Optuna keeps naive local time in memory and naive UTC in the database.
+    # Optuna uses naive local time in memory and naive UTC in the database.
     return moment.astimezone(UTC).replace(tzinfo=None) if moment else None
 
 
@@ -209,7 +209,7 @@ def value_rows(trial_id: int, values: Sequence[float]) -> Iterator[Row]:
 
 def to_distribution(domain: "Domain") -> BaseDistribution:
     """Return the distribution that Optuna stores for a domain of a study file."""
-    from sweep.studyfile import Categorical, Float, Int  # its models take long to build
+    from sweep.studyfile import Categorical, Float, Int  # slow to import
 
     match domain:
         case Float(low=low, high=high, log=log, step=step):
@@ -262,7 +262,7 @@ def attribute_rows(
 
 
 def rewrite(connection: Connection, trial_id: int, projection: Projection) -> None:
-    """Replace what the rows of a trial say by its projection; a RUNNING trial becomes WAITING."""
+    """Replace what a trial's rows say by its projection; a RUNNING trial becomes WAITING."""
     statement = update(trials).where(trials.c.trial_id == trial_id)
     connection.execute(statement.values(state=projection.state))
     if projection.state == TrialState.WAITING:
@@ -308,7 +308,7 @@ def load_projections(connection: Connection, study_id: int) -> dict[int, Project
 def load_trials(
     connection: Connection, study_id: int, projections: Mapping[int, Projection]
 ) -> list[FrozenTrial]:
-    """Build Optuna's trials of a study; those without a projection are as their rows say."""
+    """Build Optuna's trials of a study; trials without a projection are built from their rows."""
     query = select(trials).where(trials.c.study_id == study_id).order_by(trials.c.number)
     rows = connection.execute(query).all()
     params, distributions = _params(connection, study_id)
@@ -410,7 +410,7 @@ def _intermediate_values(connection: Connection, study_id: int) -> dict[int, dic
     found: dict[int, dict[int, float]] = defaultdict(dict)
     for trial_id, step, value in connection.execute(query.where(is_finite)).all():
         found[trial_id][step] = value
-    # Few, if any: to ask for the kind of each of a million would take as long as its value.
+    # Few, if any: reading the type of each of a million values would take as long as the values.
     others = query.add_columns(table.intermediate_value_type).where(~is_finite)
     for trial_id, step, value, kind in connection.execute(others):
         found[trial_id][step] = _stored_intermediate_value(value, kind)
@@ -427,8 +427,8 @@ def _attributes(connection: Connection, study_id: int, table: Any) -> dict[int, 
 class LocalTime:
     """Convert naive UTC to naive local time, as Optuna returns times.
 
-    The offset changes at quarters of an hour, if at all. To ask the system for each of 200,000
-    moments takes a third of a study's opening; they come nearly in order.
+    The offset changes at quarters of an hour, if at all. Asking the system for each of 200,000
+    times takes a third of the time to open a study; they arrive nearly in order.
     """
 
     def __init__(self) -> None:
@@ -436,7 +436,7 @@ class LocalTime:
         self._offset = timedelta()
 
     def of(self, moment: datetime | None) -> datetime | None:
-        """Convert a moment to naive local time, as Optuna stores it."""
+        """Convert a time to naive local time, as Optuna stores it."""
         if moment is None:
             return None
         if not self._from <= moment < self._until:

@@ -1,4 +1,4 @@
-"""The Pareto set: trials that no other beats."""
+"""Find the Pareto set: trials that no other trial dominates."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +9,12 @@ from sweep.store.table import Mask
 def unbeaten(
     points: NDArray[np.float64],  # (K, M) finite, lower is better
 ) -> Mask:
-    """Rows that no other row beats: nowhere worse and somewhere lower. Equals stand together."""
+    """Select the rows that no other row dominates.
+
+    A row dominates another if it is nowhere higher and somewhere lower; equal rows all stay.
+    """
     ranks = [np.unique(column, return_inverse=True)[1] for column in points.T]
-    # Who beats a row has the lower sum of ranks, so that the first that is left is never beaten.
+    # A dominating row has the lower sum of ranks, so the first remaining row is never dominated.
     left = np.argsort(np.sum(ranks, axis=0), kind="stable")
     front = np.zeros(len(points), dtype=bool)
     while left.size:

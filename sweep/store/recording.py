@@ -1,7 +1,7 @@
-"""Optuna's in-memory storage that remembers what changed since the last write.
+"""Optuna's in-memory storage that records what changed since the last write.
 
-The coordinator's study lives in it; the writer turns each tick's changes into rows. That is the
-first study made in it. Others may be made, as in any storage of Optuna's; they are not written.
+It holds the coordinator's study; the writer turns each tick's changes into rows. This is the first
+study created in it. Others may be created, as in any Optuna storage; they are not written.
 """
 
 import copy
@@ -14,37 +14,37 @@ from optuna.distributions import BaseDistribution
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-#: The study whose changes are noted.
+#: The study whose changes are recorded.
 _OWN = 0
 
 
 @dataclass
 class Changes:
-    """What is in memory but not in the database yet, by the trials' numbers."""
+    """What is in memory but not in the database yet, by trial number."""
 
     new_trials: set[int] = field(default_factory=set)
     states: set[int] = field(default_factory=set)
     params: dict[int, set[str]] = field(default_factory=dict)
     intermediate: dict[int, set[int]] = field(default_factory=dict)
-    #: Trials that start over: their curves so far are to be deleted.
+    #: Trials that start over: their curves so far have to be deleted.
     restarted: set[int] = field(default_factory=set)
     user_attrs: dict[int, set[str]] = field(default_factory=dict)
     system_attrs: dict[int, set[str]] = field(default_factory=dict)
     study_user_attrs: set[str] = field(default_factory=set)
     study_system_attrs: set[str] = field(default_factory=set)
-    #: The trials named above as they were when the changes were taken: what is written is not
-    #: what they may have become while the database was away.
+    #: The trials named above as they were when the changes were taken: they may have changed since,
+    #: while the database was unavailable.
     trials: dict[int, FrozenTrial] = field(default_factory=dict)
 
     def touched(self) -> set[int]:
-        """Every trial that something was noted of."""
+        """Every trial with a recorded change."""
         return self.new_trials.union(
             self.states, self.params, self.intermediate, self.user_attrs, self.system_attrs
         )
 
 
 class RecordingStorage(InMemoryStorage):
-    """Optuna's own InMemoryStorage; every write is also noted in ``changes``."""
+    """Optuna's InMemoryStorage, which also records every write in ``changes``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,9 +53,9 @@ class RecordingStorage(InMemoryStorage):
 
     def _forget(self) -> None:
         self.changes = Changes()
-        #: How many trials of the study are in each state.
+        #: Number of the study's trials in each state.
         self.n_by_state: Counter[TrialState] = Counter()
-        #: Numbers of its trials that wait to be handed out (again).
+        #: Numbers of its trials that wait to be dispatched (again).
         self.waiting: set[int] = set()
 
     @property
@@ -64,9 +64,9 @@ class RecordingStorage(InMemoryStorage):
         return self.n_by_state.total()
 
     def load(self, trials: Sequence[FrozenTrial]) -> None:
-        """Take over the trials that the study has in the database, numbered from 0 without gaps.
+        """Load the trials that the study has in the database, numbered from 0 without gaps.
 
-        They are the storage's from now on. ``create_new_trial`` would copy each of them deeply.
+        The storage owns them from now on. ``create_new_trial`` would copy each of them deeply.
         """
         study = self._studies[_OWN]
         lowest: float | None = None
@@ -76,14 +76,15 @@ class RecordingStorage(InMemoryStorage):
             study.trials.append(trial)
             study.param_distribution.update(trial.distributions)
             self._entered(trial.number, trial.state)
-            # Optuna's best. To have it compare all takes long; a study of ours minimises.
+            # Optuna's best trial. Optuna's own comparison of all trials takes long; our studies
+            # minimise.
             is_best = lowest is None or (trial.values and trial.values[0] < lowest)
             if trial.state == TrialState.COMPLETE and is_best:
                 lowest = trial.values[0]
                 self._update_cache(trial._trial_id, _OWN)
 
     def _entered(self, number: int, state: TrialState, left: TrialState | None = None) -> None:
-        """Count a trial in the state that it has now; ``left`` is the one before, if any."""
+        """Count a trial in its present state; ``left`` is its previous state, if any."""
         if left is not None:
             self.n_by_state[left] -= 1
         self.n_by_state[state] += 1
@@ -108,7 +109,7 @@ class RecordingStorage(InMemoryStorage):
             self._forget()
 
     def _own_number(self, trial_id: int) -> int | None:
-        """Return the trial's number, where its study is the one that is written."""
+        """Return the trial's number if its study is the one that is written."""
         study_id, number = self._trial_id_to_study_id_and_number[trial_id]
         return number if study_id == _OWN else None
 
@@ -191,7 +192,7 @@ class RecordingStorage(InMemoryStorage):
             self.changes.study_system_attrs.add(key)
 
     def restart_trial(self, number: int) -> None:
-        """Put a running trial back to waiting, under its number and with its params."""
+        """Reset a running trial to WAITING, with its number and params."""
         trial_id = self.get_trial_id_from_study_id_trial_number(_OWN, number)
         self.set_trial_state_values(trial_id, TrialState.WAITING)
         self.get_trial(trial_id).intermediate_values = {}
@@ -199,14 +200,14 @@ class RecordingStorage(InMemoryStorage):
         self.changes.restarted.add(number)
 
     def hide(self, numbers: frozenset[int]) -> None:
-        """Show these trials, once they are finished, to samplers as failed: theirs is no result.
+        """Present these trials, once finished, to samplers as failed: their results don't count.
 
-        The trials themselves stay as they are, and so does the database.
+        The trials themselves do not change, and neither does the database.
         """
         self._hidden = numbers
 
     def own_trials(self) -> list[FrozenTrial]:
-        """Every trial as it is."""
+        """Return all trials unchanged."""
         return super().get_all_trials(_OWN, deepcopy=False)
 
     def get_all_trials(
@@ -215,10 +216,10 @@ class RecordingStorage(InMemoryStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        """List the study's trials; those that wait or have finished without a search."""
+        """List the study's trials; waiting and finished ones without a search."""
         if study_id != _OWN:
             return super().get_all_trials(study_id, deepcopy, states)
-        if states == (TrialState.WAITING,):  # at every ask: not by looking at each trial
+        if states == (TrialState.WAITING,):  # asked at every ask: must not iterate over all trials
             own = self._studies[_OWN].trials
             waiting = [own[number] for number in sorted(self.waiting)]
             return copy.deepcopy(waiting) if deepcopy else waiting

@@ -1,4 +1,4 @@
-"""What reading the database gives: frozen records, in Optuna's words where Optuna has one.
+"""Define what reading the database returns: frozen records, in Optuna's terms if it has one.
 
 Times are aware datetimes in UTC. ``state`` is the name of Optuna's TrialState.
 """
@@ -14,12 +14,12 @@ from sweep.enums import EventKind, StudyPhase, Trainer, WorkerState
 
 T = TypeVar("T")
 
-#: Optuna's states, in the order in which people read them.
+#: Optuna's states, in display order.
 STATES = ("WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL")
 
 
 def from_row(of: type[T], row: Any, **others: Any) -> T:
-    """Build a record from the columns of its fields' names; ``others`` are fields that differ."""
+    """Build a record from columns named like its fields; ``others`` are fields that differ."""
     names = vars(of)["__dataclass_fields__"]  # fields() takes half of the time for 100,000 trials
     return of(**{name: getattr(row, name) for name in names if name not in others}, **others)
 
@@ -32,38 +32,38 @@ class LeaseRow:
     pid: int
     taken_at: datetime
     expires_at: datetime
-    #: By the database's clock, when it was read.
+    #: Whether it was expired by the database's clock, when it was read.
     expired: bool
-    #: Its process is gone for certain; only ever known on its own host.
+    #: Whether its process is certainly dead; only ever known on its own host.
     dead: bool
 
     @property
     def live(self) -> bool:
-        """Tell whether a coordinator holds the lease."""
+        """Whether a coordinator holds the lease."""
         return not self.expired and not self.dead
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudySummary:
-    """One study, counted up."""
+    """One study with its counts."""
 
     study_id: int
     name: str
     description: str
     #: As the coordinator wrote it.
     phase: StudyPhase
-    #: Why it is in its last phase; None while it goes on.
+    #: Why it is in its last phase; None while it is running.
     ended_because: str | None
     dataset: str
     objectives: tuple[str, ...]
     #: Trials by Optuna's state; every state of STATES is a key.
     counts: Mapping[str, int]
-    #: FAIL by training that became infinite or NaN, which the failure limit leaves out.
+    #: Trials that FAIL because training became infinite or NaN; the failure limit ignores them.
     n_diverged: int
     n_invalid: int
-    #: COMPLETE with the results of another trial of the same configuration.
+    #: COMPLETE trials that reuse the results of another trial with the same configuration.
     n_reused: int
-    #: Trials the study shall reach; None when the grid decides.
+    #: Target number of trials; None if the grid decides.
     n_trials: int | None
     #: Lowest value of the first objective among trials that are COMPLETE, finite and not invalid.
     best_value: float | None
@@ -74,24 +74,24 @@ class StudySummary:
     n_pending_commands: int
     tags: tuple[str, ...]
     note: str | None
-    #: None when no coordinator ever held it.
+    #: None if no coordinator ever held it.
     held_by: LeaseRow | None
     created_at: datetime
     updated_at: datetime
 
     @property
     def running(self) -> bool:
-        """A coordinator holds the study now."""
+        """Whether a coordinator holds the study now."""
         return self.held_by is not None and self.held_by.live
 
     @property
     def n_finished(self) -> int:
-        """Count the finished trials."""
+        """The number of finished trials."""
         return self.counts["COMPLETE"] + self.counts["PRUNED"] + self.counts["FAIL"]
 
     @property
     def n_failed(self) -> int:
-        """FAIL without the diverged ones: what the failure limit counts."""
+        """The number of failed trials without diverged ones: what the failure limit counts."""
         return self.counts["FAIL"] - self.n_diverged
 
 
@@ -100,7 +100,7 @@ class UnreadableStudy:
     """A study with a corrupt value in its rows."""
 
     name: str
-    #: What is wrong, where, and what would do.
+    #: What is wrong, where, and how to fix it.
     reason: str
 
 
@@ -112,12 +112,12 @@ class StudyList:
     studies: Sequence[StudySummary]
     #: Those with a corrupt value; they do not affect the others.
     unreadable: Sequence[UnreadableStudy]
-    #: By the name of a study that was trained for another one, that one's name.
+    #: Names of the parent studies, by the names of the studies that were trained for them.
     parents: Mapping[str, str]
 
     @property
     def families(self) -> dict[str, list[StudySummary]]:
-        """The studies that were trained for no other, each with those that were, for it."""
+        """Return each study that was not trained for another, with those trained for it."""
         by_root: dict[str, list[StudySummary]] = {}
         for study in self.studies:
             by_root.setdefault(self._root(study.name), []).append(study)
@@ -135,19 +135,19 @@ class StudyList:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRow:
-    """One trial, as tables and charts show it. Errors per pixel on the [0, 1] scale."""
+    """One trial, as tables and charts show it. Errors are per pixel on the [0, 1] scale."""
 
     number: int
     state: str
-    #: One an objective; empty until COMPLETE (Optuna also keeps the last value of a PRUNED one).
+    #: One per objective; empty until COMPLETE (Optuna also keeps the last value of a PRUNED trial).
     values: tuple[float, ...]
     #: What the sampler chose, by Optuna's names (``hidden_width``, ``sgd.learning_rate``).
     params: Mapping[str, Any]
-    #: trial.TrialConfig in full: searched and fixed settings.
+    #: config.TrialConfig in full: searched and fixed settings.
     config: Mapping[str, Any]
     seeds: tuple[int, ...]
     val_mse: float | None
-    #: Spread over the seeds; None with one seed.
+    #: Standard deviation over the seeds; None with one seed.
     val_mse_std: float | None
     test_mse: float | None
     test_mse_std: float | None
@@ -157,18 +157,18 @@ class TrialRow:
     per_class_mse: tuple[float, ...] | None
     n_parameters: int | None
     train_seconds: float | None
-    #: names.Outcome; None while unfinished.
+    #: enums.Outcome; None while unfinished.
     outcome: str | None
     reason: str | None
-    #: How often it was handed out; 0 while never.
+    #: How often it was dispatched; 0 if never.
     attempt: int
     worker: str | None
     datetime_start: datetime | None
     datetime_complete: datetime | None
-    #: Left out of best, sampling and analysis; Optuna's state stays.
+    #: Excluded from best, sampling and analysis; Optuna's state does not change.
     invalid: bool
     invalid_reason: str | None
-    #: The number of the trial with the same configuration whose results these are.
+    #: The number of the trial with the same configuration whose results it reuses.
     reused_from: int | None
     tags: tuple[str, ...]
     note: str | None
@@ -185,7 +185,7 @@ class TrialRow:
 
     @property
     def metrics(self) -> dict[str, float | None]:
-        """Every number of METRICS, by name."""
+        """All numbers of METRICS, by name."""
         return {name: getattr(self, name) for name in METRICS}
 
 
@@ -201,24 +201,24 @@ class SeedResult:
     psnr: float | None
     exact_pixel_share: float | None
     per_class_mse: tuple[float, ...] | None
-    #: Numbers of trial.Diagnostics, by name; None where they were not measured.
+    #: Numbers of messages.Diagnostics, by name; None if they were not measured.
     diagnostics: Mapping[str, float] | None
-    #: Numbers of messages.PixelErrors, by name; None where they were not measured.
+    #: Numbers of messages.PixelErrors, by name; None if they were not measured.
     pixel_errors: Mapping[str, float] | None
 
 
 def mean_diagnostics(results: Sequence[SeedResult]) -> dict[str, float] | None:
-    """Average each number over the seeds that have it; None where none has."""
+    """Average each number over the seeds that have it; None if none has."""
     return mean_of([result.diagnostics for result in results if result.diagnostics])
 
 
 def mean_pixel_errors(results: Sequence[SeedResult]) -> dict[str, float] | None:
-    """Return the mean of each share over the seeds that have them; None where none has."""
+    """Average each share over the seeds that have them; None if none has."""
     return mean_of([result.pixel_errors for result in results if result.pixel_errors])
 
 
 def mean_of(measured: Sequence[Mapping[str, float]]) -> dict[str, float] | None:
-    """Average each number of the first record over all; None of no record."""
+    """Average each number of the first record over all records; None if there are none."""
     return {key: fmean(of[key] for of in measured) for key in measured[0]} if measured else None
 
 
@@ -229,7 +229,7 @@ class EventRow:
     event_id: int
     at: datetime
     kind: EventKind
-    #: Trial number, where it is about one.
+    #: Trial number, if it concerns a trial.
     number: int | None
     worker: str | None
     message: str
@@ -237,7 +237,7 @@ class EventRow:
 
 @dataclass(frozen=True, kw_only=True)
 class NoteRow:
-    """A note as it was written; the newest of a study or a trial counts."""
+    """A note as it was written; the newest note of a study or a trial is current."""
 
     created_at: datetime
     text: str
@@ -248,24 +248,24 @@ class TrialDetail(TrialRow):
     """One trial with all that is known about it."""
 
     results: tuple[SeedResult, ...]
-    #: Hand-outs, deaths of workers, retries, the end: oldest first.
+    #: Dispatches, deaths of workers, retries, the end: oldest first.
     events: tuple[EventRow, ...]
     #: Oldest first.
     notes: tuple[NoteRow, ...]
-    #: The weights in the artifact store; None when the trial was not among the best.
+    #: The weights in the artifact store; None if the trial was not among the best.
     artifact_id: str | None
-    #: trial.Decomposition of the first seed, by name; None when the trial was not among the best of
-    #: its width and no analysis was asked for.
+    #: messages.Decomposition of the first seed, by name; None if the trial was not among the best
+    #: of its width and no analysis was requested.
     decomposition: Mapping[str, Any] | None
-    #: trial.Probe of the same.
+    #: messages.Probe of the first seed.
     probe: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class CurvePoint:
-    """An epoch of one seed, or of all of a trial's seeds: then the mean.
+    """One epoch of one seed, or the mean over a trial's seeds.
 
-    A number is None where it was not finite (in any of the seeds) or is not defined.
+    A number is None if it was not finite (in any of the seeds) or is not defined.
     """
 
     #: From 1.
@@ -277,9 +277,9 @@ class CurvePoint:
 
 
 class SpectrumPoint(NamedTuple):
-    """The error spectrum after an epoch of one seed, or of all of a trial's seeds: then the mean.
+    """The error spectrum after one epoch of one seed, or the mean over a trial's seeds.
 
-    The errors, one a band, add up to the validation error of the images that are measured.
+    The errors, one for each band, add up to the validation error of the measured images.
     """
 
     #: From 1.
@@ -289,69 +289,69 @@ class SpectrumPoint(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Reconstruction:
-    """The ten test images as a trial gives them back: strips of ten, grey PNG."""
+    """A trial's reconstructions of the ten test images: strips of ten, grey PNG."""
 
     reconstructions_png: bytes
-    #: Absolute errors: black is none, white is half of the scale or more.
+    #: Absolute errors: black is zero, white is half of the scale or more.
     errors_png: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerRow:
-    """A worker of a study, living or gone."""
+    """A worker of a study, alive or dead."""
 
     name: str
     host: str
     pid: int
     device: str
     device_name: str | None
-    #: Of NVIDIA's driver; None where it does not tell.
+    #: Version of NVIDIA's driver; None if unknown.
     driver_version: str | None
-    #: The one that it trains with; None until it is ready.
+    #: The trainer that it uses; None until it is ready.
     trainer: Trainer | None
-    #: Why that is the reference trainer where the fused one was preferred: the reason, then each
-    #: difference that the self-check found too large, a line each.
+    #: Why it uses the reference trainer although the fused one was preferred: the reason, then a
+    #: line for each difference that the self-check found too large.
     fallback_reason: str | None
-    #: Of what compiled the fused trainer's kernels.
+    #: Version of the compiler of the fused trainer's kernels.
     triton_version: str | None
     ptxas_version: str | None
     state: WorkerState
     n_finished: int
-    #: Slots in use, as it last said; until then, RUNNING trials that it has.
+    #: Slots in use according to its last message; before that, its RUNNING trials.
     n_training: int
-    #: What its population holds; None where trials train one at a time.
+    #: Capacity of its population; None if it trains one trial at a time.
     slots: int | None
     hidden_units: int | None
     started_at: datetime
     seen_at: datetime
-    #: messages.WorkerStats as it last sent them; None until then.
+    #: The last messages.WorkerStats; None until the first.
     busy: float | None
     busy_since_first: float | None
     memory_used_bytes: int | None
     memory_total_bytes: int | None
     utilisation: float | None
     utilisation_since_first: float | None
-    #: CPU threads that it was told to train with; None left it to torch.
+    #: CPU threads that it was told to train with; None if torch chooses.
     n_threads: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class CommandRow:
-    """What a user asked of the coordinator."""
+    """A user's command to the coordinator."""
 
     command_id: int
     #: enums.CommandKind
     kind: str
     payload: Mapping[str, Any]
     created_at: datetime
-    #: None while it waits.
+    #: None while it is pending.
     applied_at: datetime | None
     outcome: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class NumberDomain:
-    """What a numeric parameter was drawn from; the widest, if it grew on the way."""
+    """The distribution of a numeric parameter; the widest, if it was widened on the way."""
 
     low: float
     high: float
@@ -363,7 +363,7 @@ class NumberDomain:
 
 @dataclass(frozen=True, kw_only=True)
 class ChoiceDomain:
-    """What a categorical parameter was drawn from."""
+    """The distribution of a categorical parameter."""
 
     choices: tuple[bool | int | float | str | None, ...]
 

@@ -1,4 +1,4 @@
-"""What was written about studies and trials: tags, notes, reasons."""
+"""Read what users wrote about studies and trials: tags, notes, reasons."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from sweep.store.schema import sweep_notes, sweep_tags, sweep_trials
 
 
 class Remarks(NamedTuple):
-    """What was written about a trial."""
+    """Annotations of a trial."""
 
     tags: tuple[str, ...] = ()
     #: The newest note.
@@ -41,7 +41,7 @@ def remarks(connection: Connection, key: StudyKey, numbers: Numbers = None) -> d
 def tags_by(
     connection: Connection, key: ColumnElement[int], *conditions: ColumnElement[bool]
 ) -> dict[int, list[str]]:
-    """Return the tags that meet the conditions by a column, in alphabetical order."""
+    """Return the tags that meet the conditions, grouped by a column, in alphabetical order."""
     query = select(key, sweep_tags.c.tag).where(*conditions).order_by(sweep_tags.c.tag)
     return by_key(connection.execute(query))
 
@@ -49,13 +49,13 @@ def tags_by(
 def newest_notes_by(
     connection: Connection, key: ColumnElement[int], *conditions: ColumnElement[bool]
 ) -> dict[int, str]:
-    """Return the newest of the notes that meet the conditions by a column."""
+    """Return the newest note that meets the conditions, for each value of a column."""
     query = select(key, sweep_notes.c.text).where(*conditions).order_by(sweep_notes.c.note_id)
     return dict(connection.execute(query).all())
 
 
 def notes(connection: Connection, key: StudyKey, number: int | None = None) -> list[NoteRow]:
-    """Return every note of the study, or of one trial, oldest first; the last one counts."""
+    """Return all notes of the study, or of one trial, oldest first; the last one is current."""
     of = sweep_notes.c
     target: tuple[ColumnElement[bool], ...]
     if number is None:

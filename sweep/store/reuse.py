@@ -1,4 +1,4 @@
-"""A trial that was not trained has the metrics of the one with the same configuration."""
+"""Copy metrics to trials that reuse the results of a trial with the same configuration."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,17 +8,17 @@ from sqlalchemy import ColumnElement, Connection, bindparam, case, or_, select, 
 from sweep.catalogue.metrics import STORED
 from sweep.store.schema import sweep_trials
 
-#: What the twin measured. Not its time: this trial took none.
+#: Metrics that are copied. The training time is not: this trial took none.
 COPIED = (*(name for name in STORED if name != "train_seconds"), "per_class_mse")
 
 
 def copy_metrics(
     connection: Connection, rows: Mapping[int, Mapping[str, Any]], ids: Mapping[int, int]
 ) -> None:
-    """Copy each twin's metrics, once its own row is written; by trial number in ``rows``.
+    """Copy each twin's metrics, after its own row is written; ``rows`` are by trial number.
 
-    A twin's mark as invalid comes with them: a coordinator learns of one half a second late, and
-    may have reused a result that does not count any more. A mark of the trial's own stays.
+    A twin's invalid mark is copied too: a coordinator notices a mark half a second late, and may
+    have reused a result that no longer counts. A mark of the trial itself stays.
     """
     pairs = [
         {"id": ids[number], "twin_id": ids[row["reused_from"]]}

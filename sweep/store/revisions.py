@@ -1,7 +1,7 @@
-"""What is new in a study: every transaction that writes about it has the next number.
+"""Track changes of a study: every transaction that writes about it gets the next number.
 
 ``sweep_studies.revision`` counts the transactions, ``sweep_trials.revision`` says which of them
-changed a trial last. A reader that has seen revision r asks for the trials above r, and no more.
+changed a trial last. A reader that has seen revision r asks only for trials above r.
 """
 
 import hashlib
@@ -29,9 +29,9 @@ from sweep.store.schema import studies, sweep_leases, sweep_studies, sweep_trial
 def advance(connection: Connection, study_id: int) -> int:
     """Count this transaction and return its revision; call it before any other write.
 
-    Whoever writes about a study changes the study's row first. So its writers queue there: their
-    revisions become visible in the order of their numbers, and they can't deadlock further on.
-    Raises NotFoundError when the study was deleted meanwhile.
+    Every writer of a study changes the study's row first, so they queue there: their revisions
+    become visible in numerical order, and they can't deadlock later. Raises NotFoundError if the
+    study was deleted meanwhile.
     """
     revision: int | None = connection.execute(
         update(sweep_studies)
@@ -45,7 +45,7 @@ def advance(connection: Connection, study_id: int) -> int:
 
 
 def touch(connection: Connection, revision: int, trial_ids: Iterable[int]) -> None:
-    """Say of trials that the transaction of this revision changed them."""
+    """Record that the transaction of this revision changed these trials."""
     changed = [{"id": trial_id} for trial_id in sorted(trial_ids)]
     if changed:
         connection.execute(
@@ -57,9 +57,10 @@ def touch(connection: Connection, revision: int, trial_ids: Iterable[int]) -> No
 
 
 def revision(connection: Connection, key: StudyKey) -> str:
-    """Return a text that differs once anything a page shows of the study does. One statement.
+    """Return a text that differs whenever anything that a page shows of the study does.
 
-    Its revision, whether somebody holds its lease now, and that it is still the same study.
+    One statement reads it. It consists of the revision, whether somebody holds the lease now, and
+    the study's identity.
     """
     row = connection.execute(_state(connection).where(is_study(key))).one_or_none()
     if row is None:
@@ -68,7 +69,7 @@ def revision(connection: Connection, key: StudyKey) -> str:
 
 
 def revisions(connection: Connection) -> str:
-    """Return the same for all studies together: it differs too when one is made or deleted."""
+    """Return such a text for all studies; it also changes when a study is created or deleted."""
     try:
         text = _tokens(connection, true())
     except (CorruptValueError, ValidationError):
@@ -103,5 +104,5 @@ def _state(connection: Connection) -> Select[Any]:
 def _token(row: Row[Any]) -> str:
     lease = lease_of(row, row.now)
     held = "held" if lease is not None and lease.live else "free"
-    # SQLite gives a deleted study's id to the next one: the moment of its making tells them apart.
+    # SQLite reuses a deleted study's id for the next one: the creation time distinguishes them.
     return f"{row.study_id}-{row.created_at:.3f}-{row.revision}-{held}"

@@ -1,7 +1,7 @@
-"""Our tables beside Optuna's: everything a sweep knows that Optuna has no place for.
+"""Define our tables, which hold everything that Optuna's tables have no column for.
 
 Times are seconds since the epoch (UTC) by the database's clock. JSON columns hold plain JSON.
-Optuna's own tables are those of ``optuna_rows``.
+Optuna's own tables are in ``optuna_rows``.
 """
 
 from sqlalchemy import (
@@ -51,11 +51,11 @@ def _trial_key() -> Column[int]:
 
 
 def _revision() -> Column[int]:
-    """Make the column that counts the transactions about a study: see store.revisions."""
+    """Build the column that counts the transactions about a study: see store.revisions."""
     return Column("revision", Integer, nullable=False, server_default="0")
 
 
-#: One row a study: its file, and what is needed to repeat it.
+#: One row per study: its file, and what is needed to repeat it.
 sweep_studies = Table(
     "sweep_studies",
     sweep_metadata,
@@ -63,39 +63,40 @@ sweep_studies = Table(
     Column("study_file", Text, nullable=False),  # TOML, after --set
     Column("provenance", JSON, nullable=False),  # versions, git commit, data checksum, host
     Column("originals_png", LargeBinary),
-    #: messages.SpectrumBands; NULL where no error spectrum is measured.
+    #: messages.SpectrumBands; NULL if no error spectrum is measured.
     Column("spectrum_bands", JSON(none_as_null=True)),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
-    #: Trials the study shall reach; grows with `sweep resume --trials`.
+    #: Target number of trials; grows with `sweep resume --trials`.
     Column("n_trials", Integer),
     #: new, running, paused, stopped, interrupted, out of time, finished, failed
     Column("phase", String(16), nullable=False),  # enums.StudyPhase
-    #: Why it is in its last phase; NULL while it goes on.
+    #: Why it is in its last phase; NULL while it is running.
     Column("ended_because", Text),
     _revision(),
 )
 
-#: One row a trial, beside Optuna's: what was trained, by whom, and the means over its seeds.
+#: One row per trial in addition to Optuna's: its configuration, its worker, and the means over
+#: seeds.
 sweep_trials = Table(
     "sweep_trials",
     sweep_metadata,
     _trial_key(),
     _study_key(),
     Column("number", Integer, nullable=False),
-    Column("attempt", Integer, nullable=False),  # 0 while never handed out
+    Column("attempt", Integer, nullable=False),  # 0 if never dispatched
     Column("config", JSON, nullable=False),  # TrialConfig
     Column("seeds", JSON, nullable=False),
-    Column("outcome", String(16)),  # names.Outcome; NULL while unfinished
+    Column("outcome", String(16)),  # enums.Outcome; NULL while unfinished
     Column("reason", Text),
     Column("worker", String(64)),
     Column("started_at", Float),
     Column("finished_at", Float),
     Column("train_seconds", Float),
-    # Means over the seeds, in the row although they follow from sweep_epochs and sweep_results: to
-    # average at reading took 1.5 times as long for 100,000 trials, and 2 times for the ten best.
-    # A reused trial's are those of the trial that it reuses: to look them up there, too, sorting
-    # 100,000 trials by an error took 1.2 times as long, and 1.8 times where a third was reused.
+    # Means over the seeds, stored although they can be derived from sweep_epochs and sweep_results:
+    # averaging at reading took 1.5 times as long for 100,000 trials, and 2 times for the ten best.
+    # A reused trial's are those of the trial that it reuses: with a lookup there as well, sorting
+    # 100,000 trials by an error took 1.2 times as long, and 1.8 times if a third was reused.
     Column("val_mse", Float),
     Column("val_mse_std", Float),  # over the seeds; NULL with one seed
     Column("test_mse", Float),
@@ -108,36 +109,36 @@ sweep_trials = Table(
     Column("artifact_id", String(64)),
     Column("invalid", Boolean, nullable=False),
     Column("invalid_reason", Text),
-    #: The number of the trial with the same configuration whose results these are.
+    #: The number of the trial with the same configuration whose results it reuses.
     Column("reused_from", Integer),
-    #: The study's when the trial, its curves or its pictures last changed.
+    #: The study's revision when the trial, its curves or its pictures last changed.
     _revision(),
     Index("sweep_trials_study_number", "study_id", "number", unique=True),
     Index("sweep_trials_study_revision", "study_id", "revision"),
-    # All that a study's summary counts: it need not read the rows, which are wide.
+    # All columns that a study's summary counts: it need not read the rows, which are wide.
     Index(
         "sweep_trials_study_finished",
         *("study_id", "finished_at", "started_at", "outcome", "invalid"),
     ),
 )
 
-#: The curves: one row a trial, seed and epoch.
+#: Learning curves: one row per trial, seed and epoch.
 sweep_epochs = Table(
     "sweep_epochs",
     sweep_metadata,
     _trial_key(),
     Column("seed_index", Integer, primary_key=True, autoincrement=False),
     Column("epoch", Integer, primary_key=True, autoincrement=False),  # from 1
-    Column("train_loss", Float),  # NULL where not finite
+    Column("train_loss", Float),  # NULL if not finite
     Column("val_mse", Float),
     Column("val_bce", Float),
     Column("seconds", Float),
-    #: Validation error in each band of principal directions: messages.pack_spectrum; NULL where it
-    #: was not measured.
+    #: Validation error in each band of principal directions: messages.pack_spectrum; NULL if it was
+    #: not measured.
     Column("spectrum", LargeBinary),
 )
 
-#: One row a trial and seed: TestMetrics. The seed's validation error is that of its last epoch.
+#: One row per trial and seed: TestMetrics. The seed's validation error is that of its last epoch.
 sweep_results = Table(
     "sweep_results",
     sweep_metadata,
@@ -149,13 +150,13 @@ sweep_results = Table(
     Column("psnr", Float),
     Column("exact_pixel_share", Float),
     Column("per_class_mse", JSON),
-    #: trial.Diagnostics; NULL where they were not measured.
+    #: messages.Diagnostics; NULL if they were not measured.
     Column("diagnostics", JSON(none_as_null=True)),
-    #: messages.PixelErrors; NULL where they were not measured.
+    #: messages.PixelErrors; NULL if they were not measured.
     Column("pixel_errors", JSON(none_as_null=True)),
 )
 
-#: The ten test images as the trial gives them back: 10 pictures side by side, grey PNG. Trials that
+#: The trial's reconstructions of ten test images: 10 pictures side by side, grey PNG. Trials that
 #: are not among the best of their width may lack them.
 sweep_reconstructions = Table(
     "sweep_reconstructions",
@@ -165,8 +166,8 @@ sweep_reconstructions = Table(
     Column("errors_png", LargeBinary, nullable=False),
 )
 
-#: trial.Decomposition of the first seed: of trials that were the best of their width when they
-#: ended, and of those that somebody asked for.
+#: messages.Decomposition of the first seed, for trials that were the best of their width when they
+#: ended and trials whose analysis was requested.
 sweep_decompositions = Table(
     "sweep_decompositions",
     sweep_metadata,
@@ -174,7 +175,7 @@ sweep_decompositions = Table(
     Column("decomposition", JSON, nullable=False),
 )
 
-#: trial.Probe of the first seed, of the same trials.
+#: messages.Probe of the first seed, for the same trials.
 sweep_probes = Table(
     "sweep_probes",
     sweep_metadata,
@@ -187,16 +188,16 @@ sweep_workers = Table(
     sweep_metadata,
     Column("worker_id", Integer, primary_key=True),
     _study_key(),
-    Column("name", String(64), nullable=False),  # w0, w1, …: unique among those that live
+    Column("name", String(64), nullable=False),  # w0, w1, …: unique among live workers
     Column("host", String(255), nullable=False),
     Column("pid", Integer, nullable=False),
     Column("device", String(64), nullable=False),
     Column("device_name", String(255)),
-    #: Of NVIDIA's driver; NULL where it does not tell.
+    #: Version of NVIDIA's driver; NULL if unknown.
     Column("driver_version", String(64)),
-    #: names.Trainer, as the worker chose it; NULL until it is ready.
+    #: enums.Trainer, as the worker chose it; NULL until it is ready.
     Column("trainer", String(16)),
-    #: Why it is the reference trainer where the fused one was preferred: see trial.Ready.
+    #: Why it uses the reference trainer although the fused one was preferred: see messages.Ready.
     Column("fallback_reason", Text),
     Column("triton_version", String(64)),
     Column("ptxas_version", String(64)),
@@ -204,7 +205,7 @@ sweep_workers = Table(
     Column("n_finished", Integer, nullable=False),
     Column("started_at", Float, nullable=False),
     Column("seen_at", Float, nullable=False),
-    #: The statistics that it last sent; NULL until then: see messages.WorkerStats.
+    #: Its last statistics, NULL until the first: see messages.WorkerStats.
     Column("busy", Float),
     Column("busy_since_first", Float),
     Column("n_training", Integer),
@@ -212,15 +213,15 @@ sweep_workers = Table(
     Column("memory_total_bytes", BigInteger),
     Column("utilisation", Float),
     Column("utilisation_since_first", Float),
-    #: What its population holds: see messages.Capacity; NULL where trials train one at a time.
+    #: Capacity of its population, see messages.Capacity; NULL if it trains one trial at a time.
     Column("slots", Integer),
     Column("hidden_units", Integer),
-    #: CPU threads that it was told to train with; NULL leaves torch's own choice.
+    #: CPU threads that it was told to train with; NULL if torch chooses.
     Column("n_threads", Integer),
     Index("sweep_workers_study", "study_id"),
 )
 
-#: Who may write a study; the row stays, an expired or given back one may be taken.
+#: Who may write a study. The row is never deleted; an expired or released lease may be taken.
 sweep_leases = Table(
     "sweep_leases",
     sweep_metadata,
@@ -228,13 +229,13 @@ sweep_leases = Table(
     Column("token", String(64), nullable=False),
     Column("host", String(255), nullable=False),
     Column("pid", Integer, nullable=False),
-    #: Tells a dead holder from one that lives: see store.lease.
+    #: Distinguishes a dead holder from a live one: see store.lease.
     Column("process", JSON, nullable=False),
-    #: Transactions written under this token: tells whether one landed whose answer was lost.
+    #: Transactions written under this token: shows whether one was committed whose answer was lost.
     Column("batch", Integer, nullable=False),
     Column("taken_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False),
-    #: How long coordinators have held the study, all together: see store.usage.
+    #: How long coordinators have held the study in total: see store.usage.
     Column("held_seconds", Float, nullable=False, server_default="0"),
 )
 
@@ -246,7 +247,7 @@ sweep_commands = Table(
     Column("kind", String(16), nullable=False),  # enums.CommandKind
     Column("payload", JSON, nullable=False),
     Column("created_at", Float, nullable=False),
-    Column("applied_at", Float),  # NULL while it waits
+    Column("applied_at", Float),  # NULL while it is pending
     Column("outcome", Text),
     Index("sweep_commands_study", "study_id", "applied_at"),
 )
@@ -258,13 +259,13 @@ sweep_events = Table(
     _study_key(),
     Column("at", Float, nullable=False),
     Column("kind", String(32), nullable=False),  # enums.EventKind
-    Column("number", Integer),  # trial number, where it is about one
+    Column("number", Integer),  # trial number, if it concerns a trial
     Column("worker", String(64)),
     Column("message", Text, nullable=False),
     Index("sweep_events_study", "study_id", "event_id"),
 )
 
-#: Notes of a study (trial_id NULL) or of a trial; the newest one counts, the others are history.
+#: Notes of a study (trial_id NULL) or of a trial; the newest is current, the others are history.
 sweep_notes = Table(
     "sweep_notes",
     sweep_metadata,
@@ -297,7 +298,7 @@ sweep_floors = Table(
 
 check_columns(sweep_metadata)
 
-#: What belongs to one attempt at a trial: deleted when the trial starts over.
+#: Tables with data of one attempt at a trial: their rows are deleted when the trial starts over.
 TABLES_OF_AN_ATTEMPT = (
     trial_intermediate_values,
     sweep_epochs,

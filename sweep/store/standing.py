@@ -1,6 +1,6 @@
-"""A trial's place in its study: rank, neighbours, and what it is compared with, by SQL alone.
+"""Rank a trial in its study and find its neighbours and the trials to compare it with, in SQL.
 
-Reading the columns of every trial for it would take a second at 30,000 trials.
+Reading the columns of all trials for this would take a second at 30,000 trials.
 """
 
 from typing import Any, NamedTuple
@@ -16,23 +16,23 @@ from sweep.store.trial_rows import contenders
 
 
 class Standing(NamedTuple):
-    """A trial's place among those that count, by the first objective."""
+    """A trial's rank by the first objective, among the trials that count."""
 
     #: From 1; trials of the same value share a place. None for a trial that does not count.
     place: int | None
-    #: How many count.
+    #: The number of trials that count.
     n: int
     #: The trials before and after, by number.
     previous: int | None
     next: int | None
     #: The best trial; None while no trial counts.
     best: int | None
-    #: The first trial that is the study's baseline; None where none that counts is.
+    #: The first trial with the study's baseline configuration; None if no such trial counts.
     baseline: int | None
 
 
 def standing(connection: Connection, key: StudyKey, number: int) -> Standing:
-    """Return where a trial stands in its study."""
+    """Return a trial's place in its study."""
     counting = contenders([key.current_id])
     of = counting.add_columns(optuna_trials.c.number, trial_values.c.value).cte("counting").c
     own = select(of.value).where(of.number == number).scalar_subquery()
@@ -78,7 +78,7 @@ def _baseline(connection: Connection, key: StudyKey) -> int | None:
 
 
 def _is(name: str, value: Value) -> ColumnElement[bool]:
-    """Tell whether a trial has this value of a setting."""
+    """Return the condition that a trial has this value of a setting."""
     stored: Any = sweep_trials.c.config[name]
     equal: ColumnElement[bool]
     if isinstance(value, bool):
@@ -87,6 +87,6 @@ def _is(name: str, value: Value) -> ColumnElement[bool]:
         equal = stored.as_integer() == value
     elif isinstance(value, str):
         equal = stored.as_string() == value
-    else:  # SQLite may read the last digit of a number otherwise than Python wrote it
+    else:  # SQLite may parse the last digit of a number differently than Python wrote it
         equal = func.abs(stored.as_float() - value) <= abs(value) * 1e-12
     return equal

@@ -1,4 +1,4 @@
-"""Making a study, and opening one to go on with it: from rows to Optuna's study in memory."""
+"""Create studies and open them for a coordinator: from rows to Optuna's study in memory."""
 
 import gc
 import json
@@ -30,7 +30,7 @@ _ID_CHUNK = 500
 
 @dataclass(frozen=True, kw_only=True)
 class NewStudy:
-    """What a study's rows begin with."""
+    """The initial rows of a study."""
 
     name: str
     study_file: str
@@ -42,17 +42,17 @@ class NewStudy:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenStudy:
-    """A study this process holds: its storage in memory, and the way back to the database."""
+    """A study that this process holds: its storage in memory and its way to the database."""
 
     study_id: int
     name: str
     storage: RecordingStorage
     writer: StudyWriter
-    #: Attempts handed out so far, by trial number.
+    #: Attempts dispatched so far, by trial number.
     attempts: dict[int, int]
-    #: Seeds on record of trials that wait, by number.
+    #: Recorded seeds of waiting trials, by number.
     seeds: dict[int, tuple[int, ...]]
-    #: Trials left out of sampling and pruning because a user marked them invalid.
+    #: Trials excluded from sampling and pruning because a user marked them invalid.
     invalid: frozenset[int]
     n_trials: int
     n_diverged: int
@@ -62,7 +62,7 @@ class OpenStudy:
     kept_weights: list[KeptWeights]
     #: SHA-256 of the data the study trained on so far; None before its first worker was ready.
     data_sha256: str | None
-    #: Since when this process holds it, by the database's clock.
+    #: When this process took the lease, by the database's clock.
     held_since: float
     #: Its last phase so far, and why it ended in it.
     last_end: tuple[str, str | None]
@@ -76,7 +76,7 @@ def find_study_id(connection: Connection, name: str) -> int | None:
 
 
 def create_study(engine: Engine, new: NewStudy) -> bool:
-    """Insert a study's rows in one transaction; False when the name is taken already."""
+    """Insert a study's rows in one transaction; return False if the name is taken."""
     with writing(engine) as connection:
         if not insert_if_absent(connection, schema.studies, {"study_name": new.name}):
             return False
@@ -133,11 +133,11 @@ def hold_study(
     waiting: Callable[[float], None] = lambda seconds_left: None,
     held: Callable[[], None] = lambda: None,
 ) -> OpenStudy:
-    """Take the study's lease and load it; trials that were running wait again.
+    """Take the study's lease and load it; trials that were running are reset to WAITING.
 
-    ``held`` is called once the lease is taken: to load 100,000 trials takes seconds.
+    ``held`` is called once the lease is taken: loading 100,000 trials takes seconds.
 
-    Raises StudyHeldError while another coordinator lives, StoreError for a damaged study.
+    Raises StudyHeldError while another coordinator is alive, StoreError for a damaged study.
     """
     with snapshot(engine) as connection:
         study_id = find_study_id(connection, name)
@@ -173,7 +173,9 @@ def _load(engine: Engine, study_id: int, name: str, token: str) -> OpenStudy:
         held_since = clock.read(connection)
     numbers = [trial.number for trial in trials]
     if numbers != list(range(len(trials))):
-        raise StoreError(f"study {name!r}: its trial numbers have gaps or doubles: {numbers[:20]}…")
+        raise StoreError(
+            f"study {name!r}: its trial numbers have gaps or duplicates: {numbers[:20]}…"
+        )
     trial_ids = {trial.number: trial._trial_id for trial in trials}  # before they get others
     storage = _in_memory(name, len(objectives), trials, attributes)
     return OpenStudy(
@@ -196,9 +198,9 @@ def _load(engine: Engine, study_id: int, name: str, token: str) -> OpenStudy:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Collect no garbage in the block.
+    """Disable garbage collection in the block.
 
-    Loading makes a million objects, none of them garbage: searching them again and again would
+    Loading creates a million objects, none of them garbage: traversing them again and again would
     take a third of its time.
     """
     enabled = gc.isenabled()
@@ -219,7 +221,7 @@ def _seeds_of_waiting(connection: Connection, study_id: int) -> dict[int, tuple[
 
 
 def _tell_of_death(connection: Connection, study_id: int) -> None:
-    """Write an event where the last coordinator ended without giving the study back."""
+    """Write an event if the last coordinator ended without releasing the study."""
     table = schema.sweep_workers
     lived = select(table.c.worker_id).where(
         table.c.study_id == study_id, table.c.state != WorkerState.GONE
@@ -237,13 +239,13 @@ def _tell_of_death(connection: Connection, study_id: int) -> None:
             study_id=study_id,
             at=now(connection.dialect.name),
             kind=EventKind.COORDINATOR_GONE,
-            message=f"the last one ended without a word: {waits} again",
+            message=f"the last one ended unexpectedly: {waits} again",
         )
     )
 
 
 def _put_back(connection: Connection, study_id: int, revision: int) -> None:
-    """Trials a dead coordinator left running wait again, under their own numbers."""
+    """Reset trials that a dead coordinator left running to WAITING, with their numbers."""
     running = list(
         connection.scalars(
             select(schema.trials.c.trial_id).where(
@@ -268,7 +270,7 @@ def _put_back(connection: Connection, study_id: int, revision: int) -> None:
 
 
 def _supersede(connection: Connection, study_id: int) -> None:
-    """Whoever starts a study again means it: a stop or pause from before does not apply."""
+    """Discard earlier stop and pause commands: they don't apply to a study started again."""
     table = schema.sweep_commands
     connection.execute(
         update(table)
@@ -308,13 +310,13 @@ def _chunks(ids: Sequence[int]) -> Sequence[Sequence[int]]:
 
 
 def study_exists(engine: Engine, name: str) -> bool:
-    """Tell whether there is a study of that name, ours or plain Optuna's."""
+    """Return whether there is a study of that name, ours or plain Optuna's."""
     with snapshot(engine) as connection:
         return find_study_id(connection, name) is not None
 
 
 class InvalidTrials(NamedTuple):
-    """The marks that users have set on trials of a study."""
+    """The invalid marks that users have set on trials of a study."""
 
     #: Numbers of the trials marked as invalid.
     numbers: frozenset[int]
@@ -323,7 +325,7 @@ class InvalidTrials(NamedTuple):
 
 
 def invalid_trials(engine: Engine, study_id: int) -> InvalidTrials:
-    """Read which trials are marked as invalid; a corrupt row does not hide the others."""
+    """Read which trials are marked invalid; a corrupt row does not hide the others."""
     ours = schema.sweep_trials
     is_marked = (ours.c.study_id == study_id, ours.c.invalid)
     query = select(ours.c.number)

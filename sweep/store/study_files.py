@@ -1,4 +1,4 @@
-"""Stored study files, which hold every setting of a study: parsed once for each text."""
+"""Parse stored study files, which hold every setting of a study; each text is parsed once."""
 
 import re
 import tomllib
@@ -25,7 +25,7 @@ class _DataSection(BaseModel):
 
 
 class About(BaseModel):
-    """What lists of studies and tables of trials take from a study file."""
+    """What lists of studies and tables of trials read from a study file."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -36,7 +36,7 @@ class About(BaseModel):
 @lru_cache(maxsize=2048)
 def read_about(text: str) -> About:
     """Read what lists show of a stored study file. Raises ValueError."""
-    # Files are written with these tables first. To parse the rest too takes ten times as long, and
+    # Files are written with these tables first. Parsing the rest too takes ten times as long, and
     # `sweep list` of 1,000 studies 1.2 times as long.
     head = _OTHER_TABLE.split(text, maxsplit=1)[0]
     try:
@@ -48,7 +48,7 @@ def read_about(text: str) -> About:
 
 @lru_cache(maxsize=64)
 def read_sections(text: str) -> "Sections":
-    """Read the sections of a stored study file, defaults filled in. Raises ValueError."""
+    """Read the sections of a stored study file, with defaults filled in. Raises ValueError."""
     from sweep.studyfile.file import Sections  # builds many models: not for lists of studies
 
     return Sections.model_validate(_tables(text))

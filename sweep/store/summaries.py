@@ -1,4 +1,4 @@
-"""Studies, counted up."""
+"""Summarise studies with counts of their trials."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -49,12 +49,12 @@ from sweep.store.schema import trials as optuna_trials
 from sweep.store.study_files import read_about
 from sweep.store.trial_rows import contenders
 
-#: The span that trials per second are counted over.
+#: Trials per second are counted over this span.
 _RATE_SECONDS = 60.0
 
 
 def study_list(connection: Connection) -> StudyList:
-    """Return every study by name, those with corrupt values separately."""
+    """Return all studies by name, with unreadable ones listed separately."""
     try:
         return StudyList(
             studies=_summaries(connection, _STUDIES), unreadable=(), parents=parents(connection)
@@ -70,12 +70,12 @@ def study_list(connection: Connection) -> StudyList:
             unreadable.append(UnreadableStudy(name=name, reason=str(found)))
         else:
             readable += found
-    # The rows that say whose they are may be those that cannot be read.
+    # The rows that name the parents may be the unreadable ones.
     return StudyList(studies=readable, unreadable=unreadable, parents={})
 
 
 def summary(connection: Connection, key: StudyKey) -> StudySummary:
-    """Return one study. Raises NotFoundError once it was deleted."""
+    """Return one study. Raises NotFoundError if it was deleted."""
     found = _summaries(connection, _STUDIES.where(is_study(key)))
     if not found:
         raise no_such_study(connection, key)
@@ -109,7 +109,7 @@ _STUDIES: Select[Any] = (
 
 @dataclass(frozen=True, kw_only=True)
 class _Counted:
-    """What is counted over the trials, commands, tags and notes of several studies, by study."""
+    """Counts of trials, commands, tags and notes of several studies, by study."""
 
     now: float
     states: Mapping[int, Mapping[str, int]]
@@ -174,7 +174,7 @@ def _by_study(rows: Iterable[Row[Any]]) -> dict[int, Row[Any]]:
 
 
 def _count_states(connection: Connection, ids: Select[Any]) -> dict[int, dict[str, int]]:
-    # One group a study, in the order of Optuna's index; a group a state would have to be sorted.
+    # One group per study, in the order of Optuna's index; groups per state would have to be sorted.
     study_id, state = optuna_trials.c.study_id, optuna_trials.c.state
     counts = (func.count(case((state == TrialState[name], 1))) for name in STATES)
     query = select(study_id, *counts).where(study_id.in_(ids)).group_by(study_id)
@@ -201,7 +201,7 @@ def _marks_query(ids: Select[Any]) -> Select[Any]:
 
 
 def _best(connection: Connection, ids: Select[Any]) -> dict[int, Row[Any]]:
-    # The first of each study; to rank them all by a window takes several times as long.
+    # The first of each study; ranking them all by a window takes several times as long.
     study = sweep_studies.alias()
     first = (
         contenders(ids, of=study.c.study_id)
@@ -210,7 +210,7 @@ def _best(connection: Connection, ids: Select[Any]) -> dict[int, Row[Any]]:
         .correlate(study)
         .scalar_subquery()
     )
-    # Apart from what follows: joined with it, PostgreSQL looks for the first one twice.
+    # Separate from what follows: joined with it, PostgreSQL searches for the first one twice.
     firsts = connection.scalars(select(first).where(study.c.study_id.in_(ids))).all()
     query = (
         select(optuna_trials.c.study_id, optuna_trials.c.number, trial_values.c.value)
@@ -221,7 +221,7 @@ def _best(connection: Connection, ids: Select[Any]) -> dict[int, Row[Any]]:
 
 
 def best_so_far(connection: Connection) -> dict[str, list[tuple[int, float]]]:
-    """Return by study the trials that were better than all before them: number and value.
+    """Return for each study the trials that improved on all previous ones: number and value.
 
     The same trials count as for ``trial_rows.best``; a study without any is left out.
     """
@@ -262,14 +262,14 @@ def _best_so_far(
 
 
 def _rates(connection: Connection, ids: Select[Any]) -> dict[int, float]:
-    """Trials a second, over the minute before now, or before the last end if no worker works."""
+    """Return trials per second over the last minute, or the minute before the last trial's end."""
     study_id, finished_at = sweep_trials.c.study_id, sweep_trials.c.finished_at
     now = clock.now(connection.dialect.name)
     live = func.max(sweep_leases.c.expires_at) > now
     spans = (
         select(
             study_id,
-            # Of the column's type, which checks it: SQL takes that of the clock.
+            # With the column's type, which checks it: SQL would take the clock's.
             type_coerce(
                 case((live, now), else_=func.max(finished_at)), sweep_trials.c.finished_at.type
             ).label("until"),

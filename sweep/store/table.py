@@ -1,7 +1,7 @@
-"""A study's trials as columns: what charts, grids and filters of any size read.
+"""Hold a study's trials as columns, which charts, grids and filters of any size read.
 
-Notation: K trials, M objectives. Row i of every column belongs to the same trial, and trials stand
-in the order of their numbers. NaN, or code -1, means that the trial has no such value.
+Notation: K trials, M objectives. Row i of every column belongs to the same trial, and trials are in
+the order of their numbers. NaN, or code -1, means that the trial has no such value.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,14 +21,17 @@ Mask = NDArray[np.bool_]  # (K,)
 
 
 class Choices(NamedTuple):
-    """A column of few different values."""
+    """A column with few distinct values."""
 
-    codes: NDArray[np.int16]  # (K,) place in ``names``; -1 for none
+    codes: NDArray[np.int16]  # (K,) index into ``names``; -1 for none
     names: tuple[Any, ...]
 
     @classmethod
     def of(cls, values: Sequence[Any], names: Sequence[Any] | None = None) -> "Choices":
-        """Encode values; None becomes -1. Without ``names``, in the order of first appearance."""
+        """Encode values; None becomes -1.
+
+        Without ``names``, they are in the order of first appearance.
+        """
         known = dict.fromkeys((*(names or ()), *values))
         known.pop(None, None)
         places = {name: place for place, name in enumerate(known)}
@@ -55,8 +58,8 @@ Column = Numbers | Choices
 class TrialTable:
     """The trials of a study, or some of them."""
 
-    #: Of the study when this was read: grows with everything that is written about it. A reader
-    #: that looks again and finds no trial changed gives the table that it has.
+    #: The study's revision when this was read, which every write about the study increments. A
+    #: reader that finds no trial changed returns the table that it has.
     revision: int
     #: The study's objectives, all minimised; the first one's value is "the" value.
     objectives: tuple[str, ...]
@@ -65,20 +68,20 @@ class TrialTable:
     states: Choices
     #: As Optuna has them: PRUNED trials keep their last value.
     values: NDArray[np.float64]  # (K, M)
-    #: names.Outcome, while unfinished none.
+    #: enums.Outcome, none while unfinished.
     outcomes: Choices
     workers: Choices
     attempts: NDArray[np.int64]  # (K,)
-    #: Left out of best, sampling and analysis.
+    #: Excluded from best, sampling and analysis.
     invalid: Mask
     #: Seconds since the epoch.
     started: Numbers
     ended: Numbers
     #: By the names of METRICS.
     metrics: Mapping[str, Numbers]
-    #: By the fields of trial.TrialConfig, searched and fixed.
+    #: By the fields of config.TrialConfig, searched and fixed.
     settings: Mapping[str, Column]
-    #: Settings that some trial got from the sampler, as named in ``settings``.
+    #: Settings that the sampler chose in some trial, named as in ``settings``.
     searched: tuple[str, ...]
     #: What the study's trials are compared with.
     baseline: StudyBaseline = DEFAULT_BASELINE
@@ -100,7 +103,7 @@ class TrialTable:
 
     @property
     def is_baseline(self) -> Mask:
-        """Trials that are what the study compares with, whatever their state."""
+        """Trials that have the study's baseline configuration, whatever their state."""
         if self.baseline.number is not None:
             mask: Mask = self.numbers == self.baseline.number
             return mask
@@ -115,7 +118,7 @@ class TrialTable:
         return mask
 
     def column(self, name: str) -> Column:
-        """Return a column by the name that filters, axes and URLs give it.
+        """Return a column by the name that filters, axes and URLs use.
 
         ``number``, ``state``, ``value``, ``outcome``, ``worker``, ``attempt``, ``started``,
         ``ended``, ``invalid``, a metric or a setting. Raises KeyError for any other name.
@@ -128,11 +131,11 @@ class TrialTable:
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """Every name that ``column`` knows."""
+        """Return every name that ``column`` accepts."""
         return tuple(dict.fromkeys((*_COLUMNS, *self.metrics, *self.settings)))
 
     def where(self, rows: Mask | NDArray[np.intp]) -> "TrialTable":
-        """Return the rows that a mask, or their places, choose."""
+        """Return the rows that a mask or an array of indices selects."""
         chosen = {field.name: _rows(getattr(self, field.name), rows) for field in fields(self)}
         return replace(self, **chosen)
 
@@ -141,7 +144,7 @@ class TrialTable:
         return np.searchsorted(self.numbers, np.asarray(numbers, dtype=np.int64))
 
     def row_of(self, number: int) -> int | None:
-        """Return the row of a trial; None when it is not in the table."""
+        """Return the row of a trial; None if it is not in the table."""
         row = int(np.searchsorted(self.numbers, number))
         return row if row < len(self) and self.numbers[row] == number else None
 
@@ -176,9 +179,12 @@ def _rows(of: Any, mask: Mask | NDArray[np.intp]) -> Any:
 
 
 def merged(old: TrialTable, new: TrialTable) -> TrialTable:
-    """Merge two tables; where both have a trial, take the new table's. Codes of old ones stay."""
+    """Merge two tables; where both have a trial, take the new table's.
+
+    Existing codes do not change.
+    """
     numbers = np.union1d(old.numbers, new.numbers)
-    at_old: Any = slice(len(old))  # where all that is new comes after, and copying is fastest
+    at_old: Any = slice(len(old))  # if all new trials come after the old ones, copying is fastest
     if not np.array_equal(numbers[at_old], old.numbers):
         at_old = np.searchsorted(numbers, old.numbers)
     at_new = np.searchsorted(numbers, new.numbers)
@@ -193,7 +199,7 @@ def merged(old: TrialTable, new: TrialTable) -> TrialTable:
             case Choices():
                 names = tuple(dict.fromkeys((*old.names, *new.names)))
                 places = np.array([*map(names.index, new.names), -1], dtype=np.int16)
-                return Choices(both(old.codes, places[new.codes]), names)  # -1 takes the last
+                return Choices(both(old.codes, places[new.codes]), names)  # -1 takes the last entry
             case Mapping():
                 return {name: both(old[name], new[name]) for name in old}
         return new
@@ -203,5 +209,5 @@ def merged(old: TrialTable, new: TrialTable) -> TrialTable:
 
 
 def states_of(names: Sequence[str]) -> Choices:
-    """Make the column of states."""
+    """Build the column of states."""
     return Choices.of(names, STATES)

@@ -1,4 +1,4 @@
-"""How a trial was trained: by which worker, in which run of its study, with which versions."""
+"""Read how a trial was trained: by which worker, in which run of its study, with which versions."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -16,18 +16,18 @@ from sweep.store.schema import sweep_studies, sweep_trials, sweep_workers
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What is on record about a trial's training; None where it is not."""
+    """What is recorded about a trial's training; fields are None if unknown."""
 
     #: ``cpu``, or a GPU's identifier.
     device: str | None
     device_name: str | None
     n_threads: int | None
-    #: The one that its worker really used.
+    #: The trainer that its worker used.
     trainer: Trainer | None
-    #: Of the assembler that compiled the fused trainer's kernels.
+    #: Version of the assembler that compiled the fused trainer's kernels.
     ptxas_version: str | None
     data_sha256: str | None
-    #: Of the run of the study in which the trial began: see coordinator.provenance.
+    #: Provenance of the run in which the trial began: see coordinator.provenance.
     provenance: Mapping[str, Any]
 
 
@@ -43,7 +43,7 @@ def training_record(connection: Connection, key: StudyKey, number: int) -> Train
     started_at = trial.started_at if trial is not None else None
     worker: Row[Any] | None = None
     if trial is not None and started_at is not None:
-        # Each run numbers its workers from w0 again: the newest of that name before the trial.
+        # Each run numbers its workers from w0 again: take the newest of that name before the trial.
         worker = connection.execute(
             select(sweep_workers)
             .where(
@@ -74,7 +74,7 @@ def trainers_used(workers: Iterable[WorkerRow]) -> Counter[Trainer]:
 
 
 def _of_run(provenance: Mapping[str, Any], started_at: float | None) -> Mapping[str, Any]:
-    """Return the versions of the run in which the trial began: the last that began before it."""
+    """Return the versions of the run in which the trial began: the last that started before it."""
     runs = [provenance, *provenance.get("resumed", [])]
     before = [run for run in runs if run.get("at", 0.0) <= (started_at or 0.0)]
     return before[-1] if before else provenance

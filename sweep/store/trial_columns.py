@@ -1,4 +1,4 @@
-"""Trials as one list a column: the columns of the CSV export and of data frames."""
+"""Hold trials as one list per column: the columns of the CSV export and of data frames."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +27,7 @@ _LISTS = ("seeds", "tags", "values")
 def trial_columns(rows: Sequence[TrialRow]) -> dict[str, list[Any]]:
     """Return the values by column; ``params_SETTING`` are the searched settings.
 
-    A setting is one column, under whichever choice it was searched.
+    A setting is one column, whatever choice it was searched under.
     """
     searched = [by_setting(row.params) for row in rows]
     given = dict.fromkeys(name for params in searched for name in params)

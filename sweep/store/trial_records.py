@@ -1,4 +1,4 @@
-"""Our record of each trial: its own row, and its curve."""
+"""Read our record of each trial: its own row, and its curve."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -27,7 +27,8 @@ def read_objectives(connection: Connection, study_id: int) -> tuple[Objective, .
 def read_records(connection: Connection, study_id: int) -> dict[int, TrialRecord]:
     """Read the record of every trial of a study, by trial id."""
     ours = sweep_trials.c
-    # To take a number out of each trial's JSON takes a third of the time; one objective needs none.
+    # Extracting a number from each trial's JSON takes a third of the time; one objective needs
+    # none.
     several = len(read_objectives(connection, study_id)) > 1
     width: ColumnElement[int | None] = ours.config["hidden_width"].as_integer()
     query = select(
@@ -53,8 +54,8 @@ def read_curves(connection: Connection, study_id: int) -> dict[int, Curve]:
     )
     curves: dict[int, Curve] = defaultdict(dict)
     for of, epoch, error in connection.execute(query.where(seed_index == 0)).all():
-        curves[of][epoch] = inf if error is None else error  # NULL where it is not finite
-    # Means only where there are several seeds: most studies train one, and have a million epochs.
+        curves[of][epoch] = inf if error is None else error  # NULL if it is not finite
+    # Average only if there are several seeds: most studies train one, and have a million epochs.
     others: dict[tuple[int, int], list[float]] = defaultdict(list)
     for of, epoch, error in connection.execute(query.where(seed_index > 0)):
         others[of, epoch].append(inf if error is None else error)
@@ -63,7 +64,7 @@ def read_curves(connection: Connection, study_id: int) -> dict[int, Curve]:
     return curves
 
 
-#: Metrics that each seed has a result of.
+#: Metrics that are recorded for each seed.
 _OF_SEEDS = tuple(name for name in STORED if name in sweep_results.c)
 
 
@@ -72,7 +73,7 @@ def mean_results(
 ) -> dict[str, Any]:
     """Return columns of ``sweep_trials``: means over the seeds, and deviations of two errors.
 
-    ``results``, one a seed, are as measured, or rows of ``sweep_results``.
+    ``results``, one per seed, are measurements, or rows of ``sweep_results``.
     """
     by_class = zip(*(result.per_class_mse or () for result in results), strict=True)
     return {

@@ -1,7 +1,7 @@
-"""Rows of trials, and all that is known about one, with SQL of our own.
+"""Read rows of trials, and all details of one, with our own SQL.
 
-Optuna's get_trials takes seconds at 10,000 trials; these queries take tenths of a second.
-Each reads the chosen trials from one table, where "chosen" is a subquery of trial ids.
+Optuna's get_trials takes seconds at 10,000 trials; these queries take tenths of a second. Each
+reads the chosen trials from one table, where "chosen" is a subquery of trial ids.
 """
 
 from collections import defaultdict
@@ -109,7 +109,7 @@ def best(connection: Connection, key: StudyKey, n: int | None = None) -> list[Tr
     if _n_objectives(connection, key) > 1:
         front = _pareto_ids(connection, key)
         found = found.where(optuna_trials.c.trial_id.in_(front))
-    # Their whole rows afterwards: to sort those of every trial takes PostgreSQL twice as long.
+    # Full rows only for the result: sorting those of every trial takes PostgreSQL twice as long.
     ids = found.order_by(*order).limit(n).scalar_subquery()
     whole = select(optuna_trials.c.trial_id).select_from(_JOINED)
     whole = whole.where(optuna_trials.c.trial_id.in_(ids)).order_by(*order)
@@ -121,9 +121,10 @@ def contenders(
 ) -> Chosen:
     """Select trials that may be the best: COMPLETE, not invalid, with a finite first value.
 
-    ``of``: those of one of the studies alone, which a query around this one names.
+    ``of`` restricts them to one of the studies, which an enclosing query names.
     """
-    # Invalid ones are few and in an index. To ask each trial would read all of sweep_trials.
+    # Invalid ones are few and in an index. A condition on each trial would read all of
+    # sweep_trials.
     invalid = select(sweep_trials.c.trial_id).where(
         sweep_trials.c.study_id.in_(study_ids), sweep_trials.c.invalid == true()
     )
@@ -167,7 +168,7 @@ def trials_with_weights(connection: Connection, key: StudyKey) -> list[int]:
 def values_in_order(connection: Connection, key: StudyKey) -> list[tuple[int, float | None]]:
     """Return number and first value of every finished trial, in the order of their ends.
 
-    None where there is no value to compare: not COMPLETE, not finite, or marked invalid.
+    The value is None if the trial is not COMPLETE, not finite, or marked invalid.
     """
     counts = and_(
         optuna_trials.c.state == TrialState.COMPLETE,
@@ -188,7 +189,7 @@ def values_in_order(connection: Connection, key: StudyKey) -> list[tuple[int, fl
 
 
 def domains(connection: Connection, key: StudyKey) -> dict[str, Domain]:
-    """Return what each parameter was drawn from, in the order of their first use."""
+    """Return the distribution of each parameter, in the order of their first use."""
     query = (
         select(trial_params.c.param_name, trial_params.c.distribution_json)
         .join(optuna_trials, optuna_trials.c.trial_id == trial_params.c.trial_id)
@@ -220,7 +221,7 @@ def _wider(before: Domain | None, after: Domain) -> Domain:
     if not (isinstance(before, NumberDomain) and isinstance(after, NumberDomain)):
         return after
     low, high = min(before.low, after.low), max(before.high, after.high)
-    # Steps count from low: where that moved, values of before may lie between the new steps.
+    # Steps count from low: if that moved, earlier values may lie between the new steps.
     return replace(after, low=low, high=high, step=after.step if before.low == after.low else None)
 
 
@@ -248,7 +249,7 @@ def _rows(connection: Connection, found: Chosen) -> list[tuple[Row[Any], TrialRo
     main = connection.execute(found.with_only_columns(*_COLUMNS)).all()
     if not main:
         return []
-    # A few by their ids: the search need not be repeated for each table.
+    # A few by their ids: no need to repeat the search for each table.
     ids = [row.trial_id for row in main] if len(main) <= _FEW else found
     values = _values(connection, ids)
     params = _params(connection, ids)

@@ -1,7 +1,7 @@
-"""What a study has used so far, over all its coordinators and workers, by the database's clock.
+"""Compute what a study has used, over all its coordinators and workers, by the database's clock.
 
-Wall time is the time for which a coordinator held the study's lease. A GPU is used from the start
-of a worker on it to the worker's end, by one study once, however many workers share it.
+Wall time is the time for which a coordinator held the study's lease. GPU time is counted from the
+start of a worker to its end, once for each GPU, however many workers share it.
 """
 
 from collections import defaultdict
@@ -20,17 +20,17 @@ from sweep.store.schema import sweep_leases, sweep_workers
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What was used until this moment."""
+    """What was used until now."""
 
     wall_seconds: float = 0.0
     #: Summed over the GPUs.
     gpu_seconds: float = 0.0
-    #: GPUs in use now: so many seconds are added each second.
+    #: GPUs in use now: each adds one second of GPU time per second.
     n_gpus: int = 0
 
 
 def usage(connection: Connection, key: StudyKey) -> Usage:
-    """Return what a study has used, until now while somebody runs it."""
+    """Return what a study has used, until now if somebody runs it."""
     time = now(connection.dialect.name)
     live = sweep_leases.c.expires_at > time
     lease = select(
@@ -52,7 +52,10 @@ def usage(connection: Connection, key: StudyKey) -> Usage:
 
 
 def _of_gpus(workers: Iterable[Row[Any]], now: float | None) -> tuple[float, int]:
-    """Seconds of GPU used, and GPUs in use; ``now`` is None when no worker can live."""
+    """Return GPU seconds, and the number of GPUs in use.
+
+    ``now`` is None if no worker can be alive.
+    """
     spans: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     in_use = set()
     for worker in workers:
@@ -66,7 +69,7 @@ def _of_gpus(workers: Iterable[Row[Any]], now: float | None) -> tuple[float, int
 
 
 def covered(spans: Iterable[tuple[float, float]]) -> float:
-    """Return how much of a line the spans cover together."""
+    """Return the total length that the spans cover together."""
     total, reached = 0.0, float("-inf")
     for start, end in sorted(spans):
         total += max(0.0, end - max(start, reached))

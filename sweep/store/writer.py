@@ -1,8 +1,8 @@
-"""Everything a coordinator's tick has to write, in one transaction under the study's lease.
+"""Write what a coordinator's tick produced, in one transaction under the study's lease.
 
-The tick's rows wait in memory until their transaction has landed, so a database that is away for
-a while costs nothing but time. Whether a transaction landed whose answer was lost is read from
-the lease row, which counts them.
+The tick's rows are kept in memory until their transaction is committed, so an outage of the
+database costs only time. If the answer to a commit was lost, the lease row, which counts the
+transactions, shows whether it succeeded.
 """
 
 import json
@@ -36,19 +36,19 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-#: Memory that a row takes while it waits, with what Optuna's changes beside it take; measured 10 to
-#: 15 % below, for trials of 1 to 50 epochs.
+#: Memory of a row that waits, with Optuna's changes for it; measured 10 to 15 % below, for trials
+#: of 1 to 50 epochs.
 TRIAL_BYTES = 3000
 RESULT_BYTES = 1000
 EPOCH_BYTES = 600
-#: A decomposition's or probe's, and a singular value's.
+#: Memory of a decomposition or probe.
 INSIDE_BYTES = 1000
 SINGULAR_VALUE_BYTES = 40
 
 
 @dataclass
 class Rows:
-    """Our own rows of one tick, by trial number where they belong to a trial."""
+    """Our own rows of one tick, by trial number if they belong to a trial."""
 
     trials: dict[int, Row] = field(default_factory=dict)
     epochs: dict[tuple[int, int, int], Row] = field(default_factory=dict)
@@ -73,10 +73,10 @@ class Rows:
         return {*(number for of in by_number for number in of), *(key[0] for key in keyed)}
 
     def about_bytes(self) -> int:
-        """Estimate the rows' size.
+        """Estimate the memory of the rows.
 
-        3,000 bytes a trial, 1,000 a result, decomposition (and 40 a singular value) or probe,
-        600 an epoch or event, and the pictures' own.
+        3,000 bytes for a trial, 1,000 for a result, decomposition (and 40 for a singular value) or
+        probe, 600 for an epoch or event, and the size of the pictures.
         """
         rows = TRIAL_BYTES * len(self.trials) + RESULT_BYTES * len(self.results)
         rows += EPOCH_BYTES * (len(self.epochs) + len(self.events))
@@ -95,7 +95,7 @@ class Rows:
 
 
 class StudyWriter:
-    """Writes one study's rows: Optuna's from the recording storage, ours from ``rows``."""
+    """Writer of one study's rows: Optuna's from the recording storage, ours from ``rows``."""
 
     def __init__(
         self,
@@ -116,17 +116,18 @@ class StudyWriter:
         self._worker_ids: dict[str, int] = {}
         self._batch = 0
         self._pending: tuple[Changes, Rows] | None = None
-        #: Held while a transaction is written: two of one batch would both find it not landed.
+        #: Held while a transaction is written: two writes of one batch would both find it not
+        #: committed.
         self._writing = threading.Lock()
 
     @property
     def has_pending(self) -> bool:
-        """Whether a transaction is staged that has not landed."""
+        """Whether a staged transaction is not committed yet."""
         return self._pending is not None
 
     @property
     def pending_bytes(self) -> int:
-        """About the memory of what waits to be written, staged or not."""
+        """Return the approximate memory of what waits to be written, staged or not."""
         staged = self._pending
         waiting = [self.rows] if staged is None else [self.rows, staged[1]]
         return sum(rows.about_bytes() for rows in waiting)
@@ -137,14 +138,14 @@ class StudyWriter:
         return self.has_pending or self.rows != Rows() or self._storage.changes != Changes()
 
     def note_run(self, about: Mapping[str, Any]) -> None:
-        """Record where and with which versions a resumed study went on, beside where it began."""
+        """Record where and with which versions a resumed study was continued."""
         self._provenance.setdefault("resumed", []).append(dict(about))
         self.rows.study["provenance"] = self._provenance
 
     def note_data(
         self, data: DatasetInfo, originals_png: bytes, spectrum: SpectrumBands | None = None
     ) -> None:
-        """Join what the first worker read to the study's provenance."""
+        """Add the data that the first worker read to the study's provenance."""
         self._provenance["data_sha256"] = data.sha256
         self._provenance["images"] = {
             **asdict(data.shape),
@@ -158,11 +159,11 @@ class StudyWriter:
         )
 
     def flush(self) -> None:
-        """Write what has gathered, and renew the lease.
+        """Write what has accumulated, and renew the lease.
 
-        Raises StoreError when the database is away (nothing is lost: call again), NoRoomError
-        when it is full, LeaseLostError when the study is no longer ours, StoreGoneError when the
-        database has lost what it had confirmed.
+        Raises StoreError if the database is unavailable (nothing is lost: call again), NoRoomError
+        if it is full, LeaseLostError if the study is no longer ours, StoreGoneError if the database
+        has lost what it had confirmed.
         """
         if self._pending is not None:
             self.land()
@@ -170,18 +171,18 @@ class StudyWriter:
         self.land()
 
     def stage(self) -> None:
-        """Make what has gathered the next transaction, unless one is staged already."""
+        """Make what has accumulated the next transaction, unless one is staged already."""
         if self._pending is None:
             self._pending = (self._storage.take_changes(), self.rows)
             self.rows = Rows()
             self._batch += 1
 
     def land(self) -> None:
-        """Write what is staged, from whichever thread; raises as flush does."""
+        """Write what is staged, from any thread; raises as ``flush`` does."""
         with self._writing:
             if self._pending is not None:
                 self._write(*self._pending)
-                # Now that nothing names them.
+                # Only now that no row refers to them.
                 dropped = self._pending[1].dropped_weights.values()
                 kept_weights.delete_files(self._engine, dropped)
                 self._pending = None
@@ -198,7 +199,7 @@ class StudyWriter:
             workers = self._write_ours(connection, rows, ids)
             touched = changes.touched() | rows.touched()
             revisions.touch(connection, revision, [ids[number] for number in touched])
-        # Only now, when the transaction has landed.
+        # Only now that the transaction is committed.
         self._trial_ids.update(new_ids)
         self._worker_ids.update(workers)
 
@@ -208,7 +209,7 @@ class StudyWriter:
         return revisions.advance(connection, self._study_id)
 
     def _has_landed(self, connection: Connection) -> bool:
-        """Tell whether this transaction has, and its answer was lost."""
+        """Return whether this transaction was committed although its answer was lost."""
         batch: int | None = connection.scalar(
             select(schema.sweep_leases.c.batch).where(
                 schema.sweep_leases.c.study_id == self._study_id,
@@ -216,7 +217,7 @@ class StudyWriter:
             )
         )
         if batch is not None and batch < self._batch - 1:
-            # Rows would follow here upon rows that are not there.
+            # The next rows would refer to rows that do not exist.
             raise StoreGoneError(
                 "the database has lost what it had confirmed: a server took over that lagged "
                 "behind, or a backup was put in its place. `sweep resume NAME` goes on from what "
@@ -290,7 +291,7 @@ class StudyWriter:
                 for t in trials
             ],
         )
-        # Asked for by number: RETURNING in the rows' order costs SQLite one statement a row.
+        # Look them up by number: RETURNING in the rows' order costs SQLite one statement per row.
         return self._find_ids(connection, [t.number for t in trials])
 
     def _find_ids(self, connection: Connection, numbers: Sequence[int]) -> dict[int, int]:
@@ -380,7 +381,8 @@ class StudyWriter:
     def _write_trials(
         self, connection: Connection, rows: Rows, ids: Mapping[int, int], time: float
     ) -> None:
-        # Rows of one shape go in one statement, and a column that a row lacks keeps its value.
+        # Rows with the same columns go into one statement, and a column that a row lacks keeps its
+        # value.
         by_shape: dict[tuple[str, ...], dict[int, Row]] = {}
         for number, changed in rows.trials.items():
             row = {**changed}
@@ -400,7 +402,7 @@ class StudyWriter:
                     for number, row in group.items()
                 ]
                 _upsert(connection, table, ("trial_id",), full, change=shape)
-            else:  # handed out before, so its row is there
+            else:  # dispatched before, so its row exists
                 connection.execute(
                     update(table).where(table.c.trial_id == bindparam("id")),
                     [{"id": ids[number], **row} for number, row in group.items()],
@@ -427,9 +429,9 @@ class StudyWriter:
         return new
 
     def abandon(self, because: str) -> None:
-        """Give the study up after an error: what can still be written is, and the lease goes.
+        """Give the study up after an error: write what can still be written, and release the lease.
 
-        Unless a thread still waits for a database that does not answer: then the lease runs out.
+        If a thread still waits for a database that does not answer, the lease is left to expire.
         """
         if self._writing.locked():
             return
@@ -440,7 +442,7 @@ class StudyWriter:
             self.release()
 
     def release(self) -> None:
-        """Give the lease back."""
+        """Release the lease."""
         with writing(self._engine) as connection:
             lease.release(connection, self._study_id, self.token)
 
@@ -448,8 +450,8 @@ class StudyWriter:
 def _storable(row: Row) -> Row:
     """Replace what a database cannot store in texts.
 
-    What others wrote, such as a process's last output, may hold bytes of any kind. PostgreSQL
-    refuses a NUL, both half of a character of two.
+    Texts of others, such as a process's last output, may contain any bytes. PostgreSQL rejects NUL,
+    both databases reject lone surrogates.
     """
     return {
         name: value.replace("\0", "\ufffd").encode(errors="replace").decode()
@@ -484,7 +486,7 @@ def _upsert(
     *,
     change: Sequence[str] | None = None,
 ) -> None:
-    """Insert rows; where one of that key stands, change it (the columns named, else all)."""
+    """Insert rows; if the key exists, update the row (the columns named, else all)."""
     if not rows:
         return
     columns = change if change is not None else [name for name in rows[0] if name not in keys]
@@ -496,7 +498,7 @@ def _upsert(
 def _upsert_statement(
     dialect: str, table: Any, keys: tuple[str, ...], columns: tuple[str, ...]
 ) -> "sqlite.Insert | postgresql.Insert":
-    """Build an upsert once: SQLAlchemy needs a third of a write's time to name its columns."""
+    """Build an upsert once: naming its columns takes SQLAlchemy a third of a write's time."""
     statement = conflict_insert(dialect, table)
     if not columns:
         return statement.on_conflict_do_nothing(index_elements=list(keys))

@@ -1,4 +1,4 @@
-"""Study files: TOML in, a validated model out, with every problem at once."""
+"""Read study files: TOML in, a validated model out, with all problems at once."""
 
 from sweep.studyfile.domains import Categorical, Domain, Float, Int
 from sweep.studyfile.file import StudyFile, load, loads

@@ -1,4 +1,4 @@
-"""``[study] baseline``: the configuration that a study's trials are compared with."""
+"""Read ``[study] baseline``: the configuration that a study's trials are compared with."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,21 +14,21 @@ from sweep.studyfile.words import show
 
 @dataclass(frozen=True, kw_only=True)
 class CompletedBaseline:
-    """A baseline with every setting, as a trial of a search space has them."""
+    """A baseline with every setting, as trials of a search space have them."""
 
     #: All settings in use.
     settings: Mapping[str, Value]
-    #: Those of them that the space searches: what ``[[enqueue]]`` has to name.
+    #: Those that the space searches: what ``[[enqueue]]`` has to name.
     searched: Mapping[str, Value]
-    #: Where a setting is searched without the baseline's value.
+    #: Searched settings whose domain lacks the baseline's value.
     outside: Mapping[str, Searched]
 
 
 def complete_baseline(space: Space, named: Mapping[str, Value]) -> CompletedBaseline:
     """Complete the settings that a study names for its baseline.
 
-    A setting that is not named is as the space fixes it; searched, as in BASELINE; in neither case,
-    at its default, as in every trial.
+    A setting that is not named has the value that the space fixes; if it is searched, BASELINE's
+    value; otherwise its default, as in every trial.
     """
     fixed: dict[str, Value] = {}
     searched: dict[str, Value] = {}
@@ -37,7 +37,7 @@ def complete_baseline(space: Space, named: Mapping[str, Value]) -> CompletedBase
     def enter(nodes: Sequence[Node]) -> None:
         for node in nodes:
             name = node.setting
-            if name == SEED.name:  # each trial's own
+            if name == SEED.name:  # separate for each trial
                 continue
             if isinstance(node, Fixed):
                 fixed[name] = node.value
@@ -63,10 +63,10 @@ _QUESTION, _DEFAULTS = _plain(BASELINE), _plain(TrialConfig())
 def read_baseline(
     space: Space | None, raw: Mapping[str, Any], path: str
 ) -> tuple[dict[str, Value], list[str]]:
-    """Read the settings of a study's own baseline, all that are in use; and problems.
+    """Read the settings of a study's own baseline, all that are in use, and problems.
 
-    Some trial of the space must be able to have them. Without a space, which has problems of its
-    own, the values alone are judged.
+    Some trial of the space must be able to have them. If the space itself has problems, only the
+    values are checked.
     """
     problems: list[str] = []
     if SEED.name in raw:
@@ -76,7 +76,7 @@ def read_baseline(
     named = read_values(raw, path, unreadable)
     if space is None:
         return {}, problems + unreadable
-    if unreadable:  # and may decide what else is searched
+    if unreadable:  # and may determine what else is searched
         return {}, problems + read_configuration(space, raw, path)[1]
     found = complete_baseline(space, named)
     left_out = {name: node for name, node in found.outside.items() if name not in named}

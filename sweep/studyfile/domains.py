@@ -1,4 +1,4 @@
-"""The values a searched setting ranges over, with Optuna's words for the fields."""
+"""Domains of searched settings, with Optuna's names for the fields."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,19 +16,19 @@ class Float:
     step: float | None = None
 
     def contains(self, value: Value) -> bool:
-        """Tell whether the value is in the range, and on its steps where it has steps."""
+        """Return whether the value is in the range, and on its steps if it has steps."""
         if isinstance(value, str) or not self.low <= value <= self.high:
             return False
         return self.step is None or _on_step(value - self.low, self.step)
 
     def count(self) -> int | None:
-        """Return how many values there are; None where they cannot be counted."""
+        """Return how many values there are; None if they cannot be counted."""
         if self.step is None:
             return None
         return round((self.high - self.low) / self.step) + 1
 
     def at(self, index: int) -> Value:
-        """Return the value at this place of a grid."""
+        """Return the value at this index of a grid."""
         # In decimals, so that 0.1 + 2 * 0.1 is 0.3.
         return float(Decimal(str(self.low)) + Decimal(str(self.step)) * index)
 
@@ -43,7 +43,7 @@ class Int:
     step: int = 1
 
     def contains(self, value: Value) -> bool:
-        """Tell whether the value is in the range, and on its steps."""
+        """Return whether the value is in the range, and on its steps."""
         if not isinstance(value, int) or isinstance(value, bool):
             return False
         return self.low <= value <= self.high and (value - self.low) % self.step == 0
@@ -53,7 +53,7 @@ class Int:
         return (self.high - self.low) // self.step + 1
 
     def at(self, index: int) -> Value:
-        """Return the value at this place of a grid."""
+        """Return the value at this index of a grid."""
         return self.low + index * self.step
 
 
@@ -72,7 +72,7 @@ class Categorical:
         return len(self.choices)
 
     def at(self, index: int) -> Value:
-        """Return the choice at this place."""
+        """Return the choice at this index."""
         return self.choices[index]
 
 

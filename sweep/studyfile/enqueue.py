@@ -1,4 +1,4 @@
-"""``[[enqueue]]``: configurations that run first, as parameters of the space."""
+"""Read ``[[enqueue]]``: configurations that run first, as parameters of the space."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from sweep.studyfile.words import hint, show, show_path
 def read_configuration(
     space: Space, raw: Mapping[str, Any], path: str
 ) -> tuple[dict[str, Value], list[str]]:
-    """Optuna's parameters for a configuration that names some of the settings; and problems."""
+    """Return Optuna's parameters for a configuration that names some settings, and problems."""
     problems: list[str] = []
     given = read_values(raw, path, problems)
     params: dict[str, Value] = {}
@@ -25,7 +25,7 @@ def read_configuration(
 
 
 def read_values(raw: Mapping[str, Any], path: str, problems: list[str]) -> dict[str, Value]:
-    """Read the values that can be read, whatever the space; what is wrong goes to ``problems``."""
+    """Read the valid values, whatever the space; add errors to ``problems``."""
     given = {}
     for name, value in raw.items():
         if name not in SETTINGS:

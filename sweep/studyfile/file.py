@@ -1,4 +1,4 @@
-"""A study file, whole, read with every problem at once."""
+"""Read a complete study file, with all problems at once."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ _LARGEST_BYTES = 1_000_000
 
 
 class Sections(BaseModel):
-    """A study file but for its search space and the configurations that run first."""
+    """A study file without its search space and the configurations that run first."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -50,7 +50,7 @@ class Sections(BaseModel):
 
 
 class StudyFile(Sections):
-    """Everything a study is asked to do."""
+    """A complete study file."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -60,17 +60,17 @@ class StudyFile(Sections):
 
     @property
     def n_trials(self) -> int:
-        """The trials asked for: the budget, and for a grid no more than its points."""
+        """The number of trials: the budget, but for a grid no more than its points."""
         budget = self.budget.trials
         if self.sampler.name is Sampler.GRID:
             points = self.space.grid_size()
             return points if budget is None else min(budget, points)
-        assert budget is not None  # the rules of a study file say so
+        assert budget is not None  # ensured by the rules of a study file
         return max(budget, len(self.enqueue))
 
     @property
     def baseline(self) -> StudyBaseline:
-        """What trials are compared with, settings in full."""
+        """What trials are compared with, with all settings."""
         named = self.study.baseline
         if named is None:
             return DEFAULT_BASELINE
@@ -81,8 +81,8 @@ class StudyFile(Sections):
     def baseline_to_enqueue(self) -> Mapping[str, Value] | None:
         """Return what ``[[enqueue]]`` has to name so that the baseline is tried.
 
-        None where the space does not have it, as it may not have the question's configuration, and
-        where the baseline is a trial's number.
+        None if the space does not contain it, as may be the case with BASELINE, and if the baseline
+        is a trial's number.
         """
         named, wanted = self.study.baseline, self.baseline
         if wanted.number is not None:
@@ -93,20 +93,20 @@ class StudyFile(Sections):
 
 
 def load(path: Path, overrides: Sequence[str] = (), *, check_packages: bool = True) -> StudyFile:
-    """Read a study file; StudyFileError with all its problems when it cannot be used."""
+    """Read a study file. Raises StudyFileError with all its problems if it is invalid."""
     return loads(_read(path), str(path), overrides, check_packages=check_packages)
 
 
 def loads(
     text: str, source: str, overrides: Sequence[str] = (), *, check_packages: bool = True
 ) -> StudyFile:
-    """Read a study file from a text; ``source`` is what messages call it.
+    """Read a study file from a text; messages call it ``source``.
 
-    ``check_packages=False`` accepts a sampler whose packages this machine lacks, for those who
+    ``check_packages=False`` accepts a sampler whose packages this machine lacks, for callers that
     only read a finished study.
     """
     raw = _parse(text, source)
-    # A misspelt override would hide behind the problems that it causes.
+    # A misspelt override would be hidden by the problems that it causes.
     if problems := apply_overrides(raw, overrides):
         raise StudyFileError(source, problems)
     parts, problems = _read_parts(raw)
@@ -162,9 +162,9 @@ def _toml_problem(message: str) -> str:
 
 
 def _read_parts(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Each part on its own, so that the problems of one do not hide the others'.
+    """Read each part separately, so that the problems of one do not hide those of others.
 
-    A part with problems is left out.
+    A part with problems is omitted.
     """
     known = ("study", "data", "space", *list(SECTIONS)[2:], "enqueue")
     problems = [
@@ -189,7 +189,7 @@ def _read_parts(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 def _baseline_problems(raw: Mapping[str, Any], space: Space | None) -> list[str]:
     study = raw.get("study")
     baseline = study.get("baseline") if isinstance(study, dict) else None
-    if not isinstance(baseline, dict):  # a number, or what the section's own rules refuse
+    if not isinstance(baseline, dict):  # a number, or what the section's own rules reject
         return []
     return read_baseline(space, baseline, "study.baseline")[1]
 
@@ -198,7 +198,7 @@ def _read_enqueue(raw: object, space: Space | None) -> tuple[tuple[dict[str, Any
     if not isinstance(raw, list) or not all(isinstance(entry, dict) for entry in raw):
         return (), ["enqueue: must be tables, each headed [[enqueue]]."]
     problems: list[str] = []
-    if space is None:  # whether its values fit can be told once it can be read
+    if space is None:  # whether its values fit can be checked once the space is valid
         for index, entry in enumerate(raw):
             read_values(entry, f"enqueue.{index}", problems)
         return (), problems

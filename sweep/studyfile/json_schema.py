@@ -1,15 +1,15 @@
-"""The study file as JSON Schema, so that editors complete keys and names and show their meaning."""
+"""Generate the JSON Schema of study files, for completion and help in editors."""
 
 from typing import Any
 
 from sweep.catalogue.settings import SETTINGS, Setting
 from sweep.studyfile.sections import SECTIONS
 
-_DRAFT = "http://json-schema.org/draft-07/schema#"  # what editors' TOML tools understand
+_DRAFT = "http://json-schema.org/draft-07/schema#"  # supported by editors' TOML tools
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the whole schema, for ``sweep schema``."""
+    """Return the complete schema, for ``sweep schema``."""
     sections = {name: _section(name) for name in SECTIONS}
     sections["study"]["properties"]["baseline"]["anyOf"] = [
         _table("The settings of a configuration.", "fixed"),
@@ -47,7 +47,7 @@ def _section(name: str) -> dict[str, Any]:
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """Inline references, which only lead to short lists of names."""
+    """Inline references, which only point to short lists of names."""
     if isinstance(schema, list):
         return [_inlined(part, definitions) for part in schema]
     if not isinstance(schema, dict):
@@ -62,7 +62,7 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
 
 
 def _optional(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    # TOML has no null: "may be left out" is all that remains of "or None".
+    # TOML has no null: "may be omitted" is all that remains of "or None".
     kinds = [part for part in schema["anyOf"] if part != {"type": "null"}]
     rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
     if len(kinds) > 1:

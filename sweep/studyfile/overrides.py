@@ -1,4 +1,4 @@
-"""``--set section.key=value``: a change of the file for one run."""
+"""Apply ``--set section.key=value``: changes of the file for one run."""
 
 import tomllib
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ _EXAMPLE = "Write section.key=value, such as budget.trials=50 or sampler.name=ra
 
 
 def apply_overrides(raw: dict[str, Any], overrides: Sequence[str]) -> list[str]:
-    """Put each override into the file's tables, in place; returns what is wrong with them."""
+    """Apply each override to the file's tables, in place; return the problems."""
     problems = []
     for override in overrides:
         try:
@@ -32,7 +32,7 @@ def _read(override: str) -> tuple[list[str], object]:
 
 
 def _keys(text: str) -> list[str]:
-    # TOML reads the path itself, so that quoted keys work as they do in a file.
+    # TOML parses the path, so that quoted keys work as they do in a file.
     if "\n" in text or "=" in text or "#" in text:
         raise ValueError(f"{show(text)} is not a path. {_EXAMPLE}")
     try:
@@ -47,7 +47,7 @@ def _keys(text: str) -> list[str]:
 
 
 def _value(text: str) -> object:
-    """Parse the text as TOML; what is not TOML is a text, so that names need no quotes."""
+    """Parse the text as TOML; anything else is a string, so that names need no quotes."""
     try:
         found = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):
@@ -60,18 +60,18 @@ def _put(raw: dict[str, Any], keys: Sequence[str], value: object) -> None:
     for depth in range(1, len(keys)):
         inner = _get(table, keys[:depth])
         if not isinstance(inner, dict | list):
-            # A fixed setting becomes a searched one: space.epochs.low=2 where epochs = 5 stood.
+            # A fixed setting becomes a searched one: space.epochs.low=2 replaces epochs = 5.
             inner = {}
             _set(table, keys[:depth], inner)
         elif isinstance(inner, list) and keys[0] == "space" and not keys[depth].isdecimal():
-            inner = {"choices": inner}  # the long form of the list: space.epochs.when stands in it
+            inner = {"choices": inner}  # the long form of the list, for space.epochs.when
             _set(table, keys[:depth], inner)
         table = inner
     _set(table, keys, value)
 
 
 def _get(table: dict[str, Any] | list[Any], keys: Sequence[str]) -> object:
-    """Return what is at a path, whose last key is in this table."""
+    """Return the value at a path whose last key is in this table."""
     return table[_index(table, keys)] if isinstance(table, list) else table.get(keys[-1])
 
 

@@ -1,4 +1,4 @@
-"""``[space]`` as TOML gives it -> a ``Space``, with every problem on the way."""
+"""Read TOML's ``[space]`` into a ``Space``, collecting all problems."""
 
 import re
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ from sweep.studyfile.space import Fixed, Node, Searched, Space
 from sweep.studyfile.words import hint, show, show_path
 
 _ORDER = {name: index for index, name in enumerate(SETTINGS)}
-#: Numbers with commas, as they come from --set.
+#: Comma-separated numbers, as in --set.
 _SEVERAL = re.compile(r"[\d.eE+-]+(\s*,\s*[\d.eE+-]+){1,20}")
 _RANGE_KEYS = ("low", "high", "log", "step")
-#: Beyond these, doubles and decimals no longer tell one step from the next.
+#: With more steps, doubles and decimals no longer distinguish neighbouring ones.
 _MOST_STEPS = 1_000_000
 _EMPTY = (
     "space: empty, so there is nothing to train. Give at least one setting, "
@@ -26,7 +26,7 @@ _EMPTY = (
 
 
 def read_space(raw: object) -> tuple[Space | None, list[str]]:
-    """Read the space; None with the problems that keep it from being one."""
+    """Read the space; return None with the problems if it is invalid."""
     if raw is None or raw == {}:
         return None, [_EMPTY]
     if not isinstance(raw, dict):
@@ -52,7 +52,7 @@ class _Reader:
         self.problems: list[str] = []
 
     def problem(self, path: tuple[str, ...], text: str) -> None:
-        """Note what is wrong at a path."""
+        """Record a problem at a path."""
         self.problems.append(f"{show_path(path)}: {text}")
 
     def table(
@@ -75,7 +75,7 @@ class _Reader:
             else:
                 node = self.node(setting, value, here, prefix, decided)
                 nodes += [node] if node else []
-        # An order of our own: neither samples nor a grid depend on how the file is laid out.
+        # In a canonical order: neither samplers nor a grid depend on the order of the file.
         return tuple(sorted(nodes, key=lambda node: _ORDER[node.setting]))
 
     def node(
@@ -86,7 +86,7 @@ class _Reader:
         prefix: str,
         decided: tuple[str, ...],
     ) -> Node | None:
-        """One setting, fixed or searched."""
+        """Read one setting, fixed or searched."""
         if isinstance(raw, list):
             raw = {"choices": raw}
         if not isinstance(raw, dict):
@@ -104,7 +104,7 @@ class _Reader:
         )
 
     def value(self, setting: Setting[Any], raw: object, path: tuple[str, ...]) -> Value | None:
-        """One value of a setting."""
+        """Read one value of a setting."""
         try:
             return read_value(setting, raw)
         except ValueError as error:
@@ -115,7 +115,7 @@ class _Reader:
     def domain(
         self, setting: Setting[Any], raw: Mapping[str, object], path: tuple[str, ...]
     ) -> Domain | None:
-        """Read what a searched setting ranges over."""
+        """Read the domain of a searched setting."""
         ranged = not setting.choices and setting.kind is not bool
         known = (*_RANGE_KEYS, "choices", "when") if ranged else ("choices", "when")
         unknown = [key for key in raw if key not in known]
@@ -187,7 +187,7 @@ class _Reader:
     def step(
         self, setting: Setting[Any], raw: Mapping[str, object], path: tuple[str, ...]
     ) -> float | None:
-        """Read the step of a range, of the setting's own kind."""
+        """Read the step of a range, of the setting's type."""
         step = raw.get("step")
         if step is None:
             return None
@@ -235,7 +235,7 @@ def _is_several(raw: object) -> bool:
 
 
 def range_problems(name: str, low: float, high: float, log: bool, step: float | None) -> list[str]:
-    """List what keeps these numbers from being a range."""
+    """List the reasons why these numbers are not a range."""
     if low > high:
         return [f"low ({low}) must be below high ({high})."]
     if low == high:

@@ -1,4 +1,4 @@
-"""What must hold between the settings of a space."""
+"""Check rules between the settings of a space."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -19,9 +19,9 @@ from sweep.studyfile.space import (
 
 
 def space_problems(nodes: Sequence[Node]) -> list[str]:
-    """Every rule that the space breaks, one line each."""
+    """Return one line for each rule that the space breaks."""
     twice = list(_given_twice(nodes))
-    if twice:  # the rules below need one value a setting
+    if twice:  # the rules below need one value per setting
         return twice
     return [
         *_names_with_two_domains(nodes),

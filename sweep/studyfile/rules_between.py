@@ -1,4 +1,4 @@
-"""What must hold between the sections of a study file."""
+"""Check rules between the sections of a study file."""
 
 import importlib.util
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from sweep.studyfile.domains import Categorical, Domain, Float, Int
 from sweep.studyfile.space import Space
 from sweep.studyfile.words import show
 
-#: A grid is walked point by point.
+#: A grid is visited point by point.
 _LARGEST_GRID = 1_000_000
 
 
@@ -25,7 +25,7 @@ _PACKAGES: Mapping[Sampler, _Needs] = {
 
 
 def rules_between(parts: Mapping[str, Any]) -> list[str]:
-    """Check what must hold between sections, of those that could be read; list the problems."""
+    """Check the rules between valid sections; list the problems."""
     problems = []
     sampler = parts["sampler"].name if "sampler" in parts else None
     if "budget" in parts and parts["budget"].trials is None and sampler not in (None, Sampler.GRID):
@@ -88,7 +88,7 @@ def _grid_problems(space: Space) -> list[str]:
 
 
 def _has_steps(domain: Domain) -> bool:
-    # One by one, the whole numbers of a logarithmic range would not be spread by their ratios.
+    # Integers of a logarithmic range, listed one by one, would not be spread logarithmically.
     return domain.count() is not None and not (isinstance(domain, Int) and domain.log)
 
 
@@ -102,7 +102,7 @@ def _cmaes_space_problems(space: Space) -> list[str]:
 
 
 def missing_packages(sampler: Sampler) -> list[str]:
-    """List what this machine lacks for a sampler, before the first trial would."""
+    """List packages that a sampler needs and this machine lacks, before the first trial fails."""
     needs = _PACKAGES.get(sampler)
     if needs is None or importlib.util.find_spec(needs.package) is not None:
         return []

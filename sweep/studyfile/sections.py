@@ -1,4 +1,4 @@
-"""The sections of a study file, ``[space]`` apart; each field's description reaches editors."""
+"""Define the sections of a study file except ``[space]``; field descriptions appear in editors."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
@@ -17,13 +17,13 @@ Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
 class Section(BaseModel):
-    """A table of the file: frozen, and without keys that we do not know."""
+    """A table of the file: frozen, without unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class StudySection(Section):
-    """What the study is called, and what a trial of it is worth."""
+    """The study's name, purpose and objectives, and how its trials are evaluated."""
 
     name: Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
         description="The study's name in the database: letters, digits, '.', '_' and '-'."
@@ -86,12 +86,12 @@ class StudySection(Section):
         return self
 
 
-#: Pixels of an image along a side.
+#: Pixels along a side of an image.
 Side = Annotated[Whole, Field(ge=1, le=512)]
 
 
 class DataSection(Section):
-    """What the trials train on."""
+    """The data that the trials train on."""
 
     name: str = Field(
         Dataset.FASHION_MNIST_MINI.value,
@@ -126,9 +126,9 @@ class DataSection(Section):
 
 
 class SamplerSection(Section):
-    """Who proposes the next configuration; each sampler has options of its own."""
+    """What proposes the next configuration; each sampler has its own options."""
 
-    #: Which options a sampler takes, with its defaults (Optuna's own).
+    #: Options of each sampler, with defaults (Optuna's own).
     OPTIONS: ClassVar[dict[Sampler, dict[str, int | float | str | None]]] = {
         Sampler.TPE: {"n_startup_trials": 10, "n_ei_candidates": 24},
         Sampler.OPTUNA_TPE: {"n_startup_trials": 10, "n_ei_candidates": 24},
@@ -179,7 +179,7 @@ class SamplerSection(Section):
         return self
 
     def options(self) -> dict[str, int | float | str | None]:
-        """Return this sampler's options, defaults filled in."""
+        """Return this sampler's options, with defaults filled in."""
         return _options(self, self.OPTIONS[self.name])
 
 
@@ -219,9 +219,9 @@ class WarmStartSection(Section):
 
 
 class PrunerSection(Section):
-    """Who ends unpromising trials early; each rule has options of its own."""
+    """What ends unpromising trials early; each rule has its own options."""
 
-    #: Which options a rule takes, with its defaults.
+    #: Options of each rule, with defaults.
     OPTIONS: ClassVar[dict[Pruner, dict[str, int | float | str | None]]] = {
         Pruner.NONE: {},
         Pruner.MEDIAN: {"n_startup_trials": 5, "n_warmup_steps": 0, "interval_steps": 1},
@@ -261,12 +261,12 @@ class PrunerSection(Section):
         return self
 
     def options(self) -> dict[str, int | float | str | None]:
-        """Return this rule's options, defaults filled in."""
+        """Return this rule's options, with defaults filled in."""
         return _options(self, self.OPTIONS[self.name])
 
 
 class BudgetSection(Section):
-    """When the study is done: at the first of these, over all its workers and resumes."""
+    """When the study ends: at the first of these limits, over all its workers and resumes."""
 
     trials: Annotated[Whole, Field(ge=1, le=_MOST_TRIALS)] | None = Field(
         None, description="Trials to run; may be left out for a grid, which then runs whole."
@@ -311,7 +311,7 @@ class BudgetSection(Section):
 
 
 class WorkersSection(Section):
-    """Who trains; the command line may say otherwise for one run."""
+    """Workers; the command line may override these for one run."""
 
     per_gpu: Annotated[Whole, Field(ge=1, le=256)] = Field(
         1, description="Worker processes on each GPU."
@@ -361,7 +361,7 @@ SECTIONS: Mapping[str, type[Section]] = {
 
 
 def key_of_another_section(word: str) -> str | None:
-    """Path, such as ``budget.trials``, of the key that a word names in whatever section."""
+    """Return the path, such as ``budget.trials``, of the key that a word names in any section."""
     named = (word, SYNONYMS.get(word.lower()))
     tables = {name: model.model_fields for name, model in SECTIONS.items()} | {"space": SETTINGS}
     keys = {f"{name}.{key}": key for name, table in tables.items() for key in table}

@@ -1,4 +1,4 @@
-"""Reading values of settings: as the catalogue has them, or with a sentence that says why not."""
+"""Read values of settings: as in the catalogue, or with an error message."""
 
 from enum import StrEnum
 from typing import Any
@@ -8,7 +8,10 @@ from sweep.studyfile.words import hint, show
 
 
 def read_value(setting: Setting[Any], value: object) -> Value:
-    """Return the value as the setting holds it; ValueError with a sentence when it cannot be."""
+    """Return the value as the setting holds it.
+
+    Raises ValueError with a sentence if it is invalid.
+    """
     if issubclass(setting.kind, StrEnum):
         return _read_name(setting, value)
     if setting.kind is bool:

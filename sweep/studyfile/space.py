@@ -1,4 +1,4 @@
-"""A study's search space as a tree: settings that are fixed, searched, or depend on a choice."""
+"""Represent a search space as a tree: settings that are fixed, searched, or depend on a choice."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from sweep.config import TrialConfig
 from sweep.studyfile.domains import Categorical, Domain, Int
 from sweep.studyfile.words import either
 
-#: Asked for every searched setting that a trial has: (Optuna's parameter name, domain) -> value.
+#: Called for every searched setting that a trial has: (Optuna's parameter name, domain) -> value.
 Suggest = Callable[[str, Domain], Any]
 
 
@@ -19,7 +19,7 @@ class Fixed:
     """A setting with one value."""
 
     setting: str
-    #: Where it stands in the file, such as ``space.optimizer.when.sgd.momentum``.
+    #: Its path in the file, such as ``space.optimizer.when.sgd.momentum``.
     path: str
     value: Value
 
@@ -33,7 +33,7 @@ class Searched:
     #: Optuna's name of the parameter: the setting, or ``value.setting`` under ``when.value``.
     name: str
     domain: Domain
-    #: What else a trial has when this choice is made.
+    #: Further settings of a trial that makes this choice.
     when: Mapping[Value, "tuple[Node, ...]"] = field(default_factory=dict)
 
 
@@ -42,16 +42,16 @@ Node = Fixed | Searched
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
-    """The whole of ``[space]``."""
+    """The complete ``[space]``."""
 
     nodes: tuple[Node, ...]
 
     def search_space(self) -> list[Searched]:
-        """Every searched setting at any depth, in the order of the file."""
+        """Return every searched setting at any depth, in the order of the file."""
         return list(searched(self.nodes))
 
     def domains(self) -> dict[str, Domain]:
-        """Optuna's parameter names with their domains."""
+        """Return Optuna's parameter names with their domains."""
         return {node.name: node.domain for node in searched(self.nodes)}
 
     def always_searched(self) -> list[Searched]:
@@ -63,7 +63,10 @@ class Space:
         return n_points(self.nodes)
 
     def resolve(self, suggest: Suggest) -> tuple[TrialConfig, int | None]:
-        """One configuration, asking for what is searched; and its seed where the space has one."""
+        """Build one configuration by calling ``suggest`` for searched settings.
+
+        Return its seed too.
+        """
         values: dict[str, Value] = {}
         _enter(self.nodes, suggest, values)
         typed: dict[str, Any] = {
@@ -73,14 +76,14 @@ class Space:
         return TrialConfig(**typed), seed
 
     def possible(self, setting: str) -> list[Value | Domain]:
-        """List what a setting may be over all trials: values, and number ranges."""
+        """List the possible values of a setting over all trials: values, and number ranges."""
         found: list[Value | Domain] = []
         for case in scenarios(self.nodes, frozenset([setting])):
             found.append(case.get(setting, SETTINGS[setting].default or 0))
         return found
 
     def reference_only(self) -> list[str]:
-        """List what of some trials only the reference trainer can train: "noise may be masking"."""
+        """List what only the reference trainer can train in some trials: "noise may be masking"."""
         return [
             f"{name} {verb} {either(others)}"
             for name, setting in SETTINGS.items()
@@ -90,12 +93,12 @@ class Space:
         ]
 
     def _others(self, setting: str, value: Value) -> tuple[str, list[Value]]:
-        """Return what a setting may be instead of a value, with the verb before it."""
+        """Return the other possible values of a setting, with the verb for the sentence."""
         values = {each: None for of in self.possible(setting) for each in _values(of)}
         return "may be" if len(values) > 1 else "is", [of for of in values if of != value]
 
     def highest(self, setting: str) -> int:
-        """Return the highest value that a setting of whole numbers has in any trial."""
+        """Return the highest value that an integer setting has in any trial."""
         return max(map(_highest, self.possible(setting)))
 
 
@@ -110,7 +113,7 @@ def _highest(values: Value | Domain) -> int:
 
 
 def searched(nodes: Sequence[Node]) -> Iterator[Searched]:
-    """Every searched node at any depth, parents before what they decide."""
+    """Yield every searched node at any depth, parents before the nodes that they determine."""
     for node in nodes:
         if isinstance(node, Searched):
             yield node
@@ -119,7 +122,7 @@ def searched(nodes: Sequence[Node]) -> Iterator[Searched]:
 
 
 def searched_of(nodes: Sequence[Node], settings: Mapping[str, Any]) -> Iterator[Searched]:
-    """Yield the searched nodes that a trial with these settings has, as far as they are given."""
+    """Yield the searched nodes that a trial with these settings has, as far as they are known."""
     for node in nodes:
         if isinstance(node, Searched) and node.setting in settings:
             yield node
@@ -150,18 +153,18 @@ def _enter(nodes: Sequence[Node], suggest: Suggest, values: dict[str, Value]) ->
         _enter(node.when.get(value, ()), suggest, values)
 
 
-#: Choices taken on the way to a node: path of the deciding setting -> its value.
+#: Choices on the way to a node: path of the deciding setting -> its value.
 Conditions = Mapping[str, Value]
-#: A combination of settings: a value each, or a range of numbers.
+#: A combination of settings: each with a value, or a range of numbers.
 Scenario = dict[str, Value | Domain]
 
 
 def scenarios(
     nodes: Sequence[Node], wanted: frozenset[str], given: Conditions | None = None
 ) -> list[Scenario]:
-    """Every combination of the wanted settings that a trial can have, under given conditions.
+    """List every combination of the wanted settings that a trial can have, under given conditions.
 
-    Branches only where it matters to the wanted settings, so the list stays short.
+    It branches only on settings that affect the wanted ones, so the list stays short.
     """
     cases: list[Scenario] = [{}]
     for node in nodes:
@@ -194,13 +197,13 @@ class Placement:
     conditions: Conditions
 
     def meets(self, other: "Placement") -> bool:
-        """Tell whether one trial can have both."""
+        """Return whether one trial can have both."""
         mine, theirs = self.conditions, other.conditions
         return all(theirs.get(path, value) == value for path, value in mine.items())
 
 
 def placements(nodes: Sequence[Node], conditions: Conditions | None = None) -> Iterator[Placement]:
-    """Every node at any depth with its conditions."""
+    """Yield every node at any depth with its conditions."""
     for node in nodes:
         yield Placement(node=node, conditions=conditions or {})
         if isinstance(node, Searched):

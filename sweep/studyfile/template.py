@@ -1,4 +1,4 @@
-"""The study file that ``sweep new`` writes: one to run as it is, and to change."""
+"""Write the study file of ``sweep new``: ready to run, and meant to be changed."""
 
 import json
 from collections.abc import Iterable
@@ -64,7 +64,10 @@ trials = 20
 
 
 def new_study_text(path: str, name: str, data: str, schema: str) -> str:
-    """Return a commented study file; ``path`` is what commands call it, ``schema`` lies beside."""
+    """Return a commented study file for commands that call it ``path``.
+
+    ``schema`` is in its folder.
+    """
     return _TEMPLATE.substitute(
         path=path,
         schema=schema,
@@ -80,7 +83,7 @@ def new_study_text(path: str, name: str, data: str, schema: str) -> str:
 
 
 def _text(value: str) -> str:
-    """Write a basic string of TOML; a JSON string is one."""
+    """Write a basic TOML string; a JSON string is one."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

@@ -1,4 +1,4 @@
-"""pydantic's errors in our own words; none of its own text reaches a user."""
+"""Translate pydantic's errors into our own messages; none of pydantic's text reaches a user."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from sweep.studyfile.sections import key_of_another_section
 from sweep.studyfile.words import hint, show, show_path
 
-#: What fits a field with a pattern, by the field's name.
+#: What a field with a pattern accepts, by the field's name.
 _PATTERNS = {
     "name": "letters, digits, '.', '_' and '-', and begin with a letter or digit",
     "qmc_type": "'sobol' or 'halton'",
@@ -17,13 +17,13 @@ _PATTERNS = {
 
 
 def problems_of(error: ValidationError, section: str, model: type[BaseModel]) -> list[str]:
-    """One line for each of pydantic's errors about a section."""
+    """Return one line for each of pydantic's errors about a section."""
     return [_line({**detail, "section": section}, model) for detail in error.errors()]
 
 
 def _line(detail: dict[str, Any], model: type[BaseModel]) -> str:
     section = detail["section"]
-    # An own check that compares fields names the field at the start of its message.
+    # Our own checks that compare fields name the field at the start of the message.
     if detail["type"] == "value_error":
         text = str(detail["ctx"]["error"])
         field, colon, rest = text.partition(": ")

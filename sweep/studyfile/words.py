@@ -1,4 +1,4 @@
-"""How problems are worded: values as a user wrote them, and the nearest word we know."""
+"""Word problems: values as a user wrote them, and suggestions of similar names."""
 
 import difflib
 import json
@@ -16,7 +16,7 @@ def show(value: object) -> str:
     """Write a value in a message: short, printable, and as TOML would write it."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    # Python refuses to print an int of more than 4,300 digits.
+    # Python refuses to print an int with more than 4,300 digits.
     if isinstance(value, int) and value.bit_length() > 200:
         return f"a number of about {int(value.bit_length() * 0.30103)} digits"
     if isinstance(value, dict):
@@ -29,7 +29,7 @@ def show(value: object) -> str:
 
 
 def show_path(keys: Iterable[object]) -> str:
-    """Keys joined by dots, quoted where TOML would quote them."""
+    """Join keys by dots, quoted if TOML would quote them."""
     return ".".join(_show_key(str(key)) for key in keys)
 
 
@@ -39,15 +39,15 @@ def _show_key(key: str) -> str:
 
 
 def either(values: Sequence[object]) -> str:
-    """``1, 2 or 3``."""
+    """Join values: ``1, 2 or 3``."""
     *others, last = map(str, values)
     return f"{', '.join(others)} or {last}" if others else last
 
 
 def hint(word: object, known: Iterable[str], elsewhere: str | None = None) -> str:
-    """``Did you mean 'adam'? Known: adam, adamw.``, to be put behind what is wrong.
+    """Return a hint for a problem, like ``Did you mean 'adam'? Known: adam, adamw.``.
 
-    ``elsewhere`` is what to guess where nothing known is near.
+    ``elsewhere`` is suggested if no known name is similar.
     """
     names = list(known)
     near = (nearest(word, names) if isinstance(word, str) else None) or elsewhere
@@ -56,6 +56,6 @@ def hint(word: object, known: Iterable[str], elsewhere: str | None = None) -> st
 
 
 def nearest(word: str, names: Sequence[str]) -> str | None:
-    """Find the name that another tool calls so, or else the one spelt most like the word."""
+    """Find the name that another tool uses for the word, or else the most similar one."""
     close = difflib.get_close_matches(word[:_LONGEST], names, n=1)
     return known_as(word, names) or (close[0] if close else None)

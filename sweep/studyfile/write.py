@@ -1,4 +1,4 @@
-"""A study file as TOML that reads back equal."""
+"""Write a study file as TOML that reads back equal."""
 
 import textwrap
 from collections.abc import Mapping
@@ -14,13 +14,13 @@ from sweep.studyfile.sections import Section
 from sweep.studyfile.space import Node, Searched
 from sweep.studyfile.words import show_path
 
-#: Why a key has its value, by its path, such as ``space.epochs`` or ``enqueue.0``; "" for the file.
+#: Comments by a key's path, such as ``space.epochs`` or ``enqueue.0``; "" for the file.
 Comments = Mapping[str, str]
 _COMMENT_WIDTH = 96
 
 
 def to_toml(study_file: StudyFile, comments: Comments | None = None) -> str:
-    """Write TOML that ``loads`` makes an equal study file of, with comments above keys."""
+    """Write TOML that ``loads`` reads back equal, with comments above keys."""
     comments = comments or {}
     document = tomlkit.document()
     for line in _lines(comments.get("", "")):
@@ -44,10 +44,10 @@ def to_toml(study_file: StudyFile, comments: Comments | None = None) -> str:
 
 
 def with_trials(text: str, n_trials: int | None) -> str:
-    """Write the trials that ``sweep resume --trials`` has set into a stored study file.
+    """Write the number of trials of ``sweep resume --trials`` into a stored study file.
 
-    Edits the text alone, since this version need not be able to read the file of another. What is
-    no study file, and so was put into the database by hand, stays as it is.
+    It edits only the text, because this version may be unable to read another version's file. A
+    text that is not a study file, written by somebody else, stays unchanged.
     """
     try:
         document = tomlkit.parse(text)
@@ -97,11 +97,11 @@ def _lines(comment: str) -> list[str]:
 
 
 def _table(nodes: tuple[Node, ...], path: tuple[str, ...], comments: Comments) -> Table:
-    """Write a table of settings; inner tables come last, as TOML wants them."""
+    """Write a table of settings; inner tables come last, as TOML requires."""
     table = tomlkit.table()
     values = [(node, _node(node, (*path, node.setting), comments)) for node in nodes]
     for node, value in sorted(values, key=lambda of: isinstance(of[1], Table)):
-        if isinstance(value, Table):  # which has its comment below its heading
+        if isinstance(value, Table):  # its comment goes below its heading
             table.add(node.setting, value)
         else:
             _add(table, (*path, node.setting), value, comments)
@@ -126,7 +126,7 @@ def _node(node: Node, path: tuple[str, ...], comments: Comments) -> Any:
 
 
 def _domain(domain: Domain) -> dict[str, Any]:
-    """Write a domain's fields as a study file gives them."""
+    """Write a domain's fields as in a study file."""
     if isinstance(domain, Categorical):
         return {"choices": list(domain.choices)}
     table: dict[str, Any] = {"low": domain.low, "high": domain.high}

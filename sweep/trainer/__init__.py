@@ -1,4 +1,4 @@
-"""Data sets on the device, and training; knows neither SQL nor Optuna. Imports torch."""
+"""Data sets on the device, and training, without SQL and Optuna. Imports torch."""
 
 from sweep.trainer.cpu import CpuTrainer
 from sweep.trainer.data import DeviceData

@@ -1,4 +1,4 @@
-"""A data set whole on the device as unsigned bytes, and batches of it as floats.
+"""Hold a data set on the device as unsigned bytes, and make float batches of it.
 
 Notation: N images of D numbers, B of them in a batch.
 """
@@ -20,8 +20,8 @@ from sweep.trainer.pixels import BLACK, WHITE, strip_png
 if TYPE_CHECKING:
     from sweep.trainer.spectrum import SpectrumBasis
 
-#: Images in a batch where nothing is learnt, so the result does not depend on the batch size. They
-#: are few enough for the caches of a CPU.
+#: Batch size outside of training, so that results do not depend on the trial's batch size. It is
+#: small enough for the caches of a CPU.
 EVALUATION_BATCH = 250
 
 #: Images in a strip of originals or reconstructions.
@@ -43,33 +43,36 @@ class PixelShares(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DeviceData:
-    """What every trial of a worker trains, validates and is tested on."""
+    """The data that every trial of a worker trains, validates and is tested on."""
 
     #: (N, D) uint8 each, on the device.
     train: Tensor
     validation: Tensor
     test: Tensor
-    #: (N,) each, on the CPU; nothing is trained with them. None where the data set has none.
+    #: (N,) each, on the CPU; training does not use them. None if the data set has none.
     train_labels: Labels | None
     validation_labels: Labels | None
     test_labels: Labels | None
-    #: Which test images are shown: the first of each class where there are ten classes.
+    #: Which test images are shown: the first of each class if there are ten classes.
     strip_rows: tuple[int, ...]
     shape: ImageShape
     #: ``Images.sha256`` of all the pixels and labels.
     sha256: str
-    #: See ``spectrum.with_spectrum``; None where no error spectrum is measured.
+    #: See ``spectrum.with_spectrum``; None if no error spectrum is measured.
     spectrum: "SpectrumBasis | None" = None
 
     @classmethod
     def load(cls, images: Images, setup: WorkerSetup, device: torch.device) -> Self:
-        """Split as the setup says, and copy to the device."""
+        """Split the images as the setup says, and copy them to the device."""
         split = (setup.validation_fraction, setup.split_seed, setup.train_limit)
         return cls.of(images, split, device)
 
     @classmethod
     def of(cls, images: Images, split: tuple[float, int, int | None], device: torch.device) -> Self:
-        """``split`` is what ``Images.split`` takes."""
+        """Split the images and copy them to the device.
+
+        ``split`` is what ``Images.split`` takes.
+        """
         train_rows, validation_rows = images.split(*split)
         labels = images.train_labels
         return cls(
@@ -94,7 +97,7 @@ class DeviceData:
 
     @property
     def n_inputs(self) -> int:
-        """D, the numbers of a flattened image."""
+        """D, the numbers per flattened image."""
         return self.shape.n_inputs
 
     @cached_property
@@ -109,7 +112,7 @@ class DeviceData:
 
     @property
     def originals_png(self) -> bytes:
-        """Encode the strip of test images as a PNG, shown beside every trial's reconstructions."""
+        """Encode the strip of test images as a PNG, shown next to every trial's reconstructions."""
         return strip_png(self.strip.cpu().numpy(), self.shape)
 
 
@@ -123,7 +126,7 @@ def strip_rows(labels: Labels | None, n_images: int) -> tuple[int, ...]:
 
 
 def as_floats(pixels: Tensor) -> Tensor:
-    """Unsigned bytes as float32 in [0, 1]: divided by 255, as the question's code does."""
+    """Convert unsigned bytes to float32 in [0, 1]: divided by 255."""
     return pixels.to(torch.float32).div_(255.0)
 
 

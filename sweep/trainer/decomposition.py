@@ -1,10 +1,10 @@
-"""What a trained network is made of: effective ranks, and the singular values of a linear one.
+"""Decompose a trained network: effective ranks, and the singular values of a linear one.
 
 Notation: N images of D pixels, H hidden units; sigma_1 >= sigma_2 >= ... the singular values of a
 matrix. Its effective rank is exp(-sum_i p_i ln p_i) with p_i = sigma_i / sum_j sigma_j (Roy and
-Vetterli 2007, "The effective rank: a measure of effective dimensionality", definition 1): 1 where
-one direction holds all, r where r directions hold equal parts. In a deep network, the ranks are
-those of the two layers beside the code.
+Vetterli 2007, "The effective rank: a measure of effective dimensionality", definition 1): 1 if all
+lies in one direction, r if r directions have equal parts. In a deep network, the ranks are those of
+the two layers adjacent to the code.
 """
 
 import functools
@@ -18,7 +18,7 @@ from sweep.messages import Decomposition
 from sweep.trainer.data import as_floats, batches
 from sweep.trainer.model import Autoencoder
 
-#: Of values up to 1 in float32, a smaller variance is rounding.
+#: For values up to 1 in float32, a smaller variance is rounding.
 _ROUNDING = 1e-12
 
 
@@ -28,7 +28,7 @@ def decompose(
     images: Tensor,  # (N, D) uint8, where the model is
     config: TrialConfig,
 ) -> Decomposition | None:
-    """Decompose the error of a network of finite weights; None where its code is not finite."""
+    """Decompose the error of a network of finite weights; None if its code is not finite."""
     code = codes(model, images)
     if not bool(torch.isfinite(code).all()):
         return None
@@ -54,9 +54,10 @@ def codes(model: Autoencoder, images: Tensor) -> Tensor:
 
 
 def code_variances(code: Tensor) -> Tensor:
-    """Eigenvalues (H,) of the covariance of a code (N, H), ascending, over its largest square.
+    """Return the eigenvalues (H,) of a code's covariance, ascending, divided by its largest square.
 
-    Products are float32, a tenth of the time; what that loses weighs nothing in an effective rank.
+    The code is (N, H). Products are float32, which takes a tenth of the time; the loss of precision
+    is negligible in an effective rank.
     """
     largest = code.abs().max()
     scaled = code / largest if largest > 0 else code
@@ -69,7 +70,7 @@ def code_variances(code: Tensor) -> Tensor:
 def singular_values(matrix: Tensor) -> Tensor:
     """Compute a float64 matrix's singular values, ascending, from its smaller Gram matrix.
 
-    Those below about 1e-8 of the largest are rounding; in an effective rank they weigh nothing.
+    Values below about 1e-8 of the largest are rounding; they are negligible in an effective rank.
     """
     gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
     squares: Tensor = torch.linalg.eigvalsh(gram)
@@ -80,7 +81,7 @@ def end_to_end(
     encoder: Tensor,  # (H, D) float64
     decoder: Tensor,  # (D, H) float64
 ) -> Tensor:
-    """Singular values (min(H, D),) of decoder @ encoder, the largest first."""
+    """Return the singular values (min(H, D),) of decoder @ encoder, the largest first."""
     _, outer = torch.linalg.qr(decoder, mode="r")
     _, inner = torch.linalg.qr(encoder.T, mode="r")
     values: Tensor = torch.linalg.svdvals(outer @ inner.T)

@@ -11,10 +11,10 @@ _WORDS = ("out of memory", "_STATUS_ALLOC_FAILED", "can't allocate memory")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error, or one of its causes, says that memory ran out.
+    """Return whether an error, or one of its causes, says that memory ran out.
 
-    Where memory runs out while a CUDA graph is captured, the end of the capture fails as well, with
-    an error of its own.
+    If memory runs out while a CUDA graph is captured, the end of the capture fails as well, with
+    another error.
     """
     return any(map(_says_out_of_memory, _chain(error)))
 

@@ -1,7 +1,7 @@
-"""Errors of a model on images it does not learn from.
+"""Measure errors of a model on images that it does not learn from.
 
 Sums of a batch are float32 on the device; batches are added up as float64 on the CPU, in one
-transfer, so that a GPU is not waited for once a batch.
+transfer, so that the CPU does not wait for the GPU at every batch.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from sweep.trainer.pixels import BLACK, WHITE, psnr, to_bytes
 
 
 class Errors(NamedTuple):
-    """Means per pixel; ``bce`` is None where the output is not in (0, 1)."""
+    """Means per pixel; ``bce`` is None if the output is not in (0, 1)."""
 
     mse: float
     bce: float | None
@@ -47,7 +47,7 @@ def evaluate(model: Autoencoder, images: Tensor, output: Output) -> Errors:
 
 @torch.no_grad()
 def evaluate_test(model: Autoencoder, data: DeviceData, output: Output) -> TestMetrics:
-    """Everything that is measured once, at the end of training."""
+    """Measure everything that is measured once, at the end of training."""
     per_image, exact, entropy, black, white = [], [], [], [], []
     for batch in batches(data.test):
         pixels = as_floats(batch)
@@ -95,7 +95,10 @@ def total(sums: list[Tensor]) -> float:
 
 
 def per_class(image_mse: NDArray[np.float64], labels: Labels | None) -> tuple[float, ...]:
-    """Mean error of each class that occurs, in the order of the labels; empty without labels."""
+    """Return the mean error of each class that occurs, in the order of the labels.
+
+    Empty without labels.
+    """
     if labels is None:
         return ()
     return tuple(float(image_mse[labels == label].mean()) for label in np.unique(labels))

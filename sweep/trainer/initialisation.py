@@ -1,9 +1,9 @@
-"""How weights begin.
+"""Draw initial weights.
 
 Notation: D inputs, H hidden units; fan_in and fan_out of a layer are its inputs and outputs.
-Sources: Glorot and Bengio 2010 (bound sqrt(6 / (fan_in + fan_out)), deviation
-sqrt(2 / (fan_in + fan_out))); He et al. 2015 (bound sqrt(6 / fan_in), deviation sqrt(2 / fan_in));
-torch.nn.Linear (bound 1 / sqrt(fan_in), biases too). Normal draws are not truncated.
+Sources: Glorot and Bengio 2010 (bound sqrt(6 / (fan_in + fan_out)), deviation sqrt(2 / (fan_in +
+fan_out))); He et al. 2015 (bound sqrt(6 / fan_in), deviation sqrt(2 / fan_in)); torch.nn.Linear
+(bound 1 / sqrt(fan_in), biases too). Normal draws are not truncated.
 
 A network's layers are drawn one after another, from pixels to pixels; each weight before its bias.
 """
@@ -19,7 +19,7 @@ from sweep.enums import WeightInit
 
 
 class LayerWeights(NamedTuple):
-    """The parameters of a fully connected layer, laid out as torch.nn.Linear's are."""
+    """The parameters of a fully connected layer, in the layout of torch.nn.Linear."""
 
     weight: Tensor  # (fan_out, fan_in)
     bias: Tensor  # (fan_out,)
@@ -30,7 +30,7 @@ Layers = Sequence[LayerWeights]
 
 
 class Weights(NamedTuple):
-    """The parameters of a two-layer autoencoder, laid out as torch.nn.Linear's are."""
+    """The parameters of a two-layer autoencoder, in the layout of torch.nn.Linear."""
 
     encoder_weight: Tensor  # (H, D)
     encoder_bias: Tensor  # (H,)
@@ -76,7 +76,7 @@ def he_normal(fan_out: int, fan_in: int, generator: Generator) -> Tensor:
 
 
 def torch_default(fan_out: int, fan_in: int, generator: Generator) -> LayerWeights:
-    """Draw a layer as a new torch.nn.Linear begins, biases included."""
+    """Draw a layer as torch.nn.Linear initialises it, including biases."""
     bound = fan_in**-0.5
     return LayerWeights(
         weight=_uniform((fan_out, fan_in), bound, generator),

@@ -1,10 +1,10 @@
-"""What training minimises: each a mean over pixels and examples.
+"""Compute training losses, each a mean over pixels and examples.
 
-Notation: z logits, y = output(z) the reconstruction, x the pixels.
-bce is -x ln y - (1 - x) ln(1 - y), computed from z: y rounds to 0 or 1 long before z is lost. It is
-max(z, 0) - z x + ln(1 + exp(-|z|)), and its derivative by z is y - x. torch's own takes log1p where
-the logarithm of at least 1 does: on CPUs that is ten times as slow, half of a narrow step.
-huber is (y - x)^2 / 2 within delta of x, and delta (|y - x| - delta / 2) beyond.
+Notation: z logits, y = output(z) the reconstruction, x the pixels. bce is -x ln y - (1 - x) ln(1 -
+y), computed from z, because y rounds to 0 or 1 for large |z|. It is max(z, 0) - z x + ln(1 +
+exp(-|z|)), and its derivative by z is y - x. torch's version uses log1p, where the logarithm of a
+number of at least 1 suffices: on CPUs log1p is ten times as slow, half of a narrow step. huber is
+(y - x)^2 / 2 within delta of x, and delta (|y - x| - delta / 2) beyond.
 """
 
 from collections.abc import Callable
@@ -77,7 +77,7 @@ LOSSES: dict[Loss, LossFunction] = {
 }
 
 
-#: A number would be made a tensor in each call.
+#: A plain number would be converted to a tensor in each call.
 _ONE = torch.ones(())
 
 
@@ -90,10 +90,10 @@ def bce_sum(
 ) -> Tensor:
     """Sum the binary cross-entropy in nats over pixels and images, without derivatives.
 
-    ``pixels`` count in ``unit``: 1 on the [0, 1] scale, 1/255 for levels.
+    ``pixels`` are in units of ``unit``: 1 on the [0, 1] scale, 1/255 for levels.
 
     ln(1 + exp(-|z|)) is -ln t with t = max(y, 1 - y). A logarithm takes as long as ten products,
-    and t is at least 1/2: so factors are multiplied, 64 at a time, before one is taken.
+    and t is at least 1/2: so up to 64 factors are multiplied before a logarithm is taken.
     """
     by_pixels = torch.dot(logits.view(-1), pixels.view(-1))
     linear = logits.clamp_min_(0.0).sum().sub_(by_pixels, alpha=unit)

@@ -1,9 +1,9 @@
-"""The autoencoder D -> H -> D, with further layers between pixels and code where it is deep.
+"""Define the autoencoder D -> H -> D; a deep one has further layers between pixels and code.
 
-Every hidden layer has the activation, those of the decoder too; the last layer has the output's.
-``forward`` gives the output units' inputs (logits), because binary cross-entropy is computed from
-them; ``reconstruct`` gives pixels. Constants: leaky_relu has slope 0.01, elu alpha 1, gelu is the
-exact one (with erf).
+Every hidden layer has the activation, including those of the decoder; the last layer has the output
+activation. ``forward`` returns the output units' inputs (logits), from which binary cross-entropy
+is computed; ``reconstruct`` returns pixels. Constants: leaky_relu has slope 0.01, elu alpha 1, gelu
+is the exact one (with erf).
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class Autoencoder(nn.Module):
         self.decoder = self._stack(layers[half:], device)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits (B, D) of inputs (B, D)."""
+        """Return logits (B, D) of inputs (B, D)."""
         logits: Tensor = self.decoder(self.activation(self.encoder(inputs)))
         return logits
 
@@ -50,7 +50,7 @@ class Autoencoder(nn.Module):
         return _linears(self.decoder)
 
     def reconstruct(self, inputs: Tensor) -> Tensor:
-        """Pixels (B, D) of inputs (B, D), on the [0, 1] scale."""
+        """Return pixels (B, D) of inputs (B, D), on the [0, 1] scale."""
         return self.output(self(inputs))
 
     def _stack(self, layers: Layers, device: torch.device) -> nn.Module:
@@ -62,7 +62,7 @@ class Autoencoder(nn.Module):
 
 
 class Elementwise(nn.Module):
-    """A function as a module."""
+    """Module that applies a function."""
 
     def __init__(self, function: Function) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Elementwise(nn.Module):
 
 
 class TrainedAutoencoder(nn.Module):
-    """A trained network as its users see it: images to codes, codes to pixels.
+    """A trained network for users: images to codes, codes to pixels.
 
     Images are floats on the [0, 1] scale, (B, D) or (B, height, width).
     """
@@ -102,7 +102,7 @@ def _linears(stack: nn.Module) -> list[nn.Linear]:
 
 
 def _linear(weight: Tensor, bias: Tensor, device: torch.device) -> nn.Linear:
-    """Make a layer of these weights, on the meta device first: no global random number is drawn."""
+    """Build a layer with these weights, on the meta device first, without global random numbers."""
     n_outputs, n_inputs = weight.shape
     layer = nn.Linear(n_inputs, n_outputs, device="meta")
     layer.weight = nn.Parameter(weight.to(device, copy=True))

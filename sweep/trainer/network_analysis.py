@@ -1,4 +1,4 @@
-"""Analysis of a trained network beyond what every trial is measured by: decomposition and probe."""
+"""Analyse a trained network beyond the measurements of every trial: decomposition and probe."""
 
 from typing import Self
 
@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 
 class NetworkAnalyser:
-    """Analyses saved networks that were trained on one data set."""
+    """Analyses saved networks that were trained on the same data set."""
 
     def __init__(self, data: DeviceData) -> None:
         """Keep ``data``, which are on the CPU."""
@@ -26,19 +26,19 @@ class NetworkAnalyser:
 
     @classmethod
     def of(cls, images: Images, split: tuple[float, int, int | None]) -> Self:
-        """``split`` is what ``Images.split`` takes."""
+        """Split the images; ``split`` is what ``Images.split`` takes."""
         return cls(DeviceData.of(images, split, CPU))
 
     def analyse(self, weights: bytes) -> NetworkAnalysis:
         """Analyse the network of a weights file.
 
-        Raises DataError for bytes that are none, and for a network of other images than these.
+        Raises DataError for other bytes, and for a network that was trained on other images.
         """
         saved = load_model(weights)
         if saved.data_sha256 != self._data.sha256:
             raise DataError(
                 f"the images have SHA-256 {self._data.sha256[:12]}…, but the trial was trained on "
-                f"{saved.data_sha256[:12]}…. Put the old files back."
+                f"{saved.data_sha256[:12]}…. Restore the old files."
             )
         model = Autoencoder(saved.config, saved.layers, CPU)
         return NetworkAnalysis(

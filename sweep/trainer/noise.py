@@ -1,7 +1,7 @@
-"""Noise on the inputs of training; the loss compares copies with the clean images.
+"""Add noise to the inputs of training; the loss compares copies with the clean images.
 
 Source: Vincent et al. 2010, "Stacked denoising autoencoders", section 4.3. Gaussian noise is not
-cut to [0, 1]. Drawn on the CPU, so that a seed means the same noise on every device.
+clipped to [0, 1]. It is drawn on the CPU, so that a seed gives the same noise on every device.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A trained network as ONNX. Needs PyTorch and the extra 'onnx'."""
+"""Export a trained network as ONNX. Needs PyTorch and the extra 'onnx'."""
 
 from importlib.util import find_spec
 
@@ -10,7 +10,7 @@ def onnx_model(weights: bytes) -> bytes:
     """Return the network of a weights file as an ONNX model.
 
     Its input ``images`` is (N, D), floats from 0 to 1; its outputs are ``codes`` (N, H) and
-    ``pixels`` (N, D). Raises SweepError where a package is missing.
+    ``pixels`` (N, D). Raises SweepError if a package is missing.
     """
     require_torch("an ONNX file")
     if find_spec("onnxscript") is None:

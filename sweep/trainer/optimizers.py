@@ -1,7 +1,7 @@
-"""The update rules, as torch.optim has them; weight decay takes in weights and biases alike.
+"""Create optimizers of torch.optim; weight decay applies to weights and biases alike.
 
-Fused implementations do a step in one pass over the weights and agree with the plain ones to
-rounding; the others have none, so their steps are joined over the weights (foreach).
+Fused implementations take a step in one pass over the weights and agree with the plain ones to
+rounding; optimizers without one process all weights together (foreach).
 """
 
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""Pixels as people see them: 8-bit values, strips of images as PNG, and PSNR.
+"""Convert pixels for display: 8-bit values, strips of images as PNG, and PSNR.
 
 Notation: N images of D numbers, pixels of grey or RGB images, on the [0, 1] scale.
 """
@@ -20,22 +20,25 @@ BLACK, WHITE = 0, 255
 #: White columns between the images of a strip.
 GAP = 2
 
-#: The absolute error that an error map shows as white; the same for every trial, to compare them.
+#: Absolute error that an error map shows as white; the same for every trial, to compare them.
 ERROR_WHITE = 0.5
 
 
 def to_bytes(pixels: Tensor) -> Tensor:
-    """8-bit values (N, D) of pixels (N, D), cut to 0..255 where a linear output leaves [0, 1]."""
+    """Convert pixels (N, D) to 8-bit values.
+
+    Values of a linear output outside of [0, 1] are clipped.
+    """
     return pixels.mul(255.0).round_().clamp_(0.0, 255.0).to(torch.uint8)
 
 
 def psnr(mse: float) -> float:
-    """Peak signal-to-noise ratio in dB of pixels on the [0, 1] scale."""
+    """Return the peak signal-to-noise ratio in dB of pixels on the [0, 1] scale."""
     return -10.0 * math.log10(mse) if mse > 0.0 else math.inf
 
 
 def strip_png(pixels: NDArray[np.uint8], shape: ImageShape) -> bytes:
-    """Images (N, D) side by side, as a grey or RGB PNG."""
+    """Draw images (N, D) side by side, as a grey or RGB PNG."""
     images = pixels.reshape(-1, *shape.array_shape)
     gaps = [(0, 0)] * images.ndim
     gaps[2] = (0, GAP)
@@ -47,6 +50,6 @@ def strip_png(pixels: NDArray[np.uint8], shape: ImageShape) -> bytes:
 
 
 def errors_png(originals: Tensor, pixels: Tensor, shape: ImageShape) -> bytes:
-    """Absolute errors of pixels (N, D) against originals (N, D): black none, white ERROR_WHITE."""
+    """Draw absolute errors of pixels (N, D): black is zero, white is ERROR_WHITE."""
     errors = (pixels - originals).abs_().div_(ERROR_WHITE)
     return strip_png(to_bytes(errors).cpu().numpy(), shape)

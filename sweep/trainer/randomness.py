@@ -1,8 +1,8 @@
-"""Where a trial's random numbers come from: its own seed, and nothing else.
+"""Derive a trial's random numbers from its own seed only.
 
-All functions draw on the CPU whatever the device, so that one seed means one trial everywhere.
-Streams are told apart by ``numpy.random.SeedSequence((seed, *stream))``: stream (0,) draws the
-weights, (e,) the order of epoch e, counted from 1, (0, 1) the noise of all steps.
+All functions draw on the CPU whatever the device, so that a seed gives the same numbers everywhere.
+Streams are ``numpy.random.SeedSequence((seed, *stream))``: stream (0,) draws the weights, (e,) the
+order of epoch e, counted from 1, (0, 1) the noise of all steps.
 """
 
 from itertools import pairwise
@@ -42,6 +42,6 @@ def data_order(seed: int, epoch: int, n: int) -> Tensor:
 
 
 def _generator(seed: int, *stream: int) -> torch.Generator:
-    # torch's CPU generator takes in 32 bits of its seed, so 32 well-mixed bits are what it gets.
+    # torch's CPU generator uses only 32 bits of its seed, so it gets 32 well-mixed bits.
     state = np.random.SeedSequence((seed, *stream)).generate_state(1)[0]
     return torch.Generator().manual_seed(int(state))

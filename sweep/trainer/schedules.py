@@ -1,8 +1,8 @@
-"""How the learning rate moves, step by step: a factor of ``TrialConfig.learning_rate``.
+"""Schedule the learning rate, step by step: a factor of ``TrialConfig.learning_rate``.
 
-Notation: step counts from 0 over all n steps of a trial, w of which are the warm-up.
-constant: 1. cosine: (1 + cos(pi step / n)) / 2, from 1 towards 0. linear_warmup: (step + 1) / w up
-to 1, so that the first step already moves and the last step of the warm-up has the full rate.
+Notation: step counts from 0 over all n steps of a trial, w of which are the warm-up. constant: 1.
+cosine: (1 + cos(pi step / n)) / 2, from 1 towards 0. linear_warmup: (step + 1) / w up to 1, so that
+the first step already moves and the last step of the warm-up has the full rate.
 """
 
 import math
@@ -13,7 +13,7 @@ from sweep.enums import Schedule
 
 
 class Moment(NamedTuple):
-    """Where in its training a trial is."""
+    """A step within a trial's training."""
 
     #: Counted from 0.
     step: int
@@ -23,7 +23,7 @@ class Moment(NamedTuple):
 
 
 def constant(_: Moment) -> float:
-    """Return 1: the learning rate stays as it is."""
+    """Return 1: the learning rate is constant."""
     return 1.0
 
 

@@ -1,18 +1,18 @@
-"""The error spectrum: in which principal directions of the images a network still errs.
+"""Measure the error spectrum: in which principal directions of the images a network still errs.
 
 Notation: N training images x of D numbers on the [0, 1] scale, with mean m; v_k (D,) their
 principal directions, the widest first, and lambda_k the variance along v_k. The error of copies y
 along v_k is mean((v_k . (y - x))^2) / D over the validation images, so that the errors of all
-directions add up to the mean squared error. Directions are gathered in N_BANDS bands of equal width
-in log lambda, from lambda_1 down to NEGLIGIBLE lambda_1; the last band holds the rest too. An error
-over that of the mean image, mean((v_k . (m - x))^2) / D, is the share of a band that is still
-missing: 1 where nothing is learned, 0 for a perfect copy. Gradient descent learns direction k in a
-time that goes with 1 / lambda_k (Saxe, McClelland and Ganguli 2014 for linear networks; Refinetti
+directions add up to the mean squared error. Directions are grouped in N_BANDS bands of equal width
+in log lambda, from lambda_1 down to NEGLIGIBLE lambda_1; the last band includes the rest. The error
+divided by that of the mean image, mean((v_k . (m - x))^2) / D, is the share of a band that is still
+missing: 1 if nothing is learned, 0 for a perfect copy. Gradient descent learns direction k in a
+time proportional to 1 / lambda_k (Saxe, McClelland and Ganguli 2014 for linear networks; Refinetti
 and Goldt 2022, "The dynamics of representation learning in shallow, non-linear autoencoders").
 
-The product of errors and directions takes 2 n D^2 operations for n images. It is measured on so
-many of the validation images as take OPERATIONS for each number that an epoch trains on: one or two
-hundredths of the time of an epoch of a narrow network on a CPU, and less of a wide one.
+The product of errors and directions takes 2 n D^2 operations for n images. The number of measured
+validation images is chosen so that it takes OPERATIONS for each number that an epoch trains on: 1
+or 2 % of the time of an epoch of a narrow network on a CPU, and less of a wide one.
 """
 
 import math
@@ -30,24 +30,24 @@ from sweep.messages import N_BANDS, SpectrumBands, pack_spectrum
 from sweep.trainer.data import DeviceData, as_floats, batches
 from sweep.trainer.model import Autoencoder
 
-#: A smaller share of the largest variance makes no band of its own.
+#: Directions with a smaller share of the largest variance are in the last band.
 NEGLIGIBLE = 1e-5
-#: Of the product, for each number of the training images.
+#: Operations of the product, for each number of the training images.
 OPERATIONS = 24
-#: Validation images that are measured, if there are so many.
+#: Minimum number of measured validation images, if there are as many.
 FEWEST_IMAGES = 32
-#: Numbers of an image up to which a spectrum is measured unless the study says: directions of so
-#: many take a fifth of a second.
+#: Numbers per image up to which a spectrum is measured by default: computing their principal
+#: directions takes a fifth of a second.
 SMALL = 1_024
-#: At most: directions of so many take minutes, and 64 MB.
+#: Maximum numbers per image: computing their principal directions takes minutes, and 64 MB.
 LARGEST = 4_096
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SpectrumBasis:
-    """What errors are measured by: images, their principal directions, and bands of these."""
+    """The images to measure, their principal directions, and the bands of these."""
 
-    #: (n, D) uint8, of the validation images.
+    #: (n, D) uint8, validation images.
     images: Tensor
     #: (D, D) float32, in columns, the widest first.
     directions: Tensor
@@ -59,8 +59,8 @@ class SpectrumBasis:
         n_train, n_inputs = train.shape
         if n_inputs > LARGEST:
             raise DataError(
-                f"the error spectrum of images of {n_inputs:,} numbers takes too long, at most "
-                f"{LARGEST:,} can be: set `study.spectrum = false`, or make the images smaller "
+                f"the error spectrum of images of {n_inputs:,} numbers takes too long, the "
+                f"limit is {LARGEST:,}: set `study.spectrum = false`, or make the images smaller "
                 "with `data.size`."
             )
         mean = _mean(train)
@@ -84,7 +84,7 @@ class SpectrumBasis:
 
     @torch.no_grad()
     def measure(self, model: Autoencoder) -> bytes | None:
-        """Measure a network's error in each band; None where it is not finite."""
+        """Measure a network's error in each band; None if it is not finite."""
         parts = map(as_floats, batches(self.images))
         return pack_spectrum(self.errors(model.reconstruct(part) - part for part in parts).tolist())
 
@@ -92,7 +92,7 @@ class SpectrumBasis:
         self,
         residuals: Iterable[Tensor],  # (B, D) each, of all images
     ) -> NDArray[np.float64]:
-        """Mean squared error (N_BANDS,) in each band."""
+        """Compute the mean squared error (N_BANDS,) in each band."""
         squares = [
             (part @ self.directions).square_().sum(dim=0, dtype=torch.float64) for part in residuals
         ]
@@ -102,11 +102,11 @@ class SpectrumBasis:
         self,
         squares: NDArray[np.float64],  # (..., D), sums over all images
     ) -> NDArray[np.float64]:
-        """Mean squared errors (..., N_BANDS) from the sums of squares along each direction."""
+        """Compute mean squared errors (..., N_BANDS) from sums of squares along each direction."""
         n_directions = np.array(self.bands.n_directions)
         is_held = n_directions > 0
         found = np.zeros((*squares.shape[:-1], N_BANDS))
-        # Where a band begins; an empty one would count its successor's first direction.
+        # Start of each band; an empty one would count its successor's first direction.
         starts = (np.cumsum(n_directions) - n_directions)[is_held]
         found[..., is_held] = np.add.reduceat(squares, starts, axis=-1)
         means: NDArray[np.float64] = found / (len(self.images) * squares.shape[-1])
@@ -114,9 +114,9 @@ class SpectrumBasis:
 
 
 def with_spectrum(data: DeviceData, wanted: bool | None = None) -> DeviceData:
-    """Add the basis of the error spectrum, if it is wanted; None leaves that to the images' size.
+    """Add the basis of the error spectrum, if it is wanted; by default the images' size decides.
 
-    Raises DataError where it is wanted of images that are too large.
+    Raises DataError if it is wanted for images that are too large.
     """
     if not (data.n_inputs <= SMALL if wanted is None else wanted):
         return data
@@ -130,7 +130,7 @@ def n_images(n_train: int, n_validation: int, n_inputs: int) -> int:
 
 
 def _spread(images: Tensor, n: int) -> Tensor:
-    """Take n images from all over."""
+    """Take n images at regular intervals."""
     rows = torch.arange(n, device=images.device) * len(images) // n
     return images[rows]
 
@@ -141,9 +141,9 @@ def _mean(images: Tensor) -> Tensor:
 
 
 def _principal_directions(images: Tensor, mean: Tensor) -> tuple[NDArray[np.float64], Tensor]:
-    """Variances (D,), the largest first, and directions (D, D) in columns.
+    """Return variances (D,), the largest first, and directions (D, D) in columns.
 
-    Products are float32: what that loses is far below NEGLIGIBLE.
+    Products are float32: the loss of precision is far below NEGLIGIBLE.
     """
     covariance = torch.zeros(len(mean), len(mean), device=images.device)
     for part in batches(images):
@@ -162,7 +162,10 @@ def _bands(variances: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _geometric_means(variances: NDArray[np.float64], band_of: NDArray[np.int64]) -> list[float]:
-    """Return the geometric mean of each band's variances, at least negligible; 0 without any."""
+    """Return the geometric mean of each band's variances, at least negligible.
+
+    0 for empty bands.
+    """
     least = max(NEGLIGIBLE * float(variances[0]), 1e-300)
     logs = np.log(np.maximum(variances, least))
     means = [logs[band_of == band] for band in range(N_BANDS)]

@@ -1,8 +1,8 @@
-"""A trial in training, independent of the trainer: epochs, validation, divergence, result.
+"""Train a trial, independently of the trainer: epochs, validation, divergence, result.
 
-A trial trains one run a seed, in lockstep by epochs. A run is a function of (data, configuration,
-seed) alone: bitwise so on one device, build and thread count. Trainers of single trials differ in
-one thing, how a batch is learnt from: see ``TrainingStep``.
+A trial trains one run per seed, in lockstep by epochs. A run is a function of (data, configuration,
+seed) only: bitwise so on one device, build and thread count. Trainers of single trials differ only
+in how they learn from a batch: see ``TrainingStep``.
 """
 
 import math
@@ -27,7 +27,7 @@ from sweep.trainer.weights import save_model
 
 
 class Diverged(Exception):  # noqa: N818  it is an outcome
-    """A loss or a weight is no longer finite: an outcome of the trial, not a fault of ours."""
+    """A loss or a weight is no longer finite: an outcome of the trial, not a program error."""
 
     def __init__(self, epoch: int, reason: str) -> None:
         super().__init__(reason)
@@ -46,7 +46,7 @@ class TrainingStep(Protocol):
 
     def __call__(
         self,
-        rows: Tensor,  # (B,) int64, of the training images
+        rows: Tensor,  # (B,) int64, indices of training images
         learning_rate: float,
     ) -> Tensor:
         """Update the parameters; return the mean loss before that, a scalar on the device."""
@@ -66,7 +66,7 @@ class SingleTrialTrainer(ABC):
 
     @abstractmethod
     def _step(self, spec: TrialSpec, seed: int) -> TrainingStep:
-        """Make a seed's network with its initial weights, and this trainer's step."""
+        """Create a seed's network with its initial weights, and this trainer's step."""
 
 
 class Training:
@@ -86,7 +86,7 @@ class Training:
         return self.epoch >= self.spec.config.epochs
 
     def train_epoch(self) -> tuple[EpochMetrics, ...]:
-        """Train every seed for one more epoch and validate it; one record a seed."""
+        """Train every seed for one more epoch and validate it; return one record per seed."""
         epoch = self.epoch + 1
         metrics = tuple(self._train(run, epoch) for run in self._runs)
         self.epoch = epoch
@@ -94,7 +94,7 @@ class Training:
         return metrics
 
     def result(self) -> TrialDone:
-        """Measure the test set; the first seed's weights come where the spec asks for them."""
+        """Measure the test set; include the first seed's weights if the spec asks for them."""
         first, config, data = self._runs[0], self.spec.config, self._data
         keeps_weights = self.spec.keep_always or self._ends_below(self.spec.keep_below)
         with torch.no_grad():
@@ -124,7 +124,7 @@ class Training:
         return sum(last) / len(last) < error
 
     def _train_seconds(self) -> float:
-        """Mean over the seeds, so that it does not grow with their number."""
+        """Return the mean over the seeds, so that it does not grow with their number."""
         spent = sum(metrics.seconds for epoch in self._metrics for metrics in epoch)
         return spent / len(self._runs)
 
@@ -148,10 +148,10 @@ class Run:
         return self._train_batch.model
 
     def train_epoch(self, epoch: int) -> EpochMetrics:
-        """One pass over the training images in this epoch's own order, then validation."""
+        """Train on all images in this epoch's order, then validate."""
         start = time.perf_counter()
         order = data_order(self.seed, epoch, len(self._data.train)).to(self._data.train.device)
-        # The last batch may be smaller, as in Keras; the mean loss weighs it by its images.
+        # The last batch may be smaller, as in Keras; the mean loss weights it by its images.
         parts = batches(order, self._config.batch_size)
         losses = [self._train_batch(rows, self._next_learning_rate()) for rows in parts]
         train_loss = _weighted_mean(losses, [len(rows) for rows in parts])
@@ -191,7 +191,7 @@ class Run:
 
 
 def _weighted_mean(losses: list[Tensor], sizes: list[int]) -> float:
-    """Mean of the losses weighted by batch sizes; the first that is not finite, if any."""
+    """Return the mean of the losses weighted by batch sizes; the first non-finite one, if any."""
     values = torch.stack(losses).cpu().double()
     not_finite = values[~torch.isfinite(values)]
     if len(not_finite):
@@ -203,5 +203,5 @@ def _weighted_mean(losses: list[Tensor], sizes: list[int]) -> float:
 def _is_finite(weights: Tensor) -> bool:
     """Tell whether all weights are finite."""
     values = weights.detach()
-    # A sum of finite numbers may overflow, but one that is finite has finite terms only.
+    # A sum of finite numbers may overflow, but a finite sum has only finite terms.
     return bool(torch.isfinite(values.sum())) or bool(torch.isfinite(values).all())

@@ -1,8 +1,8 @@
-"""Units that no longer learn: what counts as dead, as saturated, and as stuck.
+"""Count units that no longer learn: dead, saturated, and stuck.
 
 Notation: N images of D pixels x, H hidden units; z (N, H) are the units' inputs, before their
 activation, and o (N, D) those of the output units. Hidden units are those of the code, also in a
-deep network. Both trainers measure by these definitions, on the validation images after the last
+deep network. All trainers measure by these definitions, on the validation images after the last
 epoch.
 """
 
@@ -18,11 +18,11 @@ from sweep.messages import Diagnostics
 from sweep.trainer.data import as_floats, batches
 from sweep.trainer.model import Autoencoder
 
-#: Where a sigmoid output is saturated.
+#: Input from which a sigmoid output is saturated.
 OUTPUT_SATURATES_AT = ACTIVATIONS[Activation.SIGMOID].saturates_at or math.inf
 
-#: A sigmoid output is stuck where it is saturated and its error is larger than this: nearly all of
-#: its slope is gone, and it is not where its pixel is.
+#: A sigmoid output is stuck if it is saturated and its error is larger than this: nearly all of its
+#: slope is gone, and it is far from its pixel.
 STUCK_FROM = 0.1
 
 

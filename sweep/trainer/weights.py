@@ -1,4 +1,4 @@
-"""A trained model as bytes, and back: safetensors with the configuration in their metadata."""
+"""Serialise a trained model: safetensors with the configuration in their metadata."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -23,12 +23,12 @@ from sweep.trainer.pixels import to_bytes
 
 @dataclass(frozen=True, kw_only=True)
 class SavedModel:
-    """What a weights file tells about itself."""
+    """The content of a weights file."""
 
     config: TrialConfig
     seed: int
     shape: ImageShape
-    #: ``Images.sha256`` of the data set it was trained on.
+    #: ``Images.sha256`` of the data set that it was trained on.
     data_sha256: str
     layers: Layers
 
@@ -139,7 +139,7 @@ def _model_for(content: bytes, images: NDArray[np.uint8]) -> tuple[SavedModel, A
 
 
 def _check_shapes(saved: SavedModel) -> None:
-    """Weights that do not belong to what the file says of them would fail later, or lie."""
+    """Check the shapes of the weights against the file's metadata; a mismatch would fail later."""
     sizes = pairwise(layer_widths(saved.config, saved.shape.n_inputs))
     names = layer_names(saved.config.hidden_layers)
     for name, layer, (fan_in, fan_out) in zip(names, saved.layers, sizes, strict=True):

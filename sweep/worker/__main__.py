@@ -1,4 +1,4 @@
-"""The worker process: its pipes and its end."""
+"""Run the worker process: its pipes and its end."""
 
 import argparse
 import gc
@@ -26,7 +26,7 @@ def main() -> None:
 
     def train(orders: Orders, send: Send) -> None:
         with without_collection():
-            from sweep.worker.work import work  # loads torch: seconds
+            from sweep.worker.work import work  # loads torch, which takes seconds
 
         work(device, first_order(orders), orders, send)
 
@@ -35,9 +35,9 @@ def main() -> None:
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """Collect no garbage while the block loads modules, nor ever among what it loaded.
+    """Disable garbage collection in the block, and exclude what it loads from later collections.
 
-    Half a million objects of torch's stay for good; looking through them takes a tenth of its time.
+    Half a million of torch's objects stay alive anyway; traversing them takes a tenth of its time.
     """
     gc.disable()
     try:
@@ -48,13 +48,13 @@ def without_collection() -> Iterator[None]:
 
 
 def serve(work: Callable[[Orders, Send], None], *, name: str = "sweep-worker") -> NoReturn:
-    """Do the work of a worker process: orders from its input, events to its output.
+    """Run a worker process: orders from its input, events to its output.
 
-    The process gets this name, up to 15 letters, where the system has a place for it.
+    The process gets this name, up to 15 letters, where the system supports it.
     """
     with suppress(OSError):
         Path("/proc/self/comm").write_text(name)  # as `top` shows it
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to interpret
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the coordinator
     lines, results = own_pipes()
     orders: Orders = SimpleQueue()
     threading.Thread(target=_read, args=(lines, OrderInbox(orders)), daemon=True).start()
@@ -71,7 +71,7 @@ def serve(work: Callable[[Orders, Send], None], *, name: str = "sweep-worker") -
 
     code = run_worker(work, orders, send)
     sys.stderr.flush()
-    os._exit(code)  # all is sent; Python takes up to a second to take torch apart
+    os._exit(code)  # everything is sent; Python takes up to a second to unload torch
 
 
 def _read(lines: BinaryIO, inbox: OrderInbox) -> None:
@@ -80,14 +80,14 @@ def _read(lines: BinaryIO, inbox: OrderInbox) -> None:
             inbox.put(ORDERS.decode(line))
         except ValueError:
             leave_unreadable(line)
-    os._exit(0)  # the coordinator is gone: nothing more can be sent
+    os._exit(0)  # the coordinator has exited: nothing more can be sent
 
 
 def leave_unreadable(line: bytes) -> NoReturn:
-    """Exit because of a line that cannot be read, and say so unless a death has cut it off."""
+    """Exit because of an unreadable line, and report it unless a death has truncated it."""
     if not line.endswith(b"\n"):
         os._exit(0)
-    sys.stderr.write(f"it was sent an order that cannot be read: {line[:80]!r}\n")
+    sys.stderr.write(f"it received an unreadable order: {line[:80]!r}\n")
     sys.stderr.flush()
     os._exit(SweepError.exit_code)
 

@@ -1,8 +1,8 @@
-"""The analysis process: it analyses the networks of kept weights, one after another.
+"""Run the analysis process: it analyses the networks of kept weights, one after another.
 
-It is no worker: it belongs to a coordinator and runs on its host, beside training at a low
-priority or when training is over. It speaks as a worker does, and ends as a worker does when its
-coordinator is gone.
+It is not a worker: it belongs to a coordinator and runs on its host, during training at a low
+priority or after training. It uses the workers' protocol, and exits as a worker does when its
+coordinator has exited.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from sweep.messages import AnalyseNetwork, NetworkAnalysed
 from sweep.worker.__main__ import serve, without_collection
 from sweep.worker.runner import Orders, Send, first_order
 
-#: Training goes first.
+#: Training has priority.
 NICENESS = 10
 
 
@@ -40,7 +40,7 @@ def _analyse_in_background(orders: Orders, send: Send) -> None:
 def analyse_networks(orders: Orders, send: Send) -> None:
     """Answer each AnalyseNetwork with a NetworkAnalysed, until Shutdown.
 
-    Raises DataError where the data set cannot be read on this host.
+    Raises DataError if the data set cannot be read on this host.
     """
     setup = first_order(orders)
     images = datasets.load(setup.dataset)
@@ -57,7 +57,7 @@ def analyse_networks(orders: Orders, send: Send) -> None:
             analysis = analyser.analyse(
                 read_regular(Path(order.weights), LARGEST_WEIGHTS, follow_links=False)
             )
-        except (SweepError, OSError, RuntimeError) as error:  # it costs this analysis alone
+        except (SweepError, OSError, RuntimeError) as error:  # only this analysis fails
             failure = f"{type(error).__name__}: {error}"
         send(NetworkAnalysed(number=order.number, analysis=analysis, failure=failure))
 

@@ -1,7 +1,7 @@
-"""Whose weights and pictures are worth sending: those of the best trial of about its width.
+"""Decide whose weights and pictures are sent: those of the best trial of about its width.
 
-A trial comes with a limit from its coordinator, as of its hand-out. Hundreds are handed out before
-the first is done, so what finished here meanwhile counts too.
+A trial carries a limit from its coordinator, as of its dispatch. Hundreds are dispatched before the
+first is done, so trials that finished here meanwhile count too.
 """
 
 from math import inf
@@ -12,23 +12,23 @@ from sweep.messages import EpochDone, TrialSpec
 
 
 class ArtifactPolicy:
-    """The limits of the trials that a worker has: the lowest error since the hand-out."""
+    """The limits of a worker's trials: the lowest error since their dispatch."""
 
     def __init__(self) -> None:
         #: By number: the class of the width, and the limit. A trial that is always kept has none.
         self._limits: dict[int, tuple[int, float]] = {}
 
     def begin(self, spec: TrialSpec) -> None:
-        """Note that a trial was handed over."""
+        """Record that a trial was received."""
         if not spec.keep_always:
             self._limits[spec.number] = width_class(spec.config.hidden_width), spec.keep_below
 
     def forget(self, number: int) -> None:
-        """Forget a trial that ended without a result, or whose result could not be made."""
+        """Forget a trial that ended without a result, or whose result failed."""
         self._limits.pop(number, None)
 
     def finish(self, last: EpochDone) -> float:
-        """Return the limit for a trial that has finished; its error counts for the others."""
+        """Return the limit for a finished trial; its error counts for the others."""
         if last.number not in self._limits:
             return inf
         error = fmean(metrics.val_mse for metrics in last.metrics)

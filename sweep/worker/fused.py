@@ -1,4 +1,4 @@
-"""A worker with the fused trainer: how large its populations are, and where they come from."""
+"""Run a worker with the fused trainer: create its populations and choose their sizes."""
 
 from dataclasses import replace
 from functools import partial
@@ -24,14 +24,14 @@ from sweep.trainer.fused import (
 from sweep.worker.populations import Populations
 from sweep.worker.stats import device_memory
 
-#: More at the same time bring no more trials a second (unmeasured beyond 512 slots and 50,000
-#: rows), and let samplers and pruners learn later. So many rows are 2,112 tiles: an update runs
-#: one program a tile, two at a time on each of an H100's 132 multiprocessors, eight times over.
+#: More slots bring no more trials a second (unmeasured beyond 512 slots and 50,000 rows), and let
+#: samplers and pruners learn later. So many rows are 2,112 tiles: an update runs one program per
+#: tile, two at a time on each of an H100's 132 multiprocessors, eight times over.
 MAX_SLOTS = 512
 MAX_ROWS = 67_584
-#: In Triton's interpreter, where a slot costs milliseconds a step.
+#: In Triton's interpreter, where a slot costs milliseconds per step.
 MAX_SLOTS_INTERPRETED = 4
-#: Of different batch sizes, at the same time.
+#: Maximum number of populations at the same time, each of another batch size.
 MAX_POPULATIONS = 4
 
 
@@ -41,8 +41,8 @@ class FusedWorker:
     def __init__(self, data: DeviceData, setup: WorkerSetup, device: torch.device) -> None:
         """Check the data and the kernels, and size the populations.
 
-        Raises FusedUnavailableError where the kernels do not run, compute wrong numbers or cannot
-        count the data's pixels, DeviceError where not even one trial fits into the memory.
+        Raises FusedUnavailableError if the kernels do not run, compute wrong numbers or cannot
+        count the data's pixels, DeviceError if not even one trial fits into the memory.
         """
         assert setup.expected is not None
         _require_countable(data)
@@ -93,17 +93,17 @@ class FusedWorker:
 def _require_countable(data: DeviceData) -> None:
     try:
         check_images(data)
-    except ValueError as error:  # else each trial would fail by it
+    except ValueError as error:  # else every trial would fail because of it
         raise FusedUnavailableError(str(error).removesuffix(".")) from error
 
 
 def is_checked(device: torch.device) -> bool:
-    """Tell whether kernels need the self-check; Triton's interpreter does not."""
+    """Return whether kernels need the self-check; Triton's interpreter does not."""
     return device.type == "cuda"
 
 
 def free_bytes(device: torch.device) -> int:
-    """Free memory."""
+    """Return the free memory."""
     if device.type != "cuda":
         return psutil.virtual_memory().available
     memory = device_memory(device)
@@ -115,8 +115,8 @@ def capacity_for(
 ) -> Capacity:
     """Compute what each population may hold: by memory, by MAX_ROWS and ``max_slots``.
 
-    At least the widest trial with all its seeds. Raises DeviceError where the memory has no room
-    for it.
+    It holds at least the widest trial with all its seeds. Raises DeviceError if that does not fit
+    into the memory.
     """
     share = free // min(expected.n_batch_sizes, MAX_POPULATIONS)
     units = KernelConfig().units
@@ -142,13 +142,13 @@ def capacity_for(
 
 
 def _rows_per_slot(expected: WorkloadEstimate) -> int:
-    """Return the mean width; less where widths differ, so that narrow trials fill all rows."""
+    """Return the mean width; less if widths differ, so that narrow trials fill all rows."""
     mean = expected.mean_hidden_width
     return mean if mean >= expected.max_hidden_width else max(1, mean * 4 // 5)
 
 
 def halved(shape: Shape, expected: WorkloadEstimate, capacity: Capacity) -> Capacity | None:
-    """Return half the capacity, then half as many populations; None where less is impossible."""
+    """Return half the capacity, then half as many populations; None if it is minimal."""
     assert capacity.slots is not None
     least, units = _least(expected, capacity.tile_units), capacity.tile_units
     slots = max(least.slots, capacity.slots // 2)

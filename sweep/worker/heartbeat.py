@@ -1,6 +1,6 @@
-"""Heartbeats from a thread of their own.
+"""Send heartbeats from a separate thread.
 
-However long an epoch or a compilation takes, a worker is silent only when its process hangs.
+However long an epoch or a compilation takes, a worker is silent only if its process hangs.
 """
 
 import threading

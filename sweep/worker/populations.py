@@ -1,8 +1,8 @@
-"""The populations of a worker: one a batch size, and smaller ones when memory runs out.
+"""Manage the populations of a worker: one per batch size, and smaller ones when memory runs out.
 
-The device is asked for an epoch before the last one is collected, so that it never waits: a trial
-is one epoch ahead of what its coordinator knows, never more. Its place is free once its last epoch
-is launched, since the next trial comes after it on the device.
+The next epoch is launched before the last one is collected, so that the device never waits: a trial
+is at most one epoch ahead of what its coordinator knows. Its slots are free once its last epoch is
+launched, because the next trial follows it on the device.
 """
 
 import gc
@@ -27,7 +27,7 @@ Epoch = TypeVar("Epoch")
 
 
 class PopulationTrainer(Protocol[Epoch]):
-    """Trainer of the trials of one batch size: the fused trainer, or a stand-in.
+    """Trainer of the trials of one batch size: the fused trainer, or a test double.
 
     It counts a trial's epochs in the ``ActiveTrial`` that ``admit`` returned: ``launched`` when it
     launches one, ``epoch`` when it collects one.
@@ -39,10 +39,10 @@ class PopulationTrainer(Protocol[Epoch]):
 
     @property
     def goes_on(self) -> bool:
-        """Tell whether a trial has epochs left to train."""
+        """Return whether a trial has epochs left to train."""
 
     def admit(self, spec: TrialSpec) -> ActiveTrial | None:
-        """Give a trial its slots; None where there is no room now."""
+        """Assign slots to a trial; return None if there are too few now."""
 
     def stop(self, number: int) -> None:
         """Train no further epoch of a trial."""
@@ -106,7 +106,7 @@ class Populations(Generic[Epoch]):
         capacity: Capacity,
         halve: Callable[[Capacity], Capacity | None],
         expected: WorkloadEstimate,
-        device: "torch.device | None" = None,  # None is the CPU
+        device: "torch.device | None" = None,  # None means the CPU
     ) -> None:
         self._make = make
         self._capacity = capacity
@@ -121,9 +121,9 @@ class Populations(Generic[Epoch]):
         return self._capacity
 
     def n_free(self) -> int:
-        """Estimate how many more trials of the expected kind would fit into the populations in use.
+        """Estimate how many more expected trials would fit into the populations in use.
 
-        A trial counts until it ends, though its place is free from the launch of its last epoch.
+        A trial counts until it ends, although its slots are free from the launch of its last epoch.
         """
         capacity, used = self._capacity, [one for one in self._populations if one.trials]
         specs = [trial.spec for one in used for trial in one.trials.values()]
@@ -141,7 +141,7 @@ class Populations(Generic[Epoch]):
         return self._trained_before + sum(one.trainer.trained_seconds for one in self._populations)
 
     def admit(self, spec: TrialSpec) -> ActiveTrial | None:
-        """Admit a trial to the population of its batch size; None where there is no room now."""
+        """Admit a trial to the population of its batch size; return None if it does not fit now."""
         population = self._for_batch_size(spec.config.batch_size)
         trial = None if population is None else population.trainer.admit(spec)
         if population is not None and trial is not None:
@@ -149,7 +149,7 @@ class Populations(Generic[Epoch]):
         return trial
 
     def train_epoch(self) -> Sequence[EpochDone | TrialDiverged]:
-        """Launch the next epoch of each population; return the outcomes of the one before."""
+        """Launch the next epoch of each population; return the outcomes of the previous one."""
         return [outcome for one in self._populations for outcome in one.train_epoch()]
 
     def stop(self, trial: ActiveTrial) -> None:
@@ -181,7 +181,7 @@ class Populations(Generic[Epoch]):
         return next(one for one in self._populations if number in one.trials)
 
     def _for_batch_size(self, batch_size: int) -> ActivePopulation[Epoch] | None:
-        """Return the population of a batch size; None where others have all the memory."""
+        """Return the population of a batch size; None if others have all the memory."""
         if batch_size in self._by_batch_size:
             return self._by_batch_size[batch_size]
         if len(self._by_batch_size) >= self._capacity.n_populations:
@@ -201,7 +201,7 @@ class Populations(Generic[Epoch]):
         self._free_memory()
 
     def _free_memory(self) -> None:
-        gc.collect()  # a population and its captured launches hold one another
+        gc.collect()  # a population and its captured launches refer to each other
         if self._device is not None and self._device.type == "cuda":
             import torch
 

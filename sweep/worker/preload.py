@@ -3,11 +3,12 @@
     python -m sweep.worker.preload worker:5,6,7 worker:8,9,10 analysis:11,12,13
 
 Each argument names a process and the descriptors of its standard input, output and error. Loading
-torch takes more than a second of a core; the processes share what was loaded. The process id of
-each is printed, then the command ends: its processes become those of the ancestor that adopts
+torch takes more than a second of a core; the processes share what was loaded. The command prints
+the process id of each, then exits: its processes become children of the ancestor that adopts
 orphans, see ``sweep.launch.preload``.
 
-A fork has one thread, so nothing may start another before: torch's begin with its first product.
+A fork has only one thread, so no other thread may be started before: torch starts its threads at
+the first product.
 """
 
 import os
@@ -29,7 +30,7 @@ PROCESSES = {"worker": worker.main, "analysis": analysis.main}
 
 
 class Fork(NamedTuple):
-    """A process to be, and the descriptors that become its standard streams."""
+    """A process to fork, and the descriptors that become its standard streams."""
 
     name: str
     stdin: int
@@ -38,7 +39,7 @@ class Fork(NamedTuple):
 
 
 def main() -> None:
-    """Load, fork, print the process ids, and end."""
+    """Load, fork, print the process ids, and exit."""
     forks = [_parse(argument) for argument in sys.argv[1:]]
     _beat_for(forks)
     try:
@@ -69,7 +70,7 @@ def _parse(argument: str) -> Fork:
 
 
 def _beat_for(forks: Sequence[Fork]) -> None:
-    """Send the heartbeats of the processes while there are none."""
+    """Send the heartbeats of the processes that do not exist yet."""
 
     def beat(*_: object) -> None:
         for fork in forks:
@@ -80,13 +81,14 @@ def _beat_for(forks: Sequence[Fork]) -> None:
 
 
 def _become(fork: Fork, forks: Sequence[Fork]) -> None:
-    """Run a process in this fork, with its own streams alone."""
+    """Run a process in this fork, with only its own streams."""
     for standard, descriptor in enumerate(fork[1:]):
         os.dup2(descriptor, standard)
     for one in forks:
         for descriptor in one[1:]:
             os.close(descriptor)
-    # One that is needed later, or never, says nothing before: its heartbeats would fill the pipe.
+    # A process that is needed later, or never, is silent until then: heartbeats would fill the
+    # pipe.
     select.select([0], [], [])
     sys.argv[1:] = ["--device", "cpu"]
     PROCESSES[fork.name]()

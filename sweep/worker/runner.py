@@ -34,10 +34,10 @@ def first_order(orders: Orders) -> WorkerSetup:
 
 
 class OrderInbox:
-    """Queues the orders of a coordinator, and watches that it stays alive."""
+    """Queue of the coordinator's orders, which also monitors that the coordinator is alive."""
 
     def __init__(self, orders: Orders, end: Callable[[float], None] | None = None) -> None:
-        """``end`` is called with the limit (seconds) when the coordinator exceeds it in silence."""
+        """``end`` is called with the limit (seconds) when the coordinator was silent for longer."""
         self._orders = orders
         self._watchdog = CoordinatorWatchdog(end)
 

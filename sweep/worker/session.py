@@ -41,14 +41,14 @@ if TYPE_CHECKING:  # a simulated worker does not load torch
 
 
 class SessionTrainer(Protocol):
-    """What a session trains with: single trials, populations, or a test's stand-in.
+    """What a session trains with: single trials, populations, or a test double.
 
     It counts a trial's epochs in the ``ActiveTrial`` that ``admit`` returned. A trial leaves it
-    with its result or failure, and, when stopped, with the last epoch that was launched.
+    with its result or failure, or, if stopped, with the last epoch that was launched.
     """
 
     def trained_seconds(self) -> float:
-        """Seconds in which the device has trained so far."""
+        """Return the seconds in which the device has trained so far."""
 
     def capacity(self) -> Capacity:
         """Return how much can train at the same time."""
@@ -60,7 +60,7 @@ class SessionTrainer(Protocol):
         """Begin a trial; None if it does not fit now. Raises ValueError if it never will."""
 
     def train_epoch(self) -> Sequence[EpochDone | TrialDiverged | TrialFailed]:
-        """Train all trials for an epoch; return what is known, which may be of the epoch before."""
+        """Train all trials for an epoch; return outcomes, perhaps of the previous epoch."""
 
     def stop(self, trial: ActiveTrial) -> None:
         """Launch no more epochs of a trial."""
@@ -82,7 +82,7 @@ class Session:
         send: Callable[[Event], None],
         *,
         pruning: bool,
-        device: "torch.device | None" = None,  # None is the CPU
+        device: "torch.device | None" = None,  # None means the CPU
     ) -> None:
         self._trainer = trainer
         self._orders = orders
@@ -98,7 +98,7 @@ class Session:
         self._queue = TrialQueue()
         #: By number.
         self._active: dict[int, ActiveTrial] = {}
-        #: The trial that the trainer is asked to admit.
+        #: The trial that the trainer is about to admit.
         self._beginning: TrialSpec | None = None
         #: Train one trial at a time: the smallest capacity ran out of memory.
         self._alone = False
@@ -107,7 +107,7 @@ class Session:
         self._shutdown = False
 
     def run(self) -> None:
-        """Train the trials that are handed out, until Shutdown."""
+        """Train the trials that arrive, until Shutdown."""
         while True:
             self._handle_waiting()
             if self._queue or self._active:
@@ -128,7 +128,7 @@ class Session:
             if not _is_out_of_memory(error):
                 raise
             reason = f"{type(error).__name__}: {error}"
-        self._start_smaller(reason)  # out here, where the error holds no tensor any more
+        self._start_smaller(reason)  # here, where the error no longer refers to tensors
 
     def _turn(self) -> None:
         if self._pruning:
@@ -199,9 +199,9 @@ class Session:
         self._request(tuple(began))
 
     def _request(self, began: tuple[Attempt, ...] = ()) -> None:
-        """Ask for the trials that fit beside those in training, and for a few to queue.
+        """Request the trials that fit in addition to those in training, and a few to queue.
 
-        More are asked for than the queue holds only while it is empty: as long as a trial waits in
+        More than the queue holds are requested only while it is empty: as long as a trial waits in
         it, there may be no room for others.
         """
         n_free = self._trainer.n_free()
@@ -217,7 +217,7 @@ class Session:
     # Orders
 
     def _handle_waiting(self) -> None:
-        """Handle the orders that are there."""
+        """Handle the orders that have arrived."""
         with suppress(Empty):
             while True:
                 self._handle(self._orders.get_nowait())
@@ -274,8 +274,7 @@ class Session:
     def _start_smaller(self, reason: str) -> None:
         """Requeue all trials, whose numbers can't be trusted now, with half the capacity.
 
-        Where it can't be less, trials train one at a time, and one that runs out of memory alone
-        fails.
+        If it is minimal, trials train one at a time, and one that runs out of memory alone fails.
         """
         specs = [trial.spec for trial in self._active.values()]
         suspects = specs if self._beginning is None else [*specs, self._beginning]

@@ -1,4 +1,4 @@
-"""Trains one trial at a time: the reference and the CPU trainer, as a session drives them."""
+"""Train one trial at a time: the reference and the CPU trainer, as a session drives them."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +34,7 @@ class TrialTraining(Protocol):
 class SingleTrials:
     """A population of one trial, whatever its width and seeds.
 
-    An error that is not the device's ends the trial alone; so does memory that runs out.
+    An error that is not the device's ends only the trial; so does running out of memory.
     """
 
     def __init__(self, start: Callable[[TrialSpec], TrialTraining]) -> None:
@@ -55,7 +55,7 @@ class SingleTrials:
         return int(self._current is None)
 
     def admit(self, spec: TrialSpec) -> ActiveTrial | None:
-        """Begin a trial; None where another one trains."""
+        """Begin a trial; return None while another one trains."""
         if self._current is not None:
             return None
         with self._training():
@@ -106,13 +106,13 @@ class SingleTrials:
         began = time.monotonic()
         try:
             yield
-        except (RuntimeError, ValueError, MemoryError) as error:  # torch's out of memory too
+        except (RuntimeError, ValueError, MemoryError) as error:  # includes torch's out of memory
             if isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error):
-                raise  # the device cannot go on; the trial is handed out again
+                raise  # the device cannot continue; the trial is requeued
             raise TrialError(f"{type(error).__name__}: {error}") from error
         finally:
             self._trained_seconds += time.monotonic() - began
 
 
 class TrialError(ValueError):
-    """A trial cannot be trained; the message says why."""
+    """A trial that cannot be trained; the message says why."""

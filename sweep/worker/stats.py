@@ -1,6 +1,6 @@
-"""Statistics of a worker, sent every few seconds between epochs and while it waits.
+"""Report statistics of a worker, every few seconds between epochs and while it waits.
 
-Does not load torch, which a simulated worker does without.
+This module does not load torch, which a simulated worker does without.
 """
 
 import time
@@ -27,7 +27,7 @@ class Memory(NamedTuple):
 
 
 def device_memory(device: "torch.device | None") -> Memory:
-    """Memory in use: a GPU's by all processes, on the CPU (None) the host's by this process."""
+    """Return the memory in use: of a GPU by all processes, of the host (None) by this process."""
     if device is not None and device.type == "cuda":
         import torch
 
@@ -37,7 +37,7 @@ def device_memory(device: "torch.device | None") -> Memory:
 
 
 def device_meter(device: "torch.device | None") -> Callable[[], float | None]:
-    """Reader of a GPU's utilisation from its driver; on the CPU (None) it is unknown."""
+    """Return a reader of a GPU's utilisation from its driver; on the CPU (None) it is unknown."""
     if device is None or device.type != "cuda":
         return _unknown
     import torch

@@ -1,8 +1,8 @@
-"""Trials that wait in a worker until they fit.
+"""Queue trials in a worker until they fit.
 
-They begin in the order in which they were handed out, as capacity allows. A trial that does not fit
-may be passed by later ones in PATIENCE turns; after that no trial begins before it, so that a wide
-trial waits for no more than the trials in training.
+They begin in the order in which they were dispatched, as capacity allows. A trial that does not fit
+may be overtaken by later ones in PATIENCE turns; after that no trial begins before it, so that a
+wide trial waits at most for the trials in training.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sweep.messages import TrialSpec
 
-#: Turns in which a queued trial may be passed by later ones.
+#: Turns in which a queued trial may be overtaken by later ones.
 PATIENCE = 4
 
 
@@ -27,7 +27,7 @@ class TrialQueue:
     """The queued trials of a worker."""
 
     def __init__(self) -> None:
-        #: By number, in the order in which they were handed out.
+        #: By number, in the order of dispatch.
         self._trials: dict[int, QueuedTrial] = {}
 
     def __len__(self) -> int:
@@ -35,7 +35,7 @@ class TrialQueue:
 
     @property
     def specs(self) -> list[TrialSpec]:
-        """Return the queued trials, in the order of the hand-out."""
+        """Return the queued trials, in the order of dispatch."""
         return [queued.spec for queued in self._trials.values()]
 
     def add(self, spec: TrialSpec) -> None:
@@ -43,7 +43,7 @@ class TrialQueue:
         self._trials[spec.number] = QueuedTrial(spec=spec)
 
     def remove(self, number: int, attempt: int) -> TrialSpec | None:
-        """Remove a trial and return it, if it is here and of this attempt."""
+        """Remove a trial and return it, if it is queued and of this attempt."""
         queued = self._trials.get(number)
         if queued is None or queued.spec.attempt != attempt:
             return None
@@ -51,7 +51,7 @@ class TrialQueue:
         return queued.spec
 
     def admit(self, begin: Callable[[TrialSpec], bool]) -> None:
-        """Begin trials; ``begin`` tells whether a trial leaves the queue."""
+        """Begin trials; ``begin`` returns whether a trial leaves the queue."""
         ahead: list[QueuedTrial] = []
         n_passed = 0
         for queued in [*self._trials.values()]:

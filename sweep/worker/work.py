@@ -1,4 +1,4 @@
-"""The main function of a worker: setup, device, data, trainer, trials."""
+"""Run a worker: setup, device, data, trainer, trials."""
 
 import platform
 from collections.abc import Callable
@@ -22,20 +22,20 @@ from sweep.worker.single_trials import SingleTrials
 if TYPE_CHECKING:
     from sweep.worker.fused import FusedWorker
 
-#: The fused trainer's: older ones come with a Triton that it was never run with.
+#: Requirement of the fused trainer: it was never tested with the Triton of older versions.
 LEAST_TORCH = (2, 11)
-#: Compute capability: what Triton compiles for, and the first with tf32 products.
+#: Compute capability that Triton compiles for, and the first with tf32 products.
 LEAST_CAPABILITY = (8, 0)
 
 INSTEAD = "`--trainer reference` trains without it, one trial at a time."
 
 
 def work(device_name: str, setup: WorkerSetup, orders: Orders, send: Send) -> None:
-    """Train all trials that are handed out, with the trainer that the setup names.
+    """Train all trials that arrive, with the trainer that the setup names.
 
-    ``AUTO`` is the fused trainer where this device can use it, else the reference trainer. Raises
-    DataError, DeviceError, and FusedUnavailableError where the fused trainer was asked for by name
-    or fails when it trains already.
+    ``AUTO`` is the fused trainer if this device can use it, else the reference trainer. Raises
+    DataError, DeviceError, and FusedUnavailableError if the fused trainer was requested by name or
+    fails after it has begun training.
     """
     try:
         _work(setup, device_name, orders, send)
@@ -48,7 +48,7 @@ def work(device_name: str, setup: WorkerSetup, orders: Orders, send: Send) -> No
 def _work(setup: WorkerSetup, device_name: str, orders: Orders, send: Send) -> None:
     device = open_device(device_name)
     if setup.trainer is Trainer.FUSED:
-        require_fused(device)  # sooner than the data are loaded
+        require_fused(device)  # before the data are loaded
     if setup.n_threads is not None:
         torch.set_num_threads(setup.n_threads)
     images = datasets.load(setup.dataset)
@@ -80,7 +80,7 @@ def _work(setup: WorkerSetup, device_name: str, orders: Orders, send: Send) -> N
 def _start(
     kind: Trainer, data: DeviceData, device: torch.device
 ) -> Callable[[TrialSpec], Training]:
-    """Return the start of a trainer of single trials."""
+    """Return the function that starts a trial with a trainer of single trials."""
     trainer = CpuTrainer(data) if kind is Trainer.CPU else ReferenceTrainer(data, device)
     return trainer.start
 
@@ -95,7 +95,7 @@ def _kind(setup: WorkerSetup, fused: "FusedWorker | None") -> Trainer:
 def _open_fused(
     data: DeviceData, setup: WorkerSetup, device: torch.device
 ) -> "tuple[FusedWorker | None, str | None]":
-    """Prepare the fused trainer where it is wanted and usable; otherwise return the reason."""
+    """Prepare the fused trainer if it is wanted and usable; otherwise return the reason."""
     if setup.trainer not in (Trainer.AUTO, Trainer.FUSED):
         return None, None
     try:
@@ -110,7 +110,7 @@ def _open_fused(
 
 
 def _still_works(device: torch.device) -> bool:
-    """Tell whether CUDA answers: after an illegal access, it does not until the process ends."""
+    """Return whether CUDA answers: after an illegal access, it does not until the process ends."""
     if device.type == "cuda":
         try:
             torch.cuda.synchronize(device)
@@ -120,31 +120,31 @@ def _still_works(device: torch.device) -> bool:
 
 
 def open_device(name: str) -> torch.device:
-    """Open the device of that name. Raises DeviceError where torch does not see it."""
+    """Open the device of that name. Raises DeviceError if torch does not find it."""
     if name != "cpu" and not torch.cuda.is_available():
         raise DeviceError(
             f"no GPU that torch {torch.__version__} can use. `--gpus cpu` trains on the CPU, "
-            "`sweep doctor` shows what is there."
+            "`sweep doctor` shows the devices."
         )
     return torch.device("cpu" if name == "cpu" else "cuda:0")
 
 
 def require_fused(device: torch.device) -> None:
-    """Raise FusedUnavailableError where the fused trainer cannot even be tried, and say why.
+    """Raise FusedUnavailableError, with the reason, if the fused trainer cannot even be tried.
 
-    A CPU passes: that the coordinator refuses, except for tests in Triton's interpreter.
+    A CPU passes: the coordinator rejects it, except for tests in Triton's interpreter.
     """
     if device.type == "cuda":
         _require_versions(device)
     try:
         from sweep.trainer.fused import is_interpreted
-    except (ImportError, OSError, AttributeError) as error:  # the last: a Triton of another kind
+    except (ImportError, OSError, AttributeError) as error:  # the last: an incompatible Triton
         raise FusedUnavailableError(
             f"the fused trainer needs Triton, which cannot be loaded: {error}"
         ) from error
     if device.type == "cuda" and is_interpreted():
         raise FusedUnavailableError(
-            "the fused trainer would run in Triton's interpreter, for TRITON_INTERPRET is set"
+            "the fused trainer would run in Triton's interpreter: TRITON_INTERPRET is set"
         )
 
 

@@ -99,7 +99,7 @@ def test_a_coordinator_that_wakes_after_its_lease_ran_out_ends_with_its_workers(
         study.usurp()
     assert study.finish() == []
     assert study.tally["ended: lease"] == 1
-    assert "another coordinator has taken this study over" in (study.folder / "log").read_text()
+    assert "another coordinator has taken over this study" in (study.folder / "log").read_text()
 
 
 def test_workers_of_a_coordinator_that_stands_still_free_their_devices_and_nothing_is_lost(

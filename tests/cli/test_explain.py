@@ -113,7 +113,7 @@ def test_an_explanation_of_an_earlier_study_of_that_name_is_told_and_ignored(
     delete_study(store, "x")
     _make_study(store, created_at=EPOCH + 1)
     answer = cli(*BETWEEN)
-    assert "Study 'x-explain' explains another study that was called 'x'" in answer.err
+    assert "Study 'x-explain' explains another study that was named 'x'" in answer.err
     assert "in study 'x-explain-2'" in answer.out
 
 

@@ -186,7 +186,7 @@ def test_no_more_is_handed_out_when_no_more_can_wait(
     observer = between(hanging, 2, stands_still, seen)
     assert run(engine, FakeLauncher(slowly), observer=observer) == "finished"
     assert seen[-1].n_complete <= 2 + 3 + 2, "and those that it held"
-    assert "no more trials are handed out" in str(seen[-1].message)
+    assert "no more trials are dispatched" in str(seen[-1].message)
     assert states(url) == [TrialState.COMPLETE] * 12
 
 

@@ -38,7 +38,7 @@ def test_an_error_spectrum_has_a_finite_number_for_each_band(spectrum: bytes) ->
     trial = RunningTrial(spec=make_spec())
     about = {"number": trial.number, "attempt": trial.spec.attempt, "epoch": 1}
     check_epoch(trial, EpochDone(**about, metrics=(replace(metrics, spectrum=bytes(64)),)))
-    with pytest.raises(ProtocolError, match="an error spectrum that is none"):
+    with pytest.raises(ProtocolError, match="an invalid error spectrum"):
         check_epoch(trial, EpochDone(**about, metrics=(replace(metrics, spectrum=spectrum),)))
 
 

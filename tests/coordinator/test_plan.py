@@ -142,8 +142,8 @@ def test_a_study_of_the_name_is_told_of(engine: Engine) -> None:
     assert plan.plan(grid(), ONE, 0, engine).existing is None
     run(engine, grid())
     told = plan.plan(grid(), ONE, 0, engine).existing or ""
-    assert told.startswith("exists already, 8 trials have finished: start would refuse.")
-    assert "--resume goes on with it" in (
+    assert told.startswith("exists already, 8 trials have finished: start would fail.")
+    assert "--resume continues it" in (
         plan.plan(grid(), ONE, 0, engine, go_on=True).existing or ""
     )
     with pytest.raises(StudyFileError, match="cannot be changed so"):

@@ -503,7 +503,7 @@ def test_workers_that_never_come_up_are_not_started_forever(engine: Engine) -> N
             return worker
 
     launcher = Stillborn()
-    with pytest.raises(DeviceError, match="no worker comes up"):
+    with pytest.raises(DeviceError, match="no worker starts"):
         run(engine, launcher)
     assert len(launcher.workers) == 3
 
@@ -1180,7 +1180,7 @@ def test_a_plan_shows_the_first_configurations_and_writes_nothing(tmp_path: Path
 
 def test_a_name_that_plain_optuna_has_taken_is_left_alone(engine: Engine, url: str) -> None:
     optuna.create_study(study_name="x", storage=url)
-    with pytest.raises(UsageError, match="not made by sweep"):
+    with pytest.raises(UsageError, match="not created by sweep"):
         run(engine)
 
 

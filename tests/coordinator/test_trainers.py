@@ -77,7 +77,7 @@ def test_gpus_that_fail_alike_are_warned_of_once_and_noted_each(engine: Engine) 
 
 
 def test_the_fused_trainer_asked_for_by_name_is_refused_instead(engine: Engine) -> None:
-    with pytest.raises(DeviceError, match=r"(?s)no worker comes up on 0: .* limit 1e-05"):
+    with pytest.raises(DeviceError, match=r"(?s)no worker starts on 0: .* limit 1e-05"):
         run(engine, launcher := FakeLauncher(fused_fails=REASON), trainer=Trainer.FUSED)
     assert len(launcher.workers) == 1, "the check would fail again"
     assert fallbacks(engine) == []

@@ -224,10 +224,10 @@ def test_other_samplers_run_the_best_first_and_say_that_they_learn_nothing(
 ) -> None:
     warm = read_warm_start(source, file(WIDER, "sampler.name=random"))
     assert (len(warm.history), len(warm.first)) == (0, 3)
-    assert "only tpe does" in warm.notes[0]
+    assert "only the sampler tpe" in warm.notes[0]
     said: list[str] = []
     run(source, file(WIDER, "sampler.name=random"), said.append)
-    assert sum("only tpe does" in line for line in said) == 1
+    assert sum("only the sampler tpe" in line for line in said) == 1
 
 
 def test_a_dry_run_shows_what_is_taken(source: Engine) -> None:

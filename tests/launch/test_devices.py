@@ -132,7 +132,7 @@ def test_a_part_can_be_named_by_a_beginning_that_is_its_own() -> None:
     assert choose_devices("MIG-cba,MIG-c6d4", 1) == [PARTS[1], PARTS[0]]
     with pytest.raises(DeviceError, match="several such"):
         choose_devices("MIG-c", 1)
-    with pytest.raises(DeviceError, match="no such device. In sight: MIG-"):
+    with pytest.raises(DeviceError, match="no such device. Visible: MIG-"):
         choose_devices("MIG-x", 1)
 
 

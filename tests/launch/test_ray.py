@@ -287,7 +287,7 @@ def test_a_signal_to_end_is_left_to_the_coordinator(crew: WorkerPool) -> None:
 def test_a_driver_says_which_order_it_could_not_read() -> None:
     ended = subprocess.run(DRIVER, input=b"w0 Placed [{}]\n", capture_output=True, check=False)
     assert (ended.returncode, ended.stdout) == (1, b"")
-    said = "it was sent an order that cannot be read: b'w0 Placed [{}]\\n'"
+    said = "it received an unreadable order: b'w0 Placed [{}]\\n'"
     assert ended.stderr.decode().splitlines()[-1] == said
 
 

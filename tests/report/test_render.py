@@ -364,7 +364,7 @@ def test_a_report_does_not_show_an_explanation_of_another_study_of_its_name(
     fill(engine)
     page = Page(render(engine, "study"))
     assert "chart-waterfall" not in page.ids
-    assert "Study 'study-explain' explains another study that was called 'study'" in page.text
+    assert "Study 'study-explain' explains another study that was named 'study'" in page.text
 
 
 def test_a_report_shows_how_good_the_trials_are_as_a_whole(engine: Engine) -> None:

@@ -63,7 +63,7 @@ def test_a_note_that_is_removed_leaves_the_one_before_it(store: Engine) -> None:
 def test_a_note_has_a_longest_length(engine: Engine) -> None:
     add_study(engine)
     annotate.note(engine, "study", "x" * annotate.MAX_NOTE)
-    with pytest.raises(UsageError, match="4,001 characters; a note has at most 4,000"):
+    with pytest.raises(UsageError, match="4,001 characters; the limit is 4,000"):
         annotate.note(engine, "study", "x" * (annotate.MAX_NOTE + 1))
 
 

@@ -46,7 +46,7 @@ def test_the_password_comes_from_a_file_and_is_never_shown(
 @pytest.mark.parametrize(
     ("option", "says"),
     [
-        ("mysql://host/db", "no support for mysql"),
+        ("mysql://host/db", "unsupported database mysql"),
         ("sqlite://", "name a file"),
         ("memory", "name a file"),
         ("sqlite:///x.db?timeout=5", "takes no options, given: timeout"),

@@ -95,8 +95,8 @@ def test_a_store_that_is_not_there_is_not_made_by_looking(tmp_path: Path) -> Non
     ("change", "says"),
     [
         ("UPDATE sweep_alembic_version SET version_num = '9999'", "newer sweep"),
-        ("UPDATE version_info SET schema_version = 13", "another schema"),
-        ("UPDATE alembic_version SET version_num = 'v9.0.0.a'", "another schema"),
+        ("UPDATE version_info SET schema_version = 13", "do not have schema version"),
+        ("UPDATE alembic_version SET version_num = 'v9.0.0.a'", "do not have schema version"),
         ("DELETE FROM sweep_alembic_version", "sweep db upgrade"),
     ],
 )

@@ -54,5 +54,5 @@ def test_a_missing_array_is_named() -> None:
     population = make_fused()._population
     arguments = population.training_arguments()
     del arguments["grad_logits"], arguments["z"]
-    with pytest.raises(TypeError, match="kernel 'decode' needs z, grad_logits: no such array"):
+    with pytest.raises(TypeError, match="kernel 'decode' needs z, grad_logits, which"):
         launch_kernel("decode", population.shape, arguments)

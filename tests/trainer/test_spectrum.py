@@ -132,7 +132,7 @@ def test_a_spectrum_is_measured_of_small_images_unless_the_study_says() -> None:
     assert with_spectrum(bare, wanted=False).spectrum is None
     assert with_spectrum(replace(large, spectrum=None)).spectrum is None
     too_large = torch.zeros(2, LARGEST + 1, dtype=torch.uint8)
-    with pytest.raises(DataError, match=r"at most 4,096 can be: set `study\.spectrum = false`"):
+    with pytest.raises(DataError, match=r"the limit is 4,096: set `study\.spectrum = false`"):
         with_spectrum(replace(bare, train=too_large, validation=too_large), wanted=True)
 
 

@@ -1,20 +1,20 @@
-"""A parameter of a Parzen estimator as features of its values and coefficients of its kernels.
+"""Represent a parameter of a Parzen estimator by features of values and coefficients of kernels.
 
 Notation: M candidates, N kernels, F features. The log density that a kernel n gives a value x is
-linear in a few features of x, so of M values and N kernels it is a product of two matrices:
+linear in a few features of x, so for M values and N kernels it is a product of two matrices:
 
     log p_n(x) = features(x) . coefficients[:, n] + constants[n]
 
-- a truncated normal in u, which is x or log x moved to the middle of its range:
+- a truncated normal in u, which is x or log x relative to the middle of its range:
   features (u^2, u), coefficients (-1 / 2s^2, mu / s^2),
   constants -mu^2 / 2s^2 - log(s Z sqrt(2 pi)), with Z the mass of the normal inside the range;
-- a list of values: a feature each, 1 for the value itself; its log probability is the coefficient.
-  So categories, and whole or stepped numbers of few values, whose probability is the mass of the
-  normal from half a step below the value to half a step above.
+- a list of values: an indicator feature for each; its log probability is the coefficient.
+  This covers categories, and whole or stepped numbers of few values, whose probability is the mass
+  of the normal from half a step below the value to half a step above.
 
-Numbers of many values are taken for continuous, from half a step below their range to half a step
+Numbers of many values are treated as continuous, from half a step below their range to half a step
 above, and rounded: kernels are then at least a third of a step wide, or in logarithmic ranges
-narrower than a step only where steps are largest, and the mass would be found at great cost.
+narrower than a step only where steps are largest, and the exact mass would be expensive.
 """
 
 import math
@@ -48,22 +48,26 @@ _Normals = (
     | _BatchedDiscreteTruncNormDistributions
     | _BatchedDiscreteTruncLogNormDistributions
 )
-#: Numbers of more values are taken for continuous.
+#: Numbers with more values are treated as continuous.
 MOST_LISTED = 32
-#: Smaller logs count as this. Beside the prior that is nothing, but a feature of zero must not meet
-#: an infinite coefficient, and numpy's exp takes ten times as long for what comes out below 1e-308.
+#: Smaller logs are replaced by this. It is negligible compared with the prior, but a feature of
+#: zero must not meet an infinite coefficient, and numpy's exp takes ten times as long for results
+#: below 1e-308.
 LOWEST_LOG = -700.0
 
 
 class ParameterAxis(Protocol):
     """One parameter."""
 
-    #: What the estimator is fitted with.
+    #: The distribution that the estimator is fitted with.
     modelled: BaseDistribution
     n_features: int
 
     def features(self, values: Floats) -> Floats:
-        """Compute features of Optuna's internal values (M,), a row each. Shape (M, n_features)."""
+        """Compute features of Optuna's internal values (M,), one row each.
+
+        Shape (M, n_features).
+        """
         ...
 
     def coefficients(self, kernels: Any) -> tuple[Floats, Floats]:
@@ -72,7 +76,7 @@ class ParameterAxis(Protocol):
 
 
 class Categories:
-    """A list without order."""
+    """Unordered choices."""
 
     def __init__(self, distribution: CategoricalDistribution) -> None:
         self.modelled: BaseDistribution = distribution
@@ -88,7 +92,7 @@ class Categories:
 
 
 class StepAxis:
-    """Numbers of few values."""
+    """Numbers with few values."""
 
     def __init__(self, distribution: IntDistribution | FloatDistribution) -> None:
         assert distribution.step is not None
@@ -113,7 +117,7 @@ class StepAxis:
 
 
 class Range:
-    """Numbers of any or many values."""
+    """Numbers with any or many values."""
 
     n_features = 2
 
@@ -123,7 +127,8 @@ class Range:
         self.modelled: BaseDistribution = FloatDistribution(low, high, log=distribution.log)
         self._scale: Callable[[Any], Any] = np.log if distribution.log else np.asarray
         low, high = float(self._scale(low)), float(self._scale(high))
-        # From the middle: squares of numbers far from 0 leave no digits for their difference.
+        # Relative to the middle: squares of numbers far from 0 leave no digits for their
+        # difference.
         self._low, self._high, self._middle = low, high, (low + high) / 2
 
     def features(self, values: Floats) -> Floats:
@@ -143,7 +148,7 @@ class Range:
 
 
 def make_axis(distribution: BaseDistribution) -> ParameterAxis:
-    """Make the axis of a parameter."""
+    """Build the axis of a parameter."""
     if isinstance(distribution, CategoricalDistribution):
         return Categories(distribution)
     assert isinstance(distribution, IntDistribution | FloatDistribution)
@@ -159,7 +164,7 @@ def n_values(distribution: IntDistribution | FloatDistribution) -> int:
 
 
 def rounded(distribution: BaseDistribution, values: Floats) -> Floats:
-    """Numbers drawn from a range, at the nearest of its steps where it has steps."""
+    """Round numbers drawn from a range to its nearest step, if it has steps."""
     if not isinstance(distribution, IntDistribution | FloatDistribution):
         return values
     low, high, step = distribution.low, distribution.high, distribution.step
@@ -169,10 +174,10 @@ def rounded(distribution: BaseDistribution, values: Floats) -> Floats:
 
 
 def draw(kernels: _BatchedDistributions, chosen: NDArray[np.intp], quantiles: Floats) -> Floats:
-    """Draw a value for each quantile in [0, 1), each from the kernel chosen for it. All (M,)."""
+    """Draw a value for each quantile in [0, 1), each from its chosen kernel. All (M,)."""
     if isinstance(kernels, _BatchedCategoricalDistributions):
         cumulative = np.cumsum(kernels.weights[chosen], axis=1)
-        cumulative[:, -1] = 1.0  # whatever was lost in rounding
+        cumulative[:, -1] = 1.0  # whatever rounding lost
         places: Floats = np.sum(cumulative < quantiles[:, np.newaxis], axis=1, dtype=np.float64)
         return places
     values = _truncated_normal(
@@ -186,7 +191,7 @@ def draw(kernels: _BatchedDistributions, chosen: NDArray[np.intp], quantiles: Fl
 
 
 def log_normal_mass(low: Floats, high: Floats) -> Floats:
-    """Log of the standard normal's mass from low to high."""
+    """Compute the log of the standard normal's mass from low to high."""
     # Masses far out on the right are differences of numbers near 1; on the left, near 0.
     mirrored = low > 0
     left, right = np.where(mirrored, -high, low), np.where(mirrored, -low, high)

@@ -1,8 +1,8 @@
-"""Optuna's Parzen estimator, asked about many candidates at once.
+"""Evaluate Optuna's Parzen estimator for many candidates at once.
 
-Optuna's class is fitted as it is; this one takes its kernels and weighs M candidates with all N of
-them as a product of matrices and an exponential (``axes`` has the formulas): about 2 ns for a pair,
-where Optuna needs some 200 ns.
+Optuna's class is fitted unchanged; this one takes its kernels and evaluates M candidates with all N
+of them as a product of matrices and an exponential (``axes`` has the formulas): about 2 ns per
+pair, where Optuna needs some 200 ns.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from optuna.samplers._tpe.sampler import default_weights
 
 from sweep.search.tpe.axes import LOWEST_LOG, Floats, draw, make_axis, rounded
 
-#: As ``optuna.samplers.TPESampler()`` has them.
+#: The defaults of ``optuna.samplers.TPESampler()``.
 PARAMETERS = _ParzenEstimatorParameters(
     prior_weight=1.0,
     consider_magic_clip=True,
@@ -28,14 +28,14 @@ PARAMETERS = _ParzenEstimatorParameters(
     multivariate=True,
 )
 #: Candidates in one product of matrices, and its multiplications. Small enough for a core's cache,
-#: and for BLAS not to call its other threads: they would cost more than they give, and the other
-#: cores have workers to serve.
+#: and for BLAS not to use its other threads: they would cost more than they gain, and the other
+#: cores are for workers.
 _TILE_CANDIDATES = 64
 _TILE_PRODUCTS = 500_000
 
 
 class JointParameters:
-    """Parameters that are sampled together, and how their values become features."""
+    """Parameters that are sampled together, and the conversion of their values to features."""
 
     def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
         self.distributions = dict(distributions)
@@ -56,7 +56,7 @@ class JointParameters:
         return np.vstack([*(coefficients for coefficients, _ in found), constants])
 
     def external(self, values: Floats) -> dict[str, object]:
-        """One row of internal values as a trial has them."""
+        """Convert one row of internal values to a trial's values."""
         return {
             name: distribution.to_external_repr(value)
             for (name, distribution), value in zip(
@@ -66,7 +66,7 @@ class JointParameters:
 
 
 class Density:
-    """The density of a group's values where trials had them."""
+    """Density of a group's observed values."""
 
     def __init__(
         self,
@@ -84,16 +84,16 @@ class Density:
 
     @property
     def n_kernels(self) -> int:
-        """The prior is one of them, the last."""
+        """The number of kernels; the last one is the prior."""
         return len(self._weights)
 
     @property
     def newest_weight(self) -> float:
-        """What a trial weighs that has just been seen: as much as the prior."""
+        """The weight of the newest trial: the same as the prior's."""
         return float(self._weights[-1])
 
     def sample(self, rng: np.random.RandomState, n: int) -> Floats:
-        """Values drawn from it, from the same numbers as Optuna would. Shape (n, parameters)."""
+        """Sample values, using the same random numbers as Optuna. Shape (n, parameters)."""
         chosen = rng.choice(self.n_kernels, p=self._weights, size=n)
         lists = [isinstance(k, _BatchedCategoricalDistributions) for k in self.kernels]
         quantiles = np.empty((len(lists), n))
@@ -120,8 +120,9 @@ class Density:
 
 
 def sum_of_kernels(features: Floats, coefficients: Floats) -> Floats:
-    """Sum of exp(features @ coefficients) over kernels: (M, F), (F, N) -> (M,)."""
-    # The largest need not be taken out first: the prior, one of the kernels, is nowhere that small.
+    """Sum exp(features @ coefficients) over kernels: (M, F), (F, N) -> (M,)."""
+    # No need to subtract the largest exponent first: the prior, one of the kernels, is nowhere so
+    # small.
     total = np.zeros(len(features))
     n_features, n_kernels = coefficients.shape
     step = max(1, _TILE_PRODUCTS // (_TILE_CANDIDATES * n_features))

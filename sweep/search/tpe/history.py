@@ -1,7 +1,7 @@
-"""A study's trials as columns, brought up to date between asks.
+"""Keep a study's trials as columns, updated between asks.
 
-Optuna's own sampler walks all trials at every ask, and each of their parameters; what a finished
-trial holds does not change, so here each is read once.
+Optuna's own sampler iterates over all trials at every ask, and over their parameters; a finished
+trial does not change, so here each is read once.
 """
 
 import math
@@ -22,7 +22,7 @@ _SHOWN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
 class TrialHistory:
-    """The parameters and results of trials, a row each.
+    """The parameters and results of trials, one row each.
 
     ``older`` are n trials of other studies, numbered from -n to -1: they have the first n rows, and
     trial 0 of the study has row n.
@@ -36,15 +36,15 @@ class TrialHistory:
         self._columns = {name: column for column, name in enumerate(distributions)}
         self._trials: Sequence[FrozenTrial] = ()
         self._states = np.empty(0, np.int8)
-        #: Optuna's internal values, NaN where a trial lacks the parameter.
+        #: Optuna's internal values, NaN if a trial lacks the parameter.
         self._params: Floats = np.empty((0, len(distributions)))
-        #: What finished trials are sorted by: first the step (of pruned ones, negative: a later
-        #: one is better), then the value.
+        #: Sort keys of finished trials: first the step (negative for pruned ones: a later step is
+        #: better), then the value.
         self._steps: Floats = np.empty(0)
         self._values: Floats = np.empty(0)
 
     def update(self, trials: Sequence[FrozenTrial]) -> None:
-        """Take in a study's trials, all of them; reads those that changed."""
+        """Read all of a study's trials that have changed."""
         if self._older:
             trials = [*self._older, *trials]
         n = len(trials)
@@ -58,21 +58,21 @@ class TrialHistory:
                 self._read(row, trials[row])
 
     def n_finished(self) -> int:
-        """Trials that there is something to learn from: complete or pruned."""
+        """Count the trials to learn from: complete or pruned."""
         return int(np.count_nonzero(self._finished()))
 
     def split(self, study: Study, n_below: int, asking: int) -> tuple[Rows, Rows]:
         """Split the trials into the best, at most ``n_below``, and the others and running ones.
 
-        As Optuna splits trials without constraints, which no study file has: complete trials by
-        their value, then pruned ones by their last step and value there. The trial numbered
-        ``asking`` is in neither.
+        This is how Optuna splits trials without constraints, which no study file has: complete
+        trials by their value, then pruned ones by their last step and value at it. The trial
+        numbered ``asking`` is in neither.
         """
         if study.directions != [StudyDirection.MINIMIZE]:
             return self._split_by_optuna(study, n_below, asking)
         finished = np.flatnonzero(self._finished())
         pruned = self._state(finished) == TrialState.PRUNED
-        # Stable, as Optuna's sort is: of equals the earlier trial comes first.
+        # Stable, as Optuna's sort is: of equal trials the earlier comes first.
         order = np.lexsort((self._values[finished], self._steps[finished], pruned))
         best = finished[order[:n_below]]
         running = np.flatnonzero(self._state() == TrialState.RUNNING)
@@ -82,7 +82,7 @@ class TrialHistory:
         return np.sort(best), np.sort(others)
 
     def observations(self, rows: Rows, names: Sequence[str]) -> Floats:
-        """Return the parameters of those trials that have them all. Shape (trials, names)."""
+        """Return the parameters of those trials that have all of them. Shape (trials, names)."""
         columns = np.array([self._columns[name] for name in names], np.intp)
         found = self._params[np.ix_(rows, columns)]
         return found[~np.isnan(found).any(axis=1)]

@@ -1,10 +1,10 @@
-"""One group's values for one trial after another, all from one fit.
+"""Propose one group's values for several trials in turn, all from one fit.
 
-Bergstra et al., "Algorithms for Hyper-Parameter Optimization" (2011): of some candidates drawn from
+Bergstra et al., "Algorithms for Hyper-Parameter Optimization" (2011): among candidates drawn from
 the density of good trials, l(x), the one with the largest l(x) / g(x) is proposed; g(x) is the
-density of the others. Trials that are asked for before anything new is known must not all be the
-same: each proposal is a lie that has come out bad ("constant liar"), one more kernel of g(x).
-Optuna fits g(x) again for that; here the kernel is added to what g(x) is already known to be.
+density of the others. Trials that are asked for before new results arrive must not all be the same:
+each proposal counts as a bad result ("constant liar"), one more kernel of g(x). Optuna fits g(x)
+again for it; here the kernel is added to the values of g(x) already computed.
 """
 
 from bisect import bisect, insort
@@ -18,8 +18,8 @@ from optuna.samplers._tpe.probability_distributions import (
 from sweep.search.tpe.axes import Floats
 from sweep.search.tpe.density import Density, sum_of_kernels
 
-#: Asks whose candidates are drawn and weighed in one go: at 10,000 trials a pause of some 10 ms,
-#: and groups of choices that few trials make are not weighed for many.
+#: Asks whose candidates are drawn and evaluated together: at 10,000 trials a pause of some 10 ms,
+#: and groups of choices that few trials make are not evaluated for many.
 _BLOCK = 16
 
 
@@ -71,23 +71,26 @@ class Proposals:
         self._density_above = above.reshape(shape)
 
     def _lie(self, values: Floats, i: int) -> None:
-        """Let the proposal count as bad for the asks from ``i`` of this block on, and later."""
+        """Count the proposal as bad for the asks from ``i`` of this block on, and later."""
         lie = self._lies.add(values)
         if i > 0:
             self._density_above[i:] += np.exp(self._features[i:] @ lie)[..., 0]
 
 
 class Lies:
-    """Kernels added to a density, each as its fit would have made it, the others left alone."""
+    """Kernels added to a density as a new fit would create them.
+
+    The existing ones do not change.
+    """
 
     def __init__(self, above: Density) -> None:
         self._above = above
-        #: Of each lie, (F, 1).
+        #: One for each lie, (F, 1).
         self.coefficients: list[Floats] = []
         self._sorted: list[list[float]] | None = None
 
     def add(self, values: Floats) -> Floats:
-        """One more trial with these internal values; its coefficients (F, 1)."""
+        """Add one more trial with these internal values; return its coefficients (F, 1)."""
         if self._sorted is None:
             self._sorted = [_sorted_centres(kernels) for kernels in self._above.kernels]
         kernels = [
@@ -115,7 +118,7 @@ class Lies:
 def _sorted_centres(kernels: _BatchedDistributions) -> list[float]:
     if isinstance(kernels, _BatchedCategoricalDistributions):
         return []
-    centres: list[float] = np.sort(kernels.mu[:-1]).tolist()  # the last is the prior's
+    centres: list[float] = np.sort(kernels.mu[:-1]).tolist()  # the last one is the prior's
     return centres
 
 

@@ -1,9 +1,8 @@
 """TPE for populations: Optuna's estimators, fitted once for many asks.
 
 Optuna's TPESampler fits again at every ask. The trials of a population are asked for at nearly the
-same time and know nearly the same, so one fit serves ``asks_per_fit`` of them; what they would have
-learned from one another, that there is no need to go where another goes, they learn all the same
-(``proposals``). With ``asks_per_fit = 1`` it asks and answers as Optuna's does.
+same time with nearly the same information, so one fit serves ``asks_per_fit`` of them; they still
+avoid each other's proposals (``proposals``). With ``asks_per_fit = 1`` it behaves like Optuna's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,18 +23,17 @@ Distributions = dict[str, BaseDistribution]
 
 
 class TPE(BaseSampler):
-    """Multivariate TPE over the parameters that every trial has; each other parameter by itself.
+    """Multivariate TPE over the parameters that every trial has; the others independently.
 
-    As ``optuna.samplers.TPESampler()``, except that what every trial has is known from the study
-    file, not inferred from past trials. Conditional parameters of one choice sampled together found
+    It behaves like ``optuna.samplers.TPESampler()``, except that the study file says what every
+    trial has, instead of past trials. Sampling conditional parameters of one choice together found
     better trials in one case of four, and worse ones with 64 asks at once.
 
-    A fit is given up when ``asks_per_fit`` trials have been asked for since it was made, or as many
-    have been told. So what a trial gets depends on the order of asks and tells and on nothing else,
-    least of all on time.
+    A fit is discarded after ``asks_per_fit`` asks or tells. So the proposals depend only on the
+    order of asks and tells, not on time.
 
-    For studies in memory, with one process that asks: a trial's parameters are all suggested before
-    the next trial is asked for. Constraints are not looked at; no study file has them.
+    It is for studies in memory with one process that asks: all of a trial's parameters are
+    suggested before the next trial is asked for. Constraints are ignored; no study file has them.
     """
 
     def __init__(
@@ -61,7 +59,7 @@ class TPE(BaseSampler):
         self._n_asked = self._n_told = 0
 
     def learn_from(self, trials: Sequence[FrozenTrial]) -> None:
-        """Take finished trials of other studies for older than all of this study's.
+        """Treat finished trials of other studies as older than all of this study's.
 
         They are numbered from -n to -1, and count towards ``n_startup_trials``.
         """
@@ -136,7 +134,7 @@ class TPE(BaseSampler):
 
 
 class Fit:
-    """What is known at one moment; each group's densities are fitted when first asked for."""
+    """A fit at one moment; each group's densities are fitted on first use."""
 
     def __init__(
         self,
@@ -149,7 +147,7 @@ class Fit:
         n_candidates: int,
         n_asks: int,
     ) -> None:
-        """``weigh_below``: of good trials too, older ones count less."""
+        """With ``weigh_below``, older good trials have less weight, too."""
         self._history, self._below, self._above = history, below, above
         self._weigh_below = weigh_below
         self._rng, self._n_candidates, self._n_asks = rng, n_candidates, n_asks

@@ -1,1 +1,1 @@
-"""What may be wrong with a study, and mending it: a module for each kind; see store.examine."""
+"""Find and repair what may be wrong with a study, a module for each kind; see store.examine."""

@@ -1,4 +1,4 @@
-"""Weights: files beside the database, and the trials they are of."""
+"""Check weights: files next to the database, and the trials that they belong to."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -12,17 +12,17 @@ from sweep.store.schema import sweep_trials as ours
 
 
 def find_weights(study: ExaminedStudy) -> Iterator[Fault]:
-    """Find weights on record whose files are missing."""
+    """Find weights that are recorded but whose files are missing."""
     query = select(ours.c.trial_id, ours.c.number, ours.c.artifact_id).where(
         ours.c.study_id == study.study_id, ours.c.artifact_id.is_not(None)
     )
     rows = study.connection.execute(query.order_by(ours.c.number)).all()
     if rows and not study.folder.is_dir():
-        # Perhaps only elsewhere: nothing is forgotten for that.
+        # The whole folder may just be somewhere else: this is no reason to drop the rows.
         yield Fault(
             check="weights",
-            what=f"{study.folder} is not there, where {len(rows):,} trials have their weights",
-            remedy="name the right folder in SWEEP_ARTIFACTS; if they are lost, make an empty one",
+            what=f"{study.folder} does not exist, but {len(rows):,} trials have weights in it",
+            remedy="set SWEEP_ARTIFACTS to the right folder; if they are lost, create an empty one",
         )
         return
     for row in rows:
@@ -31,14 +31,14 @@ def find_weights(study: ExaminedStudy) -> Iterator[Fault]:
                 check="weights",
                 number=row.number,
                 trial_id=row.trial_id,
-                what=f"its weights, {row.artifact_id} in {study.folder}, are no file there",
-                remedy="--repair forgets them",
+                what=f"its weights, {row.artifact_id} in {study.folder}, does not exist there",
+                remedy="--repair removes the reference to them",
                 mend=partial(forget_weights, study.connection, row.trial_id, row.artifact_id),
             )
 
 
 def find_file(study: ExaminedStudy) -> Iterator[Fault]:
-    """Weights of no trial, whatever its study: the folder is the database's."""
+    """Find weights files that belong to no trial of any study: studies share the folder."""
     files = artifacts.settled_files(study.folder)
     if not files:
         return
@@ -52,7 +52,7 @@ def find_file(study: ExaminedStudy) -> Iterator[Fault]:
         if path.name not in known:
             yield Fault(
                 check="file",
-                what=f"{path} is no trial's",
+                what=f"{path} belongs to no trial",
                 remedy=f"--repair moves it to {artifacts.unreferenced(study.folder)}",
                 mend=partial(study.afterwards.append, partial(artifacts.set_aside, path)),
             )

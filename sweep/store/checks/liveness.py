@@ -1,4 +1,4 @@
-"""The coordinator that is gone, and what it left as if it lived."""
+"""Check for a dead coordinator, and for what it left in a running state."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -13,17 +13,17 @@ from sweep.store.schema import trials
 
 
 def find_lease(study: ExaminedStudy) -> Iterator[Fault]:
-    """Find a lease whose holder is gone."""
+    """Find a lease whose holder is dead."""
     table = schema.sweep_leases
     row = study.connection.execute(
         select(table).where(table.c.study_id == study.study_id, table.c.expires_at > 0)
     ).one_or_none()
     if row is not None and not study.live:
-        what = f"process {row.pid} on {row.host} is gone and has not given it back"
+        what = f"process {row.pid} on {row.host} is dead and has not released it"
         yield Fault(
             check="lease",
             what=what,
-            remedy="--repair gives it back, and calls the study interrupted",
+            remedy="--repair releases it and marks the study interrupted",
             mend=partial(_release, study, what),
         )
 
@@ -69,8 +69,8 @@ def find_worker(study: ExaminedStudy) -> Iterator[Fault]:
     for row in study.connection.execute(query.order_by(table.c.worker_id)):
         yield Fault(
             check="worker",
-            what=f"{row.name} on {row.host} is said to be {row.state}, without a coordinator",
-            remedy="--repair calls it gone",
+            what=f"{row.name} on {row.host} is recorded as {row.state}, without a coordinator",
+            remedy="--repair marks it as gone",
             mend=partial(_call_gone, study, row.worker_id),
         )
 

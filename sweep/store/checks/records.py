@@ -1,7 +1,7 @@
-"""Trials: their numbers, and their records against the rows that follow from them.
+"""Check trials: their numbers, and the rows that are derived from their records.
 
 The row of ``sweep_trials``, the epochs and the results of each seed are the truth. The trial's
-means and Optuna's rows follow from them: they are compared as a whole, and rewritten.
+means and Optuna's rows are derived from them: they are compared and rewritten as a unit.
 """
 
 from collections import defaultdict
@@ -33,7 +33,7 @@ def find_study_file(study: ExaminedStudy) -> Iterator[Fault]:
         _stored_study_file(study)
     except StudyFileError as error:
         what = f"the study can't be resumed: {error}"
-        yield Fault(check="study file", what=what, remedy="put a backup back")
+        yield Fault(check="study file", what=what, remedy="restore a backup")
 
 
 def _stored_study_file(study: ExaminedStudy) -> StudyFile:
@@ -66,7 +66,7 @@ def find_numbers(study: ExaminedStudy) -> Iterator[Fault]:
             check="number",
             number=number,
             what="no trial has this number, and the study can't be resumed",
-            remedy="--repair puts a failed trial in its place",
+            remedy="--repair adds a failed trial with it",
             mend=partial(_fill, study, number),
         )
 
@@ -83,7 +83,7 @@ def _renumber(study: ExaminedStudy, trial_id: int) -> None:
 
 def _fill(study: ExaminedStudy, number: int) -> None:
     row = {"study_id": study.study_id, "number": number, "state": TrialState.FAIL}
-    study.connection.execute(insert(trials).values(row))  # its record follows, by the next check
+    study.connection.execute(insert(trials).values(row))  # the next check adds its record
 
 
 # --- records --------------------------------------------------------------------------------------
@@ -98,8 +98,8 @@ def find_records(study: ExaminedStudy) -> Iterator[Fault]:
         if row is None:
             again = not (state == TrialState.WAITING or state == TrialState.FAIL)
             yield finding(
-                what="has no row in sweep_trials beside Optuna's",
-                remedy=f"--repair makes one{f', and {AGAIN}' if again else ''}",
+                what="has a row in Optuna's tables and none in sweep_trials",
+                remedy=f"--repair adds one{f', and {AGAIN}' if again else ''}",
                 mend=partial(
                     _add_record, study, trial_id, number, state, records.stored_values(trial_id)
                 ),
@@ -117,22 +117,22 @@ def find_records(study: ExaminedStudy) -> Iterator[Fault]:
         elif wrong := records.differences(trial_id):
             yield finding(
                 what=f"differs from its epochs and results: {', '.join(wrong)}",
-                remedy="--repair writes what follows from them",
+                remedy="--repair rewrites what is derived from them",
                 mend=partial(records.rewrite, trial_id),
             )
         for name, param in records.wrong_params(trial_id).items():
             if not param.is_storable:
                 yield finding(
                     what=f"has {setting_of(name)} {param.value!r} in its configuration, which is "
-                    f"no choice of Optuna's parameter {name}",
-                    remedy=f"put a backup back, or `sweep invalidate` trial {number}",
+                    f"not a choice of Optuna's parameter {name}",
+                    remedy=f"restore a backup, or `sweep invalidate` trial {number}",
                 )
     for trial_id in records.rows.keys() - records.numbers.keys():
         yield Fault(
             check="record",
             number=records.rows[trial_id].number,
             trial_id=trial_id,
-            what="has a row in sweep_trials, and none among Optuna's trials",
+            what="has a row in sweep_trials and none in Optuna's tables",
             remedy="--repair deletes it with its curve",
             mend=partial(_delete_record, study, trial_id),
         )
@@ -171,7 +171,7 @@ def _delete_record(study: ExaminedStudy, trial_id: int) -> None:
 
 
 class _Records:
-    """The records of a study, what follows from them, and what is stored; by trial id."""
+    """Records of the study, what is derived from them, and what is stored, by trial id."""
 
     def __init__(self, study: ExaminedStudy) -> None:
         self._study = study
@@ -205,7 +205,7 @@ class _Records:
                 )
 
     def _outcome(self, trial_id: int) -> str | None:
-        """Return the outcome that the results prove, else the one on record."""
+        """Return the outcome that the results prove, else the recorded one."""
         row = self.rows[trial_id]
         if row.outcome is None and not self.stored[trial_id].state.is_finished():
             return None
@@ -213,7 +213,7 @@ class _Records:
         return outcome if self._gap(trial_id) else Outcome.COMPLETE
 
     def _gap(self, trial_id: int) -> str | None:
-        """Describe what the seeds lack of a complete training."""
+        """Describe what the seeds lack for a complete training."""
         row = self.rows[trial_id]
         n_seeds, n_results = len(row.seeds), len(self._results[trial_id])
         if not n_seeds:
@@ -231,12 +231,12 @@ class _Records:
         return f"its curve has {n_there:,} of {expected:,} epochs"
 
     def lack(self, trial_id: int) -> str | None:
-        """Describe what a finished trial lacks for its outcome; None for nothing."""
+        """Describe what a finished trial lacks for its outcome; None if it is complete."""
         row, state = self.rows[trial_id], self.stored[trial_id].state
         match self._outcome(trial_id):
             case None:
                 open_too = not state.is_finished()
-                return None if open_too else f"is {state.name}, but its outcome is open"
+                return None if open_too else f"is {state.name}, but has no outcome"
             case Outcome.COMPLETE:
                 return self._gap(trial_id)
             case Outcome.REUSED:
@@ -263,7 +263,7 @@ class _Records:
         return {"outcome": outcome, **means, "n_parameters": trained.n_parameters}
 
     def differences(self, trial_id: int) -> list[str]:
-        """Name what is stored and does not follow from the record."""
+        """Name the stored values that differ from those derived from the record."""
         row, expected = self.rows[trial_id], self._columns(trial_id)
         wrong = [
             f"{name} is {getattr(row, name)} instead of {value}"
@@ -278,13 +278,13 @@ class _Records:
         return wrong + [f"Optuna's parameter {name}" for name in self._storable_params(trial_id)]
 
     def stored_values(self, trial_id: int) -> dict[str, Any]:
-        """Return the values of Optuna's parameters of a trial."""
+        """Return the stored values of a trial's Optuna parameters."""
         return {name: param.value for name, param in self._params.get(trial_id, {}).items()}
 
     def wrong_params(self, trial_id: int) -> dict[str, Param]:
-        """Return, as they follow from the trial's configuration, parameters that are not stored so.
+        """Return the parameters, derived from the configuration, that are not stored as such.
 
-        Their distributions are the stored ones, or for a missing parameter the study file's.
+        Their distributions are the stored ones, or the study file's if a parameter is missing.
         """
         row, stored = self.rows[trial_id], self._params.get(trial_id, {})
         settings = {**row.config, **({"seed": row.seeds[0]} if row.seeds else {})}
@@ -309,7 +309,7 @@ class _Records:
         self._rewrite_params(trial_id)
 
     def rewrite(self, trial_id: int) -> None:
-        """Store what follows from the record."""
+        """Store what is derived from the record."""
         columns = self._columns(trial_id)
         if columns["outcome"] is not None and self.rows[trial_id].finished_at is None:
             columns["finished_at"] = clock.read(self._study.connection)
@@ -323,7 +323,10 @@ class _Records:
 
 
 def _nodes(study: ExaminedStudy) -> tuple[Node, ...]:
-    """Return the search space; empty where the study file cannot be read, which is a finding."""
+    """Return the search space.
+
+    Empty if the study file cannot be read, which is another check's fault.
+    """
     try:
         return _stored_study_file(study).space.nodes
     except StudyFileError:
@@ -345,7 +348,7 @@ def _errors(study: ExaminedStudy) -> dict[int, dict[tuple[int, int], float | Non
 
 
 def _results(study: ExaminedStudy) -> dict[int, list[Row[Any]]]:
-    """Test results by trial id, in the order of the seeds."""
+    """Read test results by trial id, in the order of the seeds."""
     table = schema.sweep_results
     query = (
         select(table)

@@ -1,4 +1,4 @@
-"""What a check finds, what it examines, and the repair that many of them share."""
+"""Define what a check finds and examines, and the repair that many checks share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,41 +10,41 @@ from sweep.store import optuna_rows, schema
 from sweep.store.reuse import COPIED
 from sweep.store.schema import sweep_trials
 
-AGAIN = "has it trained again, under its number"
+AGAIN = "resets it to be trained again under its number"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One thing that is wrong."""
+    """A single fault of a study."""
 
     #: A key of examine.CHECKS.
     check: str
-    #: The trial; None where it is about the study.
+    #: The trial's number; None if the fault concerns the study.
     number: int | None = None
     what: str
-    #: What ``--repair`` does, or what a user may do instead.
+    #: What ``--repair`` does, or what a user can do instead.
     remedy: str
-    #: Carries the remedy out; None where a user has to.
+    #: Applies the remedy; None if only a user can.
     mend: Callable[[], object] | None = field(default=None, compare=False, repr=False)
-    #: The trial's id, where it is about a trial.
+    #: The trial's id, if the fault concerns a trial.
     trial_id: int | None = None
 
     @property
     def repairable(self) -> bool:
-        """Tell whether `sweep doctor --repair` mends it."""
+        """Whether `sweep doctor --repair` repairs it."""
         return self.mend is not None
 
 
 @dataclass(kw_only=True)
 class ExaminedStudy:
-    """What is examined."""
+    """The study that is examined, and how to access it."""
 
     connection: Connection
     study_id: int
-    #: A coordinator holds it: what it has yet to do is no fault.
+    #: A coordinator runs the study: what it has not done yet is no fault.
     live: bool
     folder: Path
-    #: To do once the rows are committed.
+    #: Actions to run after the commit.
     afterwards: list[Callable[[], None]] = field(default_factory=list)
 
 
@@ -58,7 +58,7 @@ def train_again(study: ExaminedStudy, trial_id: int) -> None:
     )
 
 
-#: Columns of sweep_trials that training fills.
+#: Columns of sweep_trials that training fills, with their values before training.
 _UNTRAINED = dict.fromkeys(
     ("outcome", "reason", "finished_at", "train_seconds", *COPIED, "reused_from")
 )

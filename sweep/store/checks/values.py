@@ -1,4 +1,4 @@
-"""Find corrupt values: those that do not fit their column's type."""
+"""Find corrupt values: those that are invalid for their column's type."""
 
 from collections.abc import Iterator
 
@@ -15,5 +15,5 @@ def find_values(connection: Connection, study_id: int) -> Iterator[Fault]:
             yield Fault(
                 check="unreadable",
                 what=f"{corrupt.place} of {corrupt.row}: {corrupt.why}",
-                remedy="put a backup back, or delete the study",
+                remedy="restore a backup, or delete the study",
             )

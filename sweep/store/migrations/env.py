@@ -1,4 +1,4 @@
-"""Alembic's entry: our tables only, with a version table of our own beside Optuna's."""
+"""Alembic's entry point: our tables only, with a version table separate from Optuna's."""
 
 from alembic import context
 

@@ -1,6 +1,6 @@
 """The CPU trainer: gradients by hand, without autograd, in buffers that are allocated once.
 
-Held equal to the reference trainer by tests, to rounding, and the default on CPUs.
+It is the default on CPUs; tests compare it with the reference trainer, to rounding.
 """
 
 from sweep.trainer.cpu.trainer import CpuTrainer

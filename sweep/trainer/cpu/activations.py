@@ -1,8 +1,8 @@
-"""Activations and their derivatives by the kernels that autograd would call, into buffers.
+"""Compute activations and their derivatives in buffers, with the kernels that autograd would call.
 
 Notation: z (B, H) the hidden units' inputs, h = f(z) their outputs; ``backward`` turns the
-derivative of a loss by h into that by z, in place. An activation without kernels follows the
-reference trainer.
+derivative of a loss by h into that by z, in place. Activations without kernels use the reference
+trainer's.
 """
 
 from collections.abc import Callable
@@ -123,7 +123,7 @@ def sigmoid_backward(grad: Tensor, z: Tensor, h: Tensor) -> Tensor:
 
 
 def by_autograd(function: Function) -> ActivationKernels:
-    """Wrap an activation of the reference trainer that has no kernels here: autograd derives it."""
+    """Wrap an activation without kernels here: the reference trainer's, derived by autograd."""
 
     def forward(z: Tensor, out: Tensor) -> Tensor:
         return out.copy_(function(z))

@@ -1,7 +1,7 @@
-"""Losses and their derivatives by the logits, without autograd.
+"""Compute losses and their derivatives by the logits, without autograd.
 
 Notation: o (B, D) the logits, y = output(o) the reconstruction, x (B, D) the pixels, n = B D.
-Pixels come as levels, 255 x: dividing them would be one more pass over (B, D).
+Pixels come as levels, 255 x: dividing them would take another pass over (B, D).
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ LEVEL = 1.0 / 255.0
 class LossGradient(NamedTuple):
     """A batch's mean loss, and its derivative by the logits: ``scale`` times ``by_logits``.
 
-    The products that sum the derivatives of parameters take the factor for nothing.
+    The products that sum the derivatives of parameters apply the factor at no cost.
     """
 
     #: Scalar.

@@ -1,7 +1,7 @@
-"""The update rules on flat parameters, each a kernel or two of torch's fused optimizers.
+"""Update rules on flat parameters, each made of one or two kernels of torch's fused optimizers.
 
-torch.optim calls the same kernels; its objects take 60 us a step around them, a tenth of a narrow
-network's step. They are private to torch, so the tests of equality hold each of their settings.
+torch.optim calls the same kernels; its objects add 60 us to a step, a tenth of a narrow network's
+step. The kernels are private to torch, so equality tests cover each of their settings.
 """
 
 import math
@@ -104,10 +104,10 @@ class Adagrad:
 
 
 class RmsProp:
-    """RMSprop, by Adam's kernel: with beta1 = 0 and no bias to correct they are the same.
+    """RMSprop by Adam's kernel: they are equal with beta1 = 0 and without bias correction.
 
     A bias correction is 1 - beta ** step, and so 1 at step infinity. With a momentum, Adam's step
-    of size -1 goes into the buffer that the momentum keeps: v <- momentum v + g / (sqrt(s) + eps).
+    of size -1 is added to the momentum's buffer: v <- momentum v + g / (sqrt(s) + eps).
     """
 
     def __init__(self, parameters: FlatParameters, config: TrialConfig) -> None:
@@ -147,7 +147,7 @@ class RmsProp:
 
 
 class TorchOptimizer:
-    """An optimizer of the reference trainer that has no class here, on the flat parameters."""
+    """An optimizer of the reference trainer without a class here, on the flat parameters."""
 
     def __init__(self, parameters: FlatParameters, config: TrialConfig) -> None:
         flat = nn.Parameter(parameters.values)

@@ -1,4 +1,4 @@
-"""A network's parameters and gradients in one array each, so that an optimizer steps over all."""
+"""Hold a network's parameters and gradients in one array each, updated by a single call."""
 
 import math
 from typing import NamedTuple
@@ -17,8 +17,8 @@ _ALIGNMENT = 16
 class Parts(NamedTuple):
     """Views of the parameters, or of their gradients, in a flat array.
 
-    Both layers have a row for each hidden unit: products with few rows are up to four times as fast
-    as with few columns.
+    Both layers have a row per hidden unit: products with few rows are up to four times as fast as
+    with few columns.
     """
 
     encoder: Tensor  # (H, D)
@@ -30,7 +30,7 @@ class Parts(NamedTuple):
 class FlatParameters:
     """Parameters and their gradients, (P,) float32 each.
 
-    P counts the padding between parts too; values and gradients stay 0 there.
+    P includes the padding between parts; values and gradients stay 0 there.
     """
 
     def __init__(self, initial: Weights) -> None:

@@ -1,10 +1,9 @@
-"""A step of training by hand.
+"""Take a training step with gradients computed by hand.
 
 Notation: B examples in a batch, D inputs, H hidden units, x (B, D) the pixels; W, V (H, D) and b, c
-the layers' weights and biases. z = x W' + b, h = f(z), o = h V + c. With g = dL/do:
-dL/dV = h' g, dL/dh = g V', dL/dz = f'(z) dL/dh, dL/dW = (dL/dz)' x; dL/db and dL/dc are the sums of
-dL/dz and g over the examples. Pixels stay levels, 255 x, and the products take the factor 1/255 for
-nothing.
+the layers' weights and biases. z = x W' + b, h = f(z), o = h V + c. With g = dL/do: dL/dV = h' g,
+dL/dh = g V', dL/dz = f'(z) dL/dh, dL/dW = (dL/dz)' x; dL/db and dL/dc are the sums of dL/dz and g
+over the examples. Pixels stay levels, 255 x, and the products apply the factor 1/255 at no cost.
 """
 
 from typing import NamedTuple
@@ -21,11 +20,11 @@ from sweep.trainer.randomness import initial_weights
 
 
 class Buffers(NamedTuple):
-    """Intermediate results of a step of B examples."""
+    """Intermediate results of a step on B examples."""
 
     bytes: Tensor  # (B, D) uint8
     levels: Tensor  # (B, D)
-    inputs: Tensor  # (B, H), of the hidden units
+    inputs: Tensor  # (B, H), inputs of the hidden units
     hidden: Tensor  # (B, H)
     by_hidden: Tensor  # (B, H)
     logits: Tensor  # (B, D)
@@ -47,7 +46,7 @@ class Buffers(NamedTuple):
 
 
 class ManualStep:
-    """Learns from a batch by hand-written gradients, and allocates nothing of a batch's size."""
+    """Training step with hand-written gradients, which allocates nothing of a batch's size."""
 
     def __init__(
         self,
@@ -72,7 +71,7 @@ class ManualStep:
         return loss
 
     def _gradients(self, rows: Tensor, buffers: Buffers) -> Tensor:
-        """Return the loss; write the gradients of all parameters where the optimizer reads them."""
+        """Return the loss; write all parameters' gradients to where the optimizer reads them."""
         parts, gradients = self._parameters.parts, self._parameters.gradients
         forward, backward = self._activation
 

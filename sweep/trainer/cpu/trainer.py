@@ -10,7 +10,10 @@ class CpuTrainer(SingleTrialTrainer):
     """Trains trials one after another, on data in main memory."""
 
     def start(self, spec: TrialSpec) -> Training:
-        """Prepare a trial at epoch 0. Raises ValueError if it takes the reference trainer."""
+        """Prepare a trial at epoch 0.
+
+        Raises ValueError if only the reference trainer can train it.
+        """
         check_fast(spec.config)
         return super().start(spec)
 

@@ -1,4 +1,4 @@
-"""A population's memory on the device.
+"""Allocate a population's memory on the device.
 
 Notation: K slots, T tiles of R hidden units, B examples, D inputs, S steps of an epoch, P blocks of
 outputs, C classes.
@@ -19,7 +19,7 @@ from sweep.trainer.fused.transfers import stack_to_device, to_cpu, to_device
 
 
 class LayerArrays(NamedTuple):
-    """One of the four parameters, of all slots, and what the optimizers remember of it."""
+    """One of the four parameters, of all slots, and its optimizer moments."""
 
     weight: Tensor
     first: Tensor
@@ -74,7 +74,7 @@ class PopulationArrays:
             self._zeros(k, dtype=torch.int32) for _ in range(3)
         )
         self.order = self._zeros(k, n_train, dtype=torch.int32)
-        #: Order of the images for measuring: the same for all slots.
+        #: Order of the images when measuring: the same for all slots.
         self.in_line = torch.arange(n_evaluated, dtype=torch.int32, device=device)
 
         self.active, self.saturated = (self._zeros(rows, dtype=torch.int32) for _ in range(2))
@@ -104,8 +104,8 @@ class PopulationArrays:
     def write_slots(self, slots: Sequence[NewSlot]) -> None:
         """Write new trials' settings and first weights, and moments of 0.
 
-        One copy an array, or a few where a population is filled: what is copied goes through
-        page-locked memory, which stays with the process.
+        One copy per array, or a few if a population is filled: copies go through page-locked
+        memory, which stays allocated.
         """
         for some in _in_runs(slots, [slot.place.hidden_width for slot in slots]):
             self._write_slots(some)
@@ -132,7 +132,7 @@ class PopulationArrays:
             layer.second.index_fill_(0, where, 0.0)
 
     def read_slots(self, places: Sequence[SlotPlace]) -> list[RowWeights]:
-        """Return the present weights of these places, on the CPU once what was launched is done."""
+        """Return the present weights of these places, on the CPU after all previous launches."""
         runs = _in_runs(places, [place.hidden_width for place in places])
         return [weights for some in runs for weights in self._read_slots(some)]
 
@@ -162,7 +162,7 @@ class PopulationArrays:
         return to_device(torch.cat(rows), self.device)
 
     def index(self, slots: Sequence[int]) -> Tensor:
-        """Put the numbers of slots on the device."""
+        """Copy the numbers of slots to the device."""
         return to_device(torch.tensor(slots), self.device)
 
     def _zeros(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -173,7 +173,7 @@ class PopulationArrays:
 
 
 def _in_runs(values: Sequence[T], n_rows: Sequence[int]) -> Iterator[list[T]]:
-    """Split into runs of COPIED_ROWS rows at most, or of a single value with more."""
+    """Split into runs of at most COPIED_ROWS rows, or of a single value with more."""
     run: list[T] = []
     total = 0
     for value, n in zip(values, n_rows, strict=True):

@@ -1,4 +1,4 @@
-"""Preconditions of the fused trainer: devices, data and trials that it refuses."""
+"""Check preconditions of the fused trainer: devices, data and trials that it rejects."""
 
 import torch
 import triton

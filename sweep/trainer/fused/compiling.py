@@ -1,6 +1,6 @@
-"""Every kernel compiled before the first is needed, all at the same time.
+"""Compile all kernels in parallel before the first is needed.
 
-One after the other they take a GPU's worker several seconds where Triton's cache is empty.
+One after the other they take a GPU worker several seconds if Triton's cache is empty.
 """
 
 import os
@@ -26,10 +26,10 @@ def compile_kernels(
     precisions: Iterable[str],
     config: KernelConfig | None = None,
 ) -> None:
-    """Compile what populations over images like these launch, in a thread for each processor.
+    """Compile what populations of images like these launch, with a thread per processor.
 
-    Whoever launches it afterwards, in this process, finds it compiled. Raises what Triton raises
-    for a kernel that it cannot compile.
+    Later launches in this process find them compiled. Raises what Triton raises for a kernel that
+    it cannot compile.
     """
     with (
         ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="compile") as pool,
@@ -49,7 +49,7 @@ def launch_each(
     precision: str,
     config: KernelConfig | None = None,
 ) -> None:
-    """Have every kernel launched by ``launch``, with arguments as a real population has them."""
+    """Call ``launch`` with every kernel, with arguments as a real population has them."""
     config = config or PRECISIONS[precision]
     population = Population(
         Layout(n_slots=1, n_tiles=1, tile_units=config.units),

@@ -1,4 +1,4 @@
-"""Device time of launches, without the gaps in which the device waits for the host."""
+"""Measure device time of launches, without gaps in which the device waits for the host."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import torch
 
 
 class StreamEvent(Protocol):
-    """A point in the device's stream: torch.cuda.Event, or a test's stand-in."""
+    """A point in the device's stream: torch.cuda.Event, or a test double."""
 
     def record(self) -> None:
         """Record this point in the current stream."""
@@ -23,16 +23,16 @@ class StreamEvent(Protocol):
 class DeviceTimer:
     """Adds up the device's time from the beginning to the end of each launch.
 
-    One pair of events around a whole epoch would count as training what the device waits for a slow
-    host between two launches, and a card would look busy that is not. What is left of such a gap is
-    the time that it takes to launch one CUDA graph, some microseconds, and only where the device is
-    idle already. Without a GPU a launch is its own work, and is timed by the clock.
+    One pair of events around a whole epoch would count the time that the device waits for a slow
+    host between two launches, and an idle card would appear busy. What remains of such a gap is the
+    time to launch one CUDA graph, some microseconds, and only if the device is idle already.
+    Without a GPU a launch runs synchronously, and is timed by the clock.
     """
 
     def __init__(
         self, device: torch.device, make_mark: Callable[[], StreamEvent] | None = None
     ) -> None:
-        """Create it; ``make_mark`` makes an event with timing."""
+        """Create a timer; ``make_mark`` creates a timing event."""
         if make_mark is None and device.type == "cuda":
             make_mark = _timing_event
         self._make_mark = make_mark
@@ -58,7 +58,7 @@ class DeviceTimer:
 
 
 class DeviceTime:
-    """Device time of some launches, known once the device is done with them."""
+    """Device time of some launches, known once the device has completed them."""
 
     def __init__(self) -> None:
         self.spans: list[tuple[StreamEvent, StreamEvent]] = []
@@ -73,6 +73,6 @@ class DeviceTime:
 
 
 def _timing_event() -> StreamEvent:
-    """Record an event in the current stream."""
+    """Create a timing event."""
     event: StreamEvent = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
     return event

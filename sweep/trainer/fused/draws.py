@@ -1,4 +1,4 @@
-"""Initial weights and data orders of trials, drawn in threads while the device trains.
+"""Draw initial weights and data orders of trials in threads while the device trains.
 
 Notation: K slots, N training images.
 """
@@ -14,15 +14,15 @@ from sweep.trainer.fused.row_weights import RowWeights
 from sweep.trainer.fused.transfers import empty_on_host
 from sweep.trainer.randomness import data_order, initial_weights
 
-#: Threads: a permutation of 55,000 takes about as long as a narrow trial's epoch.
+#: A permutation of 55,000 takes about as long as a narrow trial's epoch.
 DRAW_THREADS = 4
 
 
 class Draws:
-    """Draws in a pool of threads; the numbers are those that each trial would draw alone.
+    """Draws random numbers in a thread pool; they are those that each trial would draw alone.
 
-    A turn's orders lie in one buffer, a row a slot, and leave for the device in one copy. There are
-    two buffers, because the next turn's orders are drawn while these are on their way.
+    A turn's orders are in one buffer, a row per slot, and are copied to the device at once. There
+    are two buffers, because the next turn's orders are drawn during the copy.
     """
 
     def __init__(self, n_slots: int, n_train: int, n_inputs: int, device: torch.device) -> None:
@@ -33,19 +33,19 @@ class Draws:
     def start_weights(
         self, config: TrialConfig, seeds: Sequence[int]
     ) -> list["Future[RowWeights]"]:
-        """Begin to draw a trial's first weights, one a seed."""
+        """Begin to draw a trial's first weights, one for each seed."""
         return [self._pool.submit(self._draw_weights, config, seed) for seed in seeds]
 
     def start_orders(
         self, slots: Sequence[int], seeds: Sequence[int], epoch: int
     ) -> list["Future[None]"]:
-        """Begin to draw the orders of these slots for the turn that comes next."""
+        """Begin to draw the orders of these slots for the next turn."""
         buffer = self._buffers[0]
         pairs = zip(slots, seeds, strict=True)
         return [buffer.start(self._pool, slot, seed, epoch) for slot, seed in pairs]
 
     def send_orders(self, slots: Sequence[int], target: Tensor) -> None:
-        """Copy the orders of these slots, which are drawn, to their rows of the target (K, N)."""
+        """Copy the drawn orders of these slots to their rows of the target (K, N)."""
         self._buffers[0].send(slots, target)
         self._buffers.reverse()
 
@@ -64,7 +64,7 @@ class _OrderBuffer:
         self._orders = empty_on_host((n_slots, n_train), torch.int32, device)
         #: Last order by slot, drawn or being drawn.
         self._draws: dict[int, Future[None]] = {}
-        #: When the last copy to the device is done; None on a CPU.
+        #: Event at which the last copy to the device is complete; None on a CPU.
         self._sent: torch.cuda.Event | None = None
 
     def start(self, pool: ThreadPoolExecutor, slot: int, seed: int, epoch: int) -> "Future[None]":
@@ -73,14 +73,14 @@ class _OrderBuffer:
         return self._draws[slot]
 
     def _draw(self, slot: int, seed: int, epoch: int, before: "Future[None] | None") -> None:
-        if before is not None:  # of a trial that left meanwhile: both write to this row
+        if before is not None:  # an order of a trial that left meanwhile writes to the same row
             wait([before])
         if self._sent is not None:
             self._sent.synchronize()
         self._orders[slot].copy_(data_order(seed, epoch, self._orders.shape[1]))
 
     def send(self, slots: Sequence[int], target: Tensor) -> None:
-        # Slots are handed out from the first one on, so hardly a row is copied for nothing.
+        # Slots are allocated from the first one on, so few rows are copied in vain.
         n = max(slots, default=-1) + 1
         target[:n].copy_(self._orders[:n], non_blocking=True)
         if target.device.type == "cuda":

@@ -1,4 +1,4 @@
-"""Launches that are repeated as they are: one CUDA graph, replayed, where there is a GPU."""
+"""Capture repeated launches as a CUDA graph and replay it, if there is a GPU."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -7,14 +7,14 @@ import torch
 
 from sweep.trainer.fused.device_time import DeviceTimer
 
-#: Repeats in one graph: the microseconds between two graphs come once for so many steps.
+#: Repeats in one graph: the microseconds between two graphs are paid once for this many steps.
 CHAIN = 16
 
 
 def repeatable(launches: Callable[[], None], device: torch.device) -> Callable[[], None]:
-    """Return the launches as a function that can be called again and again.
+    """Return the launches as a function that can be called repeatedly.
 
-    They are made twice here, once to compile and once to capture, so no slot may be at work yet.
+    The launches run twice here, once to compile and once to capture, so no slot may be in use yet.
     """
     return _captured(launches, device) if device.type == "cuda" else launches
 
@@ -24,7 +24,7 @@ def repeated(
 ) -> Callable[[int], None]:
     """Return a function that runs the branches n times in a row, CHAIN times per graph.
 
-    A branch does not wait for another between its own repeats. Each graph is timed by itself,
+    A branch does not wait for another between its own repeats. Each graph is timed separately,
     unless the caller times all of them.
     """
     chains = [partial(_times, branch, CHAIN) for branch in branches]
@@ -43,9 +43,9 @@ def repeated(
 
 
 def side_by_side(branches: Sequence[Callable[[], None]], device: torch.device) -> None:
-    """Make the launches of each branch in a stream of its own; later ones wait for all of them.
+    """Run the launches of each branch in a separate stream; later launches wait for all of them.
 
-    The first branch has the present stream. On a CPU one branch follows the other.
+    The first branch uses the present stream. On a CPU the branches run one after the other.
     """
     first, *others = branches
     if device.type != "cuda":

@@ -1,7 +1,7 @@
 """Launch a kernel on arrays that are bound to its parameters by name.
 
-What a launch needs besides arrays follows from the population's shape: its grid, the sizes that are
-compiled in, and options for the compiler.
+Everything else that a launch needs follows from the population's shape: its grid, the compiled-in
+sizes, and compiler options.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,18 +14,18 @@ from torch import Tensor
 from sweep.trainer.fused import kernels
 from sweep.trainer.fused.kernel_config import KernelConfig, power_of_2
 
-#: (kernel, grid, arguments …): makes a launch, or only compiles or counts it.
+#: (kernel, grid, arguments …): launches a kernel, or only compiles or counts it.
 Launch = Callable[..., object]
 
 Grid = tuple[int, ...]
 
-#: Slots of a program of begin_step.
+#: Slots per program of begin_step.
 BLOCK_K = 128
 
 
 @dataclass(frozen=True, kw_only=True)
 class LaunchShape:
-    """The sizes that are fixed for a population, and each kernel's grid and options."""
+    """Sizes that are fixed for a population, and each kernel's grid and options."""
 
     #: K
     n_slots: int
@@ -41,12 +41,12 @@ class LaunchShape:
 
     @property
     def n_parts(self) -> int:
-        """P, blocks of outputs."""
+        """P, the number of blocks of outputs."""
         return ceil(self.n_inputs / self.config.outputs)
 
     @property
     def single_tile(self) -> bool:
-        """Whether slots of one tile have their own kernel: if their parts fit into G's place."""
+        """Whether slots of one tile have separate kernels: if their parts fit into G's place."""
         return self.n_parts * self.config.units <= self.n_inputs
 
     @property
@@ -60,7 +60,7 @@ class LaunchShape:
         return self.config.chains(self.batch_size)
 
     def grid(self, kernel: str, n_slots: int | None = None, n_tiles: int | None = None) -> Grid:
-        """Return the number of programs of a launch over this many slots and tiles, or over all."""
+        """Return the number of programs of a launch over ``n_slots`` and ``n_tiles``, or all."""
         slots, tiles = n_slots or self.n_slots, n_tiles or self.n_tiles
         return {
             "begin_step": (ceil(self.n_slots / BLOCK_K),),
@@ -119,7 +119,7 @@ class LaunchShape:
             "hidden_gradient": {"BLOCK_D": config.inputs, "maxnreg": config.hidden_registers},
             "update_decoder": update,
             "update_encoder": update,
-            # One stage: weights that a step stores are those that the next one loads.
+            # One stage: a step loads the weights that the previous one stored.
             "train_chain": update
             | {
                 "BLOCK_D": config.chain_outputs,
@@ -128,7 +128,7 @@ class LaunchShape:
                 "num_warps": config.chain_warps,
             },
             "measure": decode,
-            # One stage: a product's factor that comes from registers must not be loaded over.
+            # One stage: a factor of a product that is in registers must not be overwritten.
             "project_errors": decode | {"num_stages": 1},
             "split_errors": {"BLOCK_B": 16},
         }
@@ -149,14 +149,14 @@ def launch_kernel(
     arrays: Mapping[str, object],
     launch: Launch | None = None,
 ) -> object:
-    """Launch one kernel alone, on these arrays and numbers; others than its own are ignored.
+    """Launch one kernel on these arrays and numbers, of which only the kernel's own are used.
 
-    Raises TypeError if one that it takes is missing.
+    Raises TypeError if one of its arguments is missing.
     """
     sizes = shape.sizes(kernel)
     names = [name for name in parameters(kernel) if name not in sizes]
     if missing := [name for name in names if name not in arrays]:
-        raise TypeError(f"kernel '{kernel}' needs {', '.join(missing)}: no such array was given.")
+        raise TypeError(f"kernel '{kernel}' needs {', '.join(missing)}, which is missing.")
     arguments = [arrays[name] for name in names]
     grid = shape.grid(kernel, _length(arrays, "slot_list"), _length(arrays, "tile_list"))
     return (launch or run)(getattr(kernels, kernel), grid, *arguments, **sizes)

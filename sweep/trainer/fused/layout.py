@@ -1,7 +1,7 @@
-"""Who has which slots and tiles: a population's places, handed out and taken back like memory.
+"""Allocate slots and tiles to trials, like memory.
 
-Notation: K slots, T tiles of R hidden units. A slot owns a list of tiles, anywhere, so what is free
-is usable whatever its order, and nothing ever moves.
+Notation: K slots, T tiles of R hidden units. A slot owns a list of tiles, anywhere, so all free
+tiles are usable whatever their order, and nothing is ever moved.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from heapq import heapify, heappop, heappush
 
 @dataclass(frozen=True, kw_only=True)
 class SlotPlace:
-    """What one slot has."""
+    """The place of one slot."""
 
     slot: int
     #: In the order of the units.
@@ -50,11 +50,11 @@ class Layout:
         return -(-hidden_width // self.tile_units)
 
     def ever_fits(self, hidden_width: int, n: int) -> bool:
-        """Tell whether an empty population has n places of this width."""
+        """Return whether an empty population has n places of this width."""
         return n <= self.n_slots and n * self.tiles_of(hidden_width) <= self.n_tiles
 
     def take(self, hidden_width: int, n: int) -> tuple[SlotPlace, ...] | None:
-        """Take n places of this width; None where there are fewer."""
+        """Take n places of this width; None if there are fewer."""
         n_tiles = self.tiles_of(hidden_width)
         if n > self.n_free_slots or n * n_tiles > self.n_free_tiles:
             return None

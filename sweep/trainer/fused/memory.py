@@ -16,7 +16,7 @@ and some hundred bytes of tables, counted as 1024.
 import math
 from dataclasses import dataclass
 
-#: Share of the free memory that a population takes: the rest is for kernels, graphs and the
+#: Share of the free memory that a population uses: the rest is for kernels, graphs and the
 #: allocator's blocks.
 USED_SHARE = 0.9
 
@@ -25,7 +25,7 @@ _TABLES_BYTES = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What a population's memory depends on, besides how many it holds."""
+    """What a population's memory depends on, except for its size."""
 
     #: N
     n_train: int
@@ -52,7 +52,7 @@ class Shape:
         return 4 * floats + 8 * sums + _TABLES_BYTES
 
     def step_bytes(self, hidden_width: int) -> int:
-        """Return the least memory traffic of a slot's training step.
+        """Return a lower bound of the memory traffic of a slot's training step.
 
         Weights and both moments of either layer are read and written once; inputs and gradients of
         the units, the gradient by the outputs and the images pass through memory.
@@ -76,12 +76,12 @@ class PopulationSize:
 def population_size(
     free_bytes: int, shape: Shape, *, rows_per_slot: int, tile_units: int = 32
 ) -> PopulationSize:
-    """Size the largest population with this mean of rows a slot, in USED_SHARE of the free memory.
+    """Size the largest population with these mean rows per slot, in USED_SHARE of the memory.
 
     ``rows_per_slot`` is the mean hidden width of the trials, times their padding to whole tiles:
         slots = floor(USED_SHARE free_bytes / (slot_bytes + rows_per_slot row_bytes))
         rows = slots rows_per_slot, in whole tiles
-    Where not even one such slot fits, nothing does: both are 0.
+    If not even one such slot fits, both are 0.
     """
     per_slot = math.ceil(rows_per_slot / tile_units) * tile_units
     slots = int(USED_SHARE * free_bytes) // (shape.slot_bytes + per_slot * shape.row_bytes)

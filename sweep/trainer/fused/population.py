@@ -1,7 +1,7 @@
-"""The launches that train and measure a population.
+"""Launch the kernels that train and measure a population.
 
-Notation: K slots, N training images, D inputs, P blocks of outputs, C classes. Which slot does what
-is decided elsewhere; here is only what all of them share.
+Notation: K slots, N training images, D inputs, P blocks of outputs, C classes. What each slot does
+is decided elsewhere; this module has what they share.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,19 +23,19 @@ class DeviceImages(NamedTuple):
 
     #: (n, D) uint8
     pixels: Tensor
-    #: (n,) int32 counted from 0, and how many classes there are; 0 measures without classes.
+    #: (n,) int32 counted from 0, and the number of classes; 0 measures without classes.
     labels: Tensor
     n_classes: int
 
 
 class Measured(NamedTuple):
-    """What was measured, left on the device."""
+    """Measurements, still on the device."""
 
     #: (K, N_REPORT) float64
     report: Tensor
     #: (K, P, C) float64, sums of squared errors by class.
     class_squares: Tensor
-    #: (K, P, N_VALUES) float64, on black and on white pixels; 0 where they were not asked for.
+    #: (K, P, N_VALUES) float64, on black and on white pixels; 0 if not requested.
     value_squares: Tensor
 
 
@@ -100,7 +100,7 @@ class Population:
     # Arguments of kernels, by name
 
     def training_arguments(self, schedule: TileSchedule | None = None) -> dict[str, object]:
-        """Return what kernels take in a training step of these slots, or of the first branch's."""
+        """Return the kernels' arguments for a training step of these slots, or the first branch."""
         order = self.arrays.order
         schedule = schedule or self.branches[0]
         return {
@@ -115,7 +115,7 @@ class Population:
         }
 
     def measuring_arguments(self, images: DeviceImages, *, keep: bool = False) -> dict[str, object]:
-        """Return what kernels take to measure images, in line; and to sum up afterwards."""
+        """Return the kernels' arguments to measure images in order, and to summarise afterwards."""
         return {
             **self.arrays.by_name,
             **self.measuring.arrays,
@@ -166,7 +166,7 @@ class Population:
             self._launch("train_chain", arguments | chain)
 
     def step_kernels(self, kinds: SlotKinds = SlotKinds.BOTH) -> list[str]:
-        """List the launches of a training step, in order, where the slots are of these kinds."""
+        """List the launches of a training step, in order, for slots of these kinds."""
         shape = self.shape
         single = shape.single_tile and kinds is not SlotKinds.SEVERAL_TILES
         several = not shape.single_tile or kinds is not SlotKinds.SINGLE_TILE
@@ -183,7 +183,7 @@ class Population:
     def measure_step(
         self, images: DeviceImages, *, watch: bool = False, keep: bool = False, split: bool = False
     ) -> None:
-        """Add one batch of images, in line, to the sums of every slot that is measured."""
+        """Add one batch of images, in order, to the sums of every measured slot."""
         self.arrays.page.add_(1)
         arguments = self.measuring_arguments(images, keep=keep or split)
         watched, parted = ["watch_units"] if watch else [], ["split_errors"] if split else []
@@ -195,7 +195,7 @@ class Population:
         images: DeviceImages,
         directions: Tensor,  # (D, D) in columns
     ) -> None:
-        """Add one batch's squared errors along each direction to those of every slot measured."""
+        """Add one batch's squared errors along each direction to those of every measured slot."""
         self.measure_step(images, keep=True)
         arguments = self.measuring_arguments(images) | {"directions": directions}
         self._launch("project_errors", arguments)
@@ -203,7 +203,7 @@ class Population:
     def measure(
         self, images: DeviceImages, step: Callable[[], None], *, summarise: bool
     ) -> Measured:
-        """Measure all of the images, a step for each batch; if asked, sum up the weights too."""
+        """Measure all images, a step for each batch; if asked, summarise the weights too."""
         arrays = self.arrays
         for tensor in (
             *(arrays.page, arrays.sums, arrays.class_squares, arrays.value_squares),
@@ -220,7 +220,7 @@ class Population:
         return Measured(*(of.clone() for of in sums))
 
     def project(self, images: DeviceImages, step: Callable[[], None]) -> Tensor:
-        """Return squared errors (K, D) float64 of slots in measurement along each direction."""
+        """Return squared errors (K, D) float64 of the measured slots along each direction."""
         self.arrays.page.fill_(-1)
         self.arrays.direction_squares.zero_()
         for _ in range(self._n_batches(images)):
@@ -228,7 +228,7 @@ class Population:
         return self.arrays.direction_squares.clone()
 
     def reconstruct(self, images: DeviceImages, slots: Sequence[int]) -> Tensor:
-        """Return reconstructions of images by slots in measurement, (slots, n, D)."""
+        """Return reconstructions of images by the measured slots, (slots, n, D)."""
         self.arrays.page.fill_(-1)
         parts = []
         for _ in range(self._n_batches(images)):

@@ -1,7 +1,7 @@
-"""Results from a slot's numbers: metrics, pictures, saved weights, reasons of divergence.
+"""Compute results from a slot's numbers: metrics, pictures, saved weights, reasons of divergence.
 
-Everything here is computed from copies on the CPU: reading the device would wait for the epoch that
-it works on. Notation: K slots, D inputs, S seeds of a trial, C classes.
+All inputs are copies on the CPU: reading the device would wait for its current epoch. Notation: K
+slots, D inputs, S seeds of a trial, C classes.
 """
 
 import math
@@ -121,7 +121,7 @@ def _not_finite(metrics: EpochMetrics, row: Row) -> str | None:
     return None
 
 
-#: Columns of the report that count a parameter's numbers that are not finite.
+#: Columns of the report that count non-finite numbers of a parameter.
 _NOT_FINITE = {
     "encoder.weight": tables.ENCODER_NOT_FINITE,
     "encoder.bias": tables.ENCODER_BIAS_NOT_FINITE,
@@ -131,7 +131,7 @@ _NOT_FINITE = {
 
 
 class Pictures:
-    """Pictures of reconstructions, beside originals that were copied to the CPU beforehand."""
+    """Pictures of reconstructions, and originals that were copied to the CPU beforehand."""
 
     def __init__(self, data: DeviceData) -> None:
         self._originals = as_floats(data.strip.to(CPU))

@@ -1,4 +1,4 @@
-"""A slot's weights in the device's layout: one row per hidden unit."""
+"""Convert a slot's weights to and from the device's layout: one row per hidden unit."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Tiles and slots that a launch works on."""
+"""List the tiles and slots that a launch processes."""
 
 from collections.abc import Iterable, Sequence
 from enum import Enum
@@ -9,7 +9,7 @@ from torch import Tensor
 from sweep.trainer.fused.layout import SlotPlace
 from sweep.trainer.fused.transfers import to_device
 
-#: Elements whose multiples begin at 16 bytes: Triton compiles again for a pointer that does not.
+#: Pointers are aligned to 16 bytes at multiples of this; Triton recompiles for others.
 _ALIGNED = 4
 
 
@@ -34,7 +34,7 @@ def kinds_of(places: Iterable[SlotPlace]) -> SlotKinds | None:
 def share_out(
     places: Sequence[SlotPlace], n_groups: int, group_slots: int
 ) -> list[list[SlotPlace]]:
-    """Divide places into groups of about as many tiles, with a limited number of slots each.
+    """Divide places into groups with about equal numbers of tiles, and limited numbers of slots.
 
     The widest place goes first, always to the group with the fewest tiles.
     """
@@ -49,21 +49,21 @@ def share_out(
 
 
 class TileSchedule:
-    """Lists of tiles and slots. The arrays stay where they are, so that a graph sees changes.
+    """Lists of tiles and slots, in arrays that never move, so that a graph sees changes.
 
-    Wide slots come first, so that the last programs to finish are short ones. What each array
-    holds: ``sweep.trainer.fused.kernels``.
+    Wide slots come first, so that the last programs to finish are short ones. The arrays are
+    described in ``sweep.trainer.fused.kernels``.
     """
 
     def __init__(
         self, n_slots: int, n_tiles: int, device: torch.device, *, listed_slots: int | None = None
     ) -> None:
         longest = -(-max(n_slots, n_tiles) // _ALIGNED) * _ALIGNED
-        #: One block of memory, so that a new schedule is one copy.
+        #: One block of memory, so that a new schedule is copied at once.
         self._all = torch.full((6, longest), -1, dtype=torch.int32, device=device)
         self.tile_list, self.tile_slot, self.tile_units = self._all[:3, :n_tiles]
         self.tile_start, self.tile_count = self._all[3:5, :n_slots]
-        #: No longer than it need be: a launch has programs for each.
+        #: No longer than needed: a launch has programs for each entry.
         self.slot_list = self._all[5, : listed_slots or n_slots]
         self.tile_count.zero_()
 
@@ -73,7 +73,7 @@ class TileSchedule:
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
     def assign(self, places: Sequence[SlotPlace], tile_units: int) -> None:
-        """Work on these places from the next launch on."""
+        """Process these places from the next launch on."""
         tiles, slots = [-1] * len(self.tile_list), [-1] * len(self.slot_list)
         owner, units = list(tiles), list(tiles)
         start, count, n = [0] * len(self.tile_start), [0] * len(self.tile_count), 0

@@ -40,17 +40,17 @@ from sweep.trainer.weights import load_model
 
 @dataclass(frozen=True, kw_only=True)
 class Tolerance:
-    """How far the two trainers may be apart, relatively."""
+    """How far the two trainers may differ, relatively."""
 
     #: Losses and errors.
     measured: float
-    #: The norm of what training added to a parameter. Rounding alone can turn the sign of a pixel's
+    #: Norm of the change of a parameter by training. Rounding alone can flip the sign of a pixel's
     #: l1 gradient, or switch a unit for an example; a wrong kernel differs by about 1.
     moved: float
 
 
-#: By precision, the more exacting first. tf32 cuts factors to 10 bits: up to 1.4e-3 of a
-#: measurement where that was emulated, and 0.04 of what l1 moved a bias by.
+#: By precision, the stricter first. tf32 rounds factors to 10 bits: up to 1.4e-3 of a measurement
+#: where that was emulated, and 0.04 of l1's change of a bias.
 TOLERANCES = {
     "ieee": Tolerance(measured=1e-5, moved=1e-2),
     "tf32": Tolerance(measured=5e-3, moved=0.2),
@@ -58,7 +58,7 @@ TOLERANCES = {
 
 
 class TrainerDifference(NamedTuple):
-    """One number that both trainers computed for one trial, compared."""
+    """A number that both trainers computed for one trial, compared."""
 
     #: Precision of products: "ieee" or "tf32".
     precision: str
@@ -98,8 +98,8 @@ def check_kernels(
 ) -> list[TrainerDifference]:
     """Compare both trainers on this device; return all comparisons if each is within its limit.
 
-    Raises FusedUnavailableError where the fused trainer does not run or disagrees, with every
-    difference over its limit; DeviceError where the device has no memory left for the check.
+    Raises FusedUnavailableError if the fused trainer does not run or differs, with every difference
+    over its limit; DeviceError if the device has no memory left for the check.
     """
     differences = compare_trainers(shaped_as, device, batch_size=batch_size, config=config)
     wrong = [difference for difference in differences if difference.too_large]
@@ -121,8 +121,8 @@ def compare_trainers(
 ) -> list[TrainerDifference]:
     """Train the check's trials with both trainers, in both precisions; return all comparisons.
 
-    ``shaped_as`` gives the size of an image. Raises FusedUnavailableError where the kernels do not
-    compile or run, DeviceError where the memory runs out.
+    ``shaped_as`` gives the size of an image. Raises FusedUnavailableError if the kernels do not
+    compile or run, DeviceError if the memory runs out.
     """
     data = _made_up(shaped_as, device, batch_size)
     if device.type == "cuda":
@@ -137,10 +137,10 @@ def compare_trainers(
 
 @contextmanager
 def _failures_in_words(device: torch.device) -> Iterator[None]:
-    """Raise a DeviceError for whatever keeps the kernels from running, and free the memory.
+    """Raise a DeviceError for any reason why the kernels do not run, and free the memory.
 
-    That includes a cache of Triton's that cannot be written, and a C compiler that does not find
-    Python's headers. Memory that ran out says nothing about the kernels: a plain DeviceError.
+    Reasons include an unwritable Triton cache and a C compiler that does not find Python's headers.
+    Running out of memory says nothing about the kernels: a plain DeviceError.
     """
     try:
         yield
@@ -148,7 +148,7 @@ def _failures_in_words(device: torch.device) -> Iterator[None]:
         reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         if is_out_of_memory(error):
             raise DeviceError(
-                f"no memory is left for the fused trainer's self-check on {_named(device)}: "
+                f"not enough memory for the fused trainer's self-check on {_named(device)}: "
                 f"{reason}. `nvidia-smi` shows what else uses the GPU."
             ) from error
         raise FusedUnavailableError(
@@ -195,7 +195,7 @@ def _of_trial(
 ) -> Iterator[TrainerDifference]:
     """Compare a trial after its only epoch."""
     tolerance = TOLERANCES[precision]
-    if isinstance(event, TrialDiverged):  # the trials are tame: none does in the reference trainer
+    if isinstance(event, TrialDiverged):  # trials that do not diverge in the reference trainer
         yield TrainerDifference(precision, trial, event.reason, math.nan, tolerance.measured)
         return
     (metrics,), (expected,) = event.metrics, training.train_epoch()
@@ -221,7 +221,7 @@ def _of_trial(
 
 
 def _trials(batch_size: int) -> list[TrialSpec]:
-    """One for each activation; the other choices go round, so that all of them are there."""
+    """Make a trial for each activation, cycling through the other choices so that all occur."""
     pairs = [(loss, out) for loss in Loss for out in Output if (loss, out) != _REFUSED]
     turns = zip(
         Activation,
@@ -229,7 +229,7 @@ def _trials(batch_size: int) -> list[TrialSpec]:
         cycle(Optimizer),
         cycle(Schedule),
         cycle(WeightInit),
-        # Less than a tile, exactly one, several with the last one whole or not.
+        # Less than a tile, exactly one, several with a full or partial last one.
         cycle((5, 32, 33, 64, 70, 17, 96, 100)),
         strict=False,
     )
@@ -246,7 +246,7 @@ def _trials(batch_size: int) -> list[TrialSpec]:
                 huber_delta=0.25,
                 optimizer=optimizer,
                 learning_rate=0.01,
-                # Larger than usual: it keeps gradients that are next to 0 from being scaled up.
+                # Larger than usual: gradients close to 0 are not scaled up.
                 eps=1e-4,
                 momentum=0.5,
                 nesterov=optimizer is Optimizer.SGD,
@@ -266,7 +266,7 @@ _REFUSED = (Loss.BCE, Output.LINEAR)
 
 
 def _made_up(shaped_as: DeviceData, device: torch.device, batch_size: int) -> DeviceData:
-    """Noise of the data's size: two whole batches and a part of one."""
+    """Draw noise of the data's size: two full batches and a partial one."""
     rng = np.random.default_rng(0)
 
     def images(n: int) -> Tensor:
@@ -301,7 +301,7 @@ def _named(device: torch.device) -> str:
 
 
 def _free(device: torch.device) -> None:
-    """Free the memory of captured graphs and their arrays, which refer to one another."""
+    """Free the memory of captured graphs and their arrays, which refer to each other."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()

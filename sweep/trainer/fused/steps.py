@@ -1,4 +1,4 @@
-"""The training steps of a population, as CUDA graphs where there is a GPU."""
+"""Take the training steps of a population, as CUDA graphs if there is a GPU."""
 
 from functools import partial
 
@@ -11,7 +11,7 @@ from sweep.trainer.fused.schedule import SlotKinds
 
 
 class TrainingSteps:
-    """Training steps of a population, captured once, before its first slot is in use."""
+    """Training steps of a population, captured once, before its first slot is used."""
 
     def __init__(self, population: Population, device: torch.device, timer: DeviceTimer) -> None:
         self._population, self._device, self._timer = population, device, timer

@@ -1,4 +1,4 @@
-"""A trial's configuration as rows of the tables that kernels read (``kernels.tables``)."""
+"""Convert a trial's configuration to rows of the tables that kernels read (``kernels.tables``)."""
 
 import math
 from enum import StrEnum
@@ -23,7 +23,7 @@ class TableRows(NamedTuple):
 
 
 def rows_of(config: TrialConfig, steps_per_epoch: int) -> TableRows:
-    """Write a configuration as rows of the kernels' tables."""
+    """Convert a configuration to rows of the kernels' tables."""
     return TableRows(
         _choices(config, steps_per_epoch), _schedule_settings(config), _optimizer_settings(config)
     )
@@ -81,7 +81,7 @@ def _optimizer_settings(config: TrialConfig) -> list[float]:
 
 
 def _codes(names: type[N]) -> dict[N, object]:
-    """Return the kernels' numbers for an enum's names, which ``kernels.tables`` has in capitals."""
+    """Return the kernels' numbers of an enum's members, in capitals in ``kernels.tables``."""
     return {name: getattr(tables, name.name) for name in names}
 
 

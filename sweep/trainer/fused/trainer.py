@@ -1,13 +1,13 @@
 """The fused trainer: a population of different trials, trained as one program.
 
-Each trial comes out as it would alone, bitwise: its weights, its data order and the order of every
-sum are its own. What it must agree with, to rounding, is the reference trainer.
+Each trial has bitwise the result that it would have alone: its weights, its data order and the
+order of every sum depend only on the trial. It agrees with the reference trainer, to rounding.
 
-``train_epoch`` is ``launch_epoch`` and then ``collect``; a caller that launches the next epoch
+``train_epoch`` is ``launch_epoch`` followed by ``collect``; a caller that launches the next epoch
 before it collects the last one keeps a GPU busy meanwhile, and learns of a divergence, or obeys a
 stop, one epoch later.
 
-A trial's place is free once its last epoch is launched: what comes next on the device comes after.
+A trial's slots are free once its last epoch is launched: later launches run after it on the device.
 """
 
 import math
@@ -48,20 +48,20 @@ from sweep.trainer.initialisation import Weights
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Launched:
-    """An epoch that the device works on."""
+    """An epoch that the device is working on."""
 
     trials: tuple[FusedTrial, ...]
-    #: Those of them whose last epoch it is.
+    #: Those whose last epoch it is.
     last: tuple[FusedTrial, ...]
     #: On the CPU once ``done``, like the next two.
     validation: Measured
-    #: None where no trial ends.
+    #: None if no trial ends.
     test: Measured | None
     #: Squared errors (K, D) along principal directions, of each slot; None without a spectrum.
     direction_squares: Tensor | None
-    #: The strip as the first seed of each of ``last`` gives it back, (trials, images, D).
+    #: Reconstructions of the strip by the first seed of each of ``last``, (trials, images, D).
     reconstructions: Tensor | None
-    #: Event at which the device is done; None on a CPU, where a launch returns when it is done.
+    #: Event at which the device is done; None on a CPU, where launches are synchronous.
     done: torch.cuda.Event | None
     #: Device time of the training, validation and test steps.
     time: DeviceTime
@@ -74,10 +74,10 @@ class Launched:
 
 
 class FusedTrainer:
-    """Trains the trials that it is given, all at the same time, on a device that holds the data.
+    """Trains its trials at the same time on a device that holds the data.
 
-    ``rows`` hidden units and ``slots`` seeds fit at a time (``memory.population_size``); all trials
-    have one batch size. ``precision`` is that of products: "tf32", or "ieee" for float32.
+    It holds ``rows`` hidden units and ``slots`` seeds at a time (``memory.population_size``); all
+    trials have one batch size. ``precision`` is that of products: "tf32", or "ieee" for float32.
     Without a GPU it needs Triton's interpreter, which is for tests.
     """
 
@@ -98,9 +98,9 @@ class FusedTrainer:
         check_images(data)
         config = config or PRECISIONS[precision]
         labels, self._class_sizes = _labels(data, device)
-        self._test_pixels = data.test_pixels  # counted now: later, the device would be waited for
+        self._test_pixels = data.test_pixels  # counted now: later, it would wait for the device
         self.data, self.device = data, device
-        #: Of the trials; a batch holds fewer where there are fewer images.
+        #: Batch size of all trials; larger than the actual batches if there are fewer images.
         self.batch_size = batch_size
         self._layout = Layout(n_slots=slots, n_tiles=rows // config.units, tile_units=config.units)
         n_classes = len(self._class_sizes)
@@ -132,14 +132,14 @@ class FusedTrainer:
         self._project = _projection(population, data, labels, device, self._timer)
         self._trials: dict[int, FusedTrial] = {}
         self._draws = Draws(slots, len(data.train), data.n_inputs, device)
-        #: How long the device has worked on the steps of the epochs that were collected.
+        #: How long the device has worked on the steps of the collected epochs.
         self.trained_seconds = 0.0
 
     # Who is in
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The trials that are in, in the order of their admission."""
+        """The numbers of the present trials, in the order of their admission."""
         return tuple(self._trials)
 
     @property
@@ -158,7 +158,7 @@ class FusedTrainer:
         return any(trial.goes_on for trial in self._trials.values())
 
     def admit(self, spec: TrialSpec) -> FusedTrial | None:
-        """Take a trial in, at epoch 0, from the next launch on; None if there is no room now.
+        """Admit a trial, at epoch 0, from the next launch on; return None if it does not fit now.
 
         Raises ValueError for a trial that this population can never hold.
         """
@@ -179,32 +179,32 @@ class FusedTrainer:
         return trial
 
     def stop(self, number: int) -> None:
-        """Launch no more epochs of a trial; those that were launched are still collected."""
+        """Launch no more epochs of a trial; launched ones are still collected."""
         trial = self._trials[number]
         if trial.goes_on:
             trial.stopped = True
             self._give_back((trial,))
 
     def release(self, number: int) -> None:
-        """Let a trial go, finished or not; its room is free at once."""
+        """Release a trial, finished or not; its slots are free at once."""
         trial = self._trials.pop(number)
         if trial.last_weights is None:
             self._layout.give_back(trial.places)
 
     def close(self) -> None:
-        """End the threads; the memory goes with the trainer."""
+        """Stop the threads; the memory is freed with the trainer."""
         self._draws.close()
 
     # Epochs
 
     def train_epoch(self) -> list[EpochDone | TrialDiverged]:
-        """One more epoch of every trial that has one left; trials that diverged are released."""
+        """Train every trial that has epochs left for one epoch; release trials that diverged."""
         return self.collect(self.launch_epoch())
 
     def launch_epoch(self) -> Launched:
-        """Ask the device for that epoch: training, validation, the test set for those at their end.
+        """Launch an epoch: training, validation, and the test set for trials at their end.
 
-        A trial admitted from now on starts with the next one.
+        A trial admitted from now on starts with the next epoch.
         """
         trials = tuple(trial for trial in self._trials.values() if trial.goes_on)
         self._prepare(trials)
@@ -242,13 +242,13 @@ class FusedTrainer:
         ]
 
     def diagnostics(self, number: int) -> tuple[Diagnostics, ...]:
-        """Return how the trial's networks were after its last epoch, one a seed."""
+        """Return the diagnostics of the trial's networks after its last epoch, one per seed."""
         return self._trials[number].diagnostics
 
     def result(self, number: int, keep_below: float | None = None) -> TrialDone:
         """Measure a trial that has trained to its last epoch; it stays until released.
 
-        Weights and pictures come with it where its error is below ``keep_below``, by default the
+        Weights and pictures are included if its error is below ``keep_below``, by default the
         trial's own limit.
         """
         trial, data = self._trials[number], self.data
@@ -296,7 +296,7 @@ class FusedTrainer:
     # Launching
 
     def _prepare(self, trials: Iterable[FusedTrial]) -> None:
-        """All that waits for the host, so that the device need not."""
+        """Do everything that waits for the host, so that the device need not wait."""
         population = self._population
         population.assign_training(_places(trials))
         self._write_new(trials)
@@ -306,7 +306,7 @@ class FusedTrainer:
         population.start_epoch()
 
     def _write_new(self, trials: Iterable[FusedTrial]) -> None:
-        """Write the settings and first weights of those that were admitted since the last turn."""
+        """Write the settings and first weights of trials admitted since the last turn."""
         new = []
         for trial in trials:
             if trial.first_weights:
@@ -334,7 +334,10 @@ class FusedTrainer:
         return to_cpu(self._population.reconstruct(self._strip, slots))
 
     def _give_back(self, trials: Sequence[FusedTrial]) -> None:
-        """Free the places of these trials; their weights are kept, on their way to the CPU."""
+        """Free the places of these trials.
+
+        Keep their weights, which are being copied to the CPU.
+        """
         if not trials:
             return
         self._write_new(trials)  # one may be stopped before its first epoch
@@ -360,7 +363,7 @@ class FusedTrainer:
     # Collecting
 
     def _seconds(self, launched: Launched) -> dict[SlotPlace, float]:
-        """Each slot's share of the device's time, by the memory traffic of its steps."""
+        """Divide the device's time among slots by the memory traffic of their steps."""
         spent = launched.wait()
         self.trained_seconds += spent
         places = _places(launched.trials)
@@ -383,7 +386,7 @@ class FusedTrainer:
             )
 
     def _spectra(self, squares: Tensor | None) -> Row | None:
-        """Error spectra (K, N_BANDS) of all slots."""
+        """Compute the error spectra (K, N_BANDS) of all slots."""
         basis = self.data.spectrum
         return None if basis is None or squares is None else basis.by_band(squares.numpy())
 
@@ -436,7 +439,10 @@ def _projection(
     device: torch.device,
     timer: DeviceTimer,
 ) -> Callable[[], Tensor] | None:
-    """Return what measures errors along principal directions; None without a spectrum."""
+    """Return a function that measures errors along principal directions.
+
+    None without a spectrum.
+    """
     basis = data.spectrum
     if basis is None:
         return None
@@ -448,7 +454,7 @@ def _projection(
 def _labels(data: DeviceData, device: torch.device) -> tuple[Tensor, NDArray[np.int64]]:
     """Map the test images' classes to 0, 1, …, (n,) int32 on the device, and count each.
 
-    Without labels there are no classes, and nothing reads the labels.
+    Without labels there are no classes, and the labels are not read.
     """
     if data.test_labels is None:
         return torch.zeros(len(data.test), dtype=torch.int32, device=device), np.zeros(0, np.int64)

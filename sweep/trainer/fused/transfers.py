@@ -1,4 +1,4 @@
-"""Copies between the CPU's memory and the device's that do not wait for the device."""
+"""Copy between the CPU's memory and the device's without waiting for the device."""
 
 from collections.abc import Sequence
 
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def empty_on_host(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return memory of the CPU's that the device copies from and to by itself.
+    """Allocate CPU memory that the device can copy from and to asynchronously.
 
-    Page-locked for a GPU: a copy of other memory waits for what was launched before it.
+    It is page-locked for a GPU: a copy of other memory waits for previous launches.
     """
     return torch.empty(tuple(shape), dtype=dtype, pin_memory=device.type == "cuda")
 
@@ -22,7 +22,7 @@ def to_device(values: Tensor, device: torch.device) -> Tensor:
 
 
 def stack_to_device(parts: Sequence[Tensor], device: torch.device) -> Tensor:
-    """Copy CPU tensors to the device in one go, one after the other along their first dimension."""
+    """Copy CPU tensors to the device at once, concatenated along their first dimension."""
     shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
     stacked = empty_on_host(shape, parts[0].dtype, device)
     torch.cat(list(parts), out=stacked)
@@ -30,7 +30,7 @@ def stack_to_device(parts: Sequence[Tensor], device: torch.device) -> Tensor:
 
 
 def to_cpu(tensor: Tensor) -> Tensor:
-    """Return a copy that is complete when all that was launched so far is."""
+    """Return a copy that is complete when all previous launches are."""
     if tensor.device.type == "cpu":
         return tensor
     return empty_on_host(tensor.shape, tensor.dtype, tensor.device).copy_(tensor, non_blocking=True)

@@ -32,9 +32,9 @@ class Tested:
 
 @dataclass(kw_only=True, eq=False)
 class FusedTrial(ActiveTrial):
-    """A trial in the population. S seeds, each in a slot of its own."""
+    """A trial in the population. S seeds, each in a separate slot."""
 
-    #: One a seed.
+    #: One per seed.
     places: tuple[SlotPlace, ...]
     #: Draws in progress, one per seed: initial weights until written, and the next epoch's orders.
     first_weights: list["Future[RowWeights]"] = field(default_factory=list)
@@ -49,12 +49,12 @@ class FusedTrial(ActiveTrial):
 
     @property
     def slots(self) -> list[int]:
-        """List the trial's slots, one a seed."""
+        """List the trial's slots, one per seed."""
         return [place.slot for place in self.places]
 
     @property
     def train_seconds(self) -> float:
-        """Mean over the seeds, as the reference trainer has it."""
+        """Mean over the seeds, as in the reference trainer."""
         spent = sum(metrics.seconds for epoch in self.metrics for metrics in epoch)
         return spent / len(self.places)
 

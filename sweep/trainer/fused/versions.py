@@ -1,6 +1,6 @@
-"""Versions of the kernels' compilers: Triton, and NVIDIA's assembler ptxas, which comes with it.
+"""Find versions of the kernels' compilers: Triton, and NVIDIA's assembler ptxas, bundled with it.
 
-Recorded with each run: an assembler has been the cause of wrong numbers more than once.
+They are recorded with each run: an assembler has caused wrong numbers more than once.
 """
 
 import re
@@ -9,14 +9,14 @@ import subprocess
 import torch
 import triton
 
-#: From this compute capability on, Triton calls an assembler of its own for it.
+#: From this compute capability on, Triton uses a separate assembler.
 _BLACKWELL = (10, 0)
 
 
 def compiler_versions(device: torch.device) -> tuple[str, str | None]:
-    """Versions of Triton and of the ptxas that it calls for a device, such as "12.9.86".
+    """Return the versions of Triton and of the ptxas that it calls for a device, such as "12.9.86".
 
-    The latter is None without a CUDA device, and where it does not answer.
+    The latter is None without a CUDA device, and if ptxas does not answer.
     """
     return triton.__version__, _ptxas_version(device)
 

@@ -1,4 +1,4 @@
-"""The first schema: everything beside Optuna's tables."""
+"""Create the first schema: all tables in addition to Optuna's."""
 
 import sqlalchemy as sa
 from alembic import op

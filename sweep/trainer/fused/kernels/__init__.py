@@ -1,4 +1,4 @@
-"""The kernels: one small fixed set, whatever the trials. Triton only here.
+"""The kernels: one small fixed set for all trials.
 
 Notation: K slots, B examples in a batch, D inputs, T tiles of R hidden units each; f a slot's
 activation. W1, W2 (T R, D) hold a hidden unit's incoming and outgoing weights in a row. Inputs of
@@ -16,7 +16,7 @@ One training step, where a batch is a single block for both updates (``KernelCon
     decode_single_tile   the same for slots of one tile, with W2's step
     update_decoder       f(Z)^T G and W2's step; P = (G W2^T) f'(Z) and b1's step
     update_encoder       P X and W1's step; Z = X W1^T + b1 of the next batch
-Where ``KernelConfig.chain_steps`` says so, slots of one tile take many steps in one launch instead:
+With ``KernelConfig.chain_steps``, slots of one tile take many steps in one launch instead:
     train_chain          all of the above, of one slot, step after step
 Z of an epoch's first batch is encode's. A larger batch is summed block by block: then encode makes
 every step's Z, hidden_gradient P and b1's step, and the two updates only update.
@@ -26,9 +26,9 @@ order of its units and together, -1 at the end; ``slot_list`` (K,) these slots, 
 ``tile_start`` and ``tile_count`` (K,), by slot, where its tiles are in the list; ``tile_slot`` and
 ``tile_units`` (T,), by tile, whose it is and how many of its R units are in use.
 
-Every sum has one order, given by the slot's own tiles and batches alone, so that a slot's numbers
-do not depend on where it lies or what lies beside it. Nothing is tuned by timing, for the same
-reason: another block size is another rounding.
+Every sum has one order, given only by the slot's own tiles and batches, so that a slot's numbers
+do not depend on its place or its neighbours. Nothing is tuned by timing, for the same
+reason: another block size rounds differently.
 """
 
 from sweep.trainer.fused.kernels.chain import train_chain
@@ -48,7 +48,7 @@ from sweep.trainer.fused.kernels.measuring import (
 from sweep.trainer.fused.kernels.optimizers import begin_step
 from sweep.trainer.fused.kernels.residuals import project_errors, split_errors
 
-#: All of them: what is compiled, once, for a population.
+#: All kernels, which are compiled once for a population.
 KERNELS = (
     begin_step,
     encode,

@@ -1,10 +1,10 @@
-"""Many training steps of a slot of one tile in one launch.
+"""Take many training steps of a slot of one tile in one launch.
 
-Notation: in the package.
+Notation: see the package.
 
-Such a slot needs no other program: one has its Z at hand from step to step, and goes over all of W2
-and then all of W1 in each. No launch lies between two steps, no part of a gradient passes through
-memory, and no program is without work. Sums have an order of their own, the slot's alone.
+Such a slot needs no other program: one program keeps its Z from step to step, and iterates over all
+of W2 and then all of W1 in each. There is no launch between two steps, no part of a gradient goes
+through memory, and no program is idle. Sums have a separate order, which depends only on the slot.
 """
 
 import triton
@@ -79,7 +79,7 @@ def train_chain(
     CHEAP_LOSS: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Take ``chain_steps`` steps of a slot of one tile, begin_step's part too; grid (K,)."""
+    """Take ``chain_steps`` steps of a slot of one tile, including begin_step's work; grid (K,)."""
     slot = tl.load(slot_list + tl.program_id(0)).to(tl.int64)
     if slot < 0:
         return
@@ -186,7 +186,7 @@ def train_chain(
                 rule,
             )
 
-        # The whole loss in the first cell: the others are those of a launch for each block.
+        # The whole loss is in the first cell: the others belong to a launch per block.
         part = tl.arange(0, BLOCK_PARTS)
         tl.store(cells + part, tl.where(part == 0, loss_sum, 0.0), mask=part < PARTS)
 

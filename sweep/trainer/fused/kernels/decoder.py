@@ -1,11 +1,11 @@
 """The decoder's part of a training step: logits, loss and its gradient, W2's step, and P.
 
-Notation: in the package.
+Notation: see the package.
 
-Slots of one tile have a kernel of their own, where SINGLE_TILE is 1 and not 0: a program that
-decodes BLOCK_D of such a slot's outputs has all the weights of these outputs, so it takes W2's step
-too, and G never leaves it. It leaves its part of G W2^T in G's place, (D / BLOCK_D, B, R), and the
-kernel that makes P adds the parts up.
+Slots of one tile have separate kernels, with SINGLE_TILE = 1 instead of 0: a program that decodes
+BLOCK_D of such a slot's outputs has all the weights of these outputs, so it takes W2's step too,
+and G stays within it. It stores its part of G W2^T in G's place, (D / BLOCK_D, B, R), and the
+kernel that computes P adds the parts up.
 """
 
 import triton
@@ -69,9 +69,10 @@ def decode(
     CHEAP_LOSS: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Logits, loss and its gradient of a slot and BLOCK_D outputs, unless it has SINGLE_TILE tiles.
+    """Compute logits, loss and its gradient of a slot and BLOCK_D outputs.
 
-    Grid (D / BLOCK_D, K): a slot's programs run together and find its Z in the L2 cache.
+    It skips slots with SINGLE_TILE tiles. Grid (D / BLOCK_D, K): a slot's programs run together and
+    find its Z in the L2 cache.
     """
     slot = tl.load(slot_list + tl.program_id(1)).to(tl.int64)
     if slot < 0:
@@ -96,7 +97,7 @@ def decode(
     order += slot * order_stride
     for b0 in range(0, B, 2 * BLOCK_B):
         b = b0 + tl.arange(0, BLOCK_B)
-        # The pixels first: the products are summed up meanwhile.
+        # The pixels first: the products are computed meanwhile.
         pixels = (
             batch_of(images, order, start, n_images, b, d, B, D),
             batch_of(images, order, start, n_images, b + BLOCK_B, d, B, D),
@@ -169,7 +170,7 @@ def decode_single_tile(
     CHEAP_LOSS: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Do what ``decode`` does for a slot of one tile, and W2's step; these outputs' part of G W2^T.
+    """Do what ``decode`` does for a slot of one tile, and W2's step; store its part of G W2^T.
 
     Grid (D / BLOCK_D, K).
     """
@@ -239,7 +240,7 @@ def choices_of(slot, choice_table, optimizer_table):
 def loss_and_gradient(
     o, pixels, seen, d, scale, output, loss, delta, D: tl.constexpr, CHEAP: tl.constexpr
 ):
-    """G of these logits, and the sum of their losses."""
+    """Compute G of these logits, and the sum of their losses."""
     here = seen[:, None] & (d < D)[None, :]
     x = intensity(pixels, CHEAP)
     y = reconstruct(o, output)
@@ -271,11 +272,11 @@ def hidden_gradient(
     BLOCK_R: tl.constexpr,
     BLOCK_B: tl.constexpr,
     BLOCK_D: tl.constexpr,
-    PARTS: tl.constexpr,  # blocks of outputs, of decode
+    PARTS: tl.constexpr,  # blocks of outputs of decode
     SINGLE_TILE: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """P of a tile, and b1's step, of batches that are not taken whole; grid (T,)."""
+    """Compute P of a tile, and b1's step, if a batch is not a single block; grid (T,)."""
     tile = tl.load(tile_list + tl.program_id(0)).to(tl.int64)
     if tile < 0:
         return
@@ -340,15 +341,15 @@ def update_decoder(
     BLOCK_R: tl.constexpr,
     BLOCK_B: tl.constexpr,
     BLOCK_D: tl.constexpr,
-    PARTS: tl.constexpr,  # blocks of outputs, of decode
+    PARTS: tl.constexpr,  # blocks of outputs of decode
     SINGLE_TILE: tl.constexpr,
     SINGLE_BLOCK: tl.constexpr,  # whether BLOCK_B has the whole batch
     PRECISION: tl.constexpr,
 ):
-    """W2's step of a tile, unless decode_single_tile took it. Grid (T,).
+    """Take W2's step of a tile, unless decode_single_tile has taken it. Grid (T,).
 
-    Of a batch taken whole also P, from the weights before their step, and b1's step: then G
-    and W2 are read once for both.
+    If the batch is a single block, also compute P, from the weights before their step, and take
+    b1's step: then G and W2 are read once for both.
     """
     tile = tl.load(tile_list + tl.program_id(0)).to(tl.int64)
     if tile < 0:
@@ -378,7 +379,7 @@ def update_decoder(
         cell = unit[:, None] * D + d[None, :]
         mine = in_use[:, None] & (d < D)[None, :]
         weight, first, second = load_parameters(weights, firsts, seconds, cell, mine, rule)
-        # What is carried over could be computed again, but then more registers are spilt.
+        # What is carried over could be recomputed, but then more registers are spilt.
         for _ in range(0, D, BLOCK_D):
             mine_next = in_use[:, None] & (d + BLOCK_D < D)[None, :]
             ahead = load_parameters(weights, firsts, seconds, cell + BLOCK_D, mine_next, rule)
@@ -422,7 +423,7 @@ def update_decoder(
 
 @triton.jit
 def inputs_of(z, b, seen, unit, BLOCK_R: tl.constexpr):
-    """Z of these examples and a tile's units; 0 beyond the last image, where it may be infinite.
+    """Load Z of these examples and a tile's units; 0 beyond the last image, where it may overflow.
 
     So examples beyond the last are left out on both sides of a product.
     """
@@ -445,7 +446,10 @@ def errors_of(grad_logits, b, seen, d, D: tl.constexpr):
 
 @triton.jit
 def store_hidden(grad_hidden, p, b, seen, unit, in_use, B: tl.constexpr):
-    """P of a tile and these examples, transposed as update_encoder wants it; its sum over them."""
+    """Store P of a tile and these examples, transposed as update_encoder reads it.
+
+    Return its sum.
+    """
     p = tl.where(seen[:, None] & in_use[None, :], p, 0.0)
     tl.store(grad_hidden + (unit[None, :] * B + b[:, None]), p, mask=(b < B)[:, None])
     return tl.sum(p, axis=0)
@@ -461,7 +465,7 @@ def add_parts(
     BLOCK_B: tl.constexpr,
     PARTS: tl.constexpr,
 ):
-    """G W2^T of a slot of one tile and these examples, its parts added up in their order."""
+    """Add up the parts of G W2^T of a slot of one tile and these examples, in order."""
     total = tl.zeros((BLOCK_B, BLOCK_R), dtype=tl.float32)
     at = b[:, None] * BLOCK_R + unit[None, :]
     for part in range(PARTS):

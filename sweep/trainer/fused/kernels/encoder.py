@@ -1,6 +1,6 @@
 """The encoder's part of a training step: its forward pass, and W1's step.
 
-Notation: in the package.
+Notation: see the package.
 """
 
 import triton
@@ -16,7 +16,7 @@ def encode(
     tile_slot,
     tile_units,
     images,  # (n, D) uint8
-    order,  # int32, which image comes when: of a slot at order + slot * order_stride
+    order,  # int32, indices of the images in order: of a slot at order + slot * order_stride
     order_stride,
     n_images,
     position,
@@ -30,7 +30,7 @@ def encode(
     BLOCK_D: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Z of a tile and BLOCK_B examples; grid (T, B / BLOCK_B)."""
+    """Compute Z of a tile and BLOCK_B examples; grid (T, B / BLOCK_B)."""
     tile = tl.load(tile_list + tl.program_id(0)).to(tl.int64)
     if tile < 0:
         return
@@ -47,8 +47,9 @@ def encode(
     d = tl.arange(0, BLOCK_D)
     x = pixels_of(images, image, seen, d, D)
     w = load_weights(weights, unit, in_use, d, D)
-    # The next block is loaded here, by hand. Triton would do so itself, but then a product stays in
-    # flight from one block to the next, and the assembler overwrites the registers that it reads.
+    # The next block is loaded here explicitly. Triton would do so automatically, but then a product
+    # stays in flight from one block to the next, and the assembler overwrites the registers that it
+    # reads.
     for d0 in range(BLOCK_D, D + BLOCK_D, BLOCK_D):
         d = d0 + tl.arange(0, BLOCK_D)
         x_next = pixels_of(images, image, seen, d, D)
@@ -85,9 +86,9 @@ def update_encoder(
     SINGLE_BLOCK: tl.constexpr,  # whether BLOCK_B has the whole batch
     PRECISION: tl.constexpr,
 ):
-    """W1's step of a tile; of batches taken whole, Z of the next one too. Grid (T,).
+    """Take W1's step of a tile; if a batch is a single block, compute Z of the next one. Grid (T,).
 
-    A block of W1 that has stepped is still at hand, so the next batch's Z costs no second reading.
+    A block of W1 after its step is still in registers, so the next batch's Z needs no second read.
     """
     tile = tl.load(tile_list + tl.program_id(0)).to(tl.int64)
     if tile < 0:
@@ -129,7 +130,7 @@ def update_encoder(
                 other=0.0,
             )
             weight_gradient = tl.dot(late_p, late_x, weight_gradient, input_precision=PRECISION)
-        # Not before the sum, whose registers they would take: the next one hides them as well.
+        # Not before the sum, whose registers it would take: the next one hides the latency as well.
         mine_next = in_use[:, None] & (d + BLOCK_D < D)[None, :]
         ahead = load_parameters(weights, firsts, seconds, cell + BLOCK_D, mine_next, rule)
         weight = step(
@@ -163,7 +164,7 @@ def load_weights(weights, unit, in_use, d, D: tl.constexpr):
 def store_units(
     total, encoder_bias, z, tile, unit, in_use, b, B: tl.constexpr, BLOCK_R: tl.constexpr
 ):
-    """Z of a tile and these examples, from the sum over bytes."""
+    """Store Z of a tile and these examples, computed from the sum over bytes."""
     bias = tl.load(encoder_bias + tile * BLOCK_R + unit, mask=in_use, other=0.0)
     tl.store(
         z + tile * B * BLOCK_R + (b[:, None] * BLOCK_R + unit[None, :]),

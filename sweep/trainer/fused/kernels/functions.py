@@ -1,8 +1,8 @@
 """Activations, outputs and losses with their derivatives, chosen by a code.
 
-Notation: z inputs of hidden units, o logits, y = output(o), x pixels, e = y - x.
-Formulas: ``sweep.trainer.model`` and ``sweep.trainer.losses``. Nothing here overflows for finite
-inputs, and nothing needs libdevice, which Triton's interpreter lacks.
+Notation: z inputs of hidden units, o logits, y = output(o), x pixels, e = y - x. Formulas:
+``sweep.trainer.model`` and ``sweep.trainer.losses``. No function overflows for finite inputs, and
+none needs libdevice, which Triton's interpreter lacks.
 """
 
 import triton
@@ -33,9 +33,10 @@ def logistic(z):
 
 @triton.jit
 def exp_minus_one(z):
-    """exp(z) - 1 for z <= 0, also where z is so small that exp(z) rounds to 1.
+    """Compute exp(z) - 1 for z <= 0, also if z is so small that exp(z) rounds to 1.
 
-    Within 0.3 of 0 the Taylor polynomial of degree 7, whose remainder is below 1e-8 of the value.
+    Within 0.3 of 0 it uses the Taylor polynomial of degree 7, whose remainder is below 1e-8 of the
+    value.
     """
     near = tl.maximum(z, -0.3)
     series = 1.0 + near * (1.0 / 7.0)
@@ -49,14 +50,14 @@ def exp_minus_one(z):
 
 @triton.jit
 def tangent(z):
-    """tanh, from exp(-2 |z|) - 1."""
+    """Compute tanh from exp(-2 |z|) - 1."""
     decay = exp_minus_one(-2.0 * tl.abs(z))
     return tl.where(z >= 0.0, -decay, decay) / (decay + 2.0)
 
 
 @triton.jit
 def log_one_plus(z):
-    """log(1 + z) of z in [0, 1], also where 1 + z rounds (Kahan's correction)."""
+    """Compute log(1 + z) for z in [0, 1], also if 1 + z rounds (Kahan's correction)."""
     rounded = 1.0 + z
     kept = rounded - 1.0
     safe = tl.where(kept == 0.0, 1.0, kept)
@@ -65,10 +66,10 @@ def log_one_plus(z):
 
 @triton.jit
 def tanh_softplus(z):
-    """tanh(ln(1 + exp(z))) and 1 less its square, neither by a difference of nearly equal numbers.
+    """Compute tanh(ln(1 + exp(z))) and 1 minus its square, without cancellation.
 
-    With s = exp(-|z|) the first is n / d: n = 1 + 2 s and d = n + 2 s^2 for z >= 0, else
-    n = s^2 + 2 s and d = n + 2.
+    With s = exp(-|z|) the first is n / d: n = 1 + 2 s and d = n + 2 s^2 for z >= 0, else n = s^2 +
+    2 s and d = n + 2.
     """
     s = tl.exp(-tl.abs(z))
     n = tl.where(z >= 0.0, 1.0 + 2.0 * s, s * s + 2.0 * s)
@@ -85,7 +86,7 @@ def normal_cdf(z):
 
 @triton.jit
 def activate(z, activation):
-    """f(z)."""
+    """Compute f(z)."""
     h = z
     if activation == RELU:
         # A NaN stays one, as in torch; tl.maximum would drop it.
@@ -110,7 +111,7 @@ def activate(z, activation):
 
 @triton.jit
 def derivative(z, activation):
-    """f'(z)."""
+    """Compute f'(z)."""
     d = tl.where(z > 0.0, 1.0, 1.0)
     if activation == RELU:
         d = tl.where(z > 0.0, 1.0, 0.0)
@@ -138,9 +139,10 @@ def derivative(z, activation):
 
 @triton.jit
 def cross_entropy(o, x, CHEAP: tl.constexpr):
-    """-x ln y - (1 - x) ln(1 - y) of y = logistic(o).
+    """Compute -x ln y - (1 - x) ln(1 - y) for y = logistic(o).
 
-    The cheap one leaves Kahan's correction out, and is at most 1e-7 off: gradients do without it.
+    The cheap version omits Kahan's correction, with an error of at most 1e-7; gradients do not use
+    it.
     """
     small = tl.exp(-tl.abs(o))
     rest = tl.log(1.0 + small) if CHEAP else log_one_plus(small)
@@ -149,10 +151,10 @@ def cross_entropy(o, x, CHEAP: tl.constexpr):
 
 @triton.jit
 def intensity(pixels, CHEAP: tl.constexpr):
-    """Bytes over 255, in float32.
+    """Divide bytes by 255, in float32.
 
-    The cheap one multiplies: 1 / 255 in two parts, of which the first times a byte is exact, so
-    that the sum is the quotient, rounded once, for all 256 bytes.
+    The cheap version multiplies by 1 / 255 in two parts. The first times a byte is exact, so the
+    sum is the quotient, rounded once, for all 256 bytes.
     """
     x = pixels.to(tl.float32)
     if CHEAP:
@@ -203,14 +205,14 @@ def loss_gradient(y, x, loss, output, delta):
 
 @triton.jit
 def pixels_of(images, image, seen, d, D: tl.constexpr):
-    """Bytes of these images and inputs; 0 for what is not to be seen."""
+    """Load the bytes of these images and inputs; 0 for masked ones."""
     mask = seen[:, None] & (d < D)[None, :]
     return tl.load(images + (image[:, None] * D + d[None, :]), mask=mask, other=0)
 
 
 @triton.jit
 def batch_of(images, order, start, n_images, b, d, B: tl.constexpr, D: tl.constexpr):
-    """Bytes of a batch's examples b, which are the images that ``order`` has from ``start`` on."""
+    """Load the bytes of a batch's examples b, the images that ``order`` lists from ``start`` on."""
     seen = (b < B) & (start + b < n_images)
     image = tl.load(order + start + b, mask=seen, other=0)
     return pixels_of(images, image, seen, d, D)
@@ -220,7 +222,7 @@ def batch_of(images, order, start, n_images, b, d, B: tl.constexpr, D: tl.conste
 def logits(
     z,
     decoder,
-    bias,  # (BLOCK_D,), of these outputs
+    bias,  # (BLOCK_D,), bias of these outputs
     tile_list,  # the slot's part of it
     n_tiles,
     tile_units,
@@ -235,12 +237,12 @@ def logits(
     BLOCK_D: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """O = f(Z) W2 + b2 of a slot, summed over its tiles in their order; of two blocks of examples.
+    """Compute O = f(Z) W2 + b2 of a slot for two blocks of examples, in the order of its tiles.
 
-    The weights are read once for both, and what follows needs the registers of one at a time.
+    The weights are read once for both blocks; what follows needs the registers of one at a time.
 
-    Summed as its transpose, W2^T f(Z)^T: a card's products of float32 want the second factor with
-    the sum's axis contiguous, which f(Z)^T has and W2 has not; the first comes from registers.
+    Computed as its transpose, W2^T f(Z)^T: float32 products on the card need the second factor with
+    the sum's axis contiguous, as in f(Z)^T but not in W2; the first comes from registers.
     """
     unit = tl.arange(0, BLOCK_R)
     one = tl.zeros((BLOCK_D, BLOCK_B), dtype=tl.float32)

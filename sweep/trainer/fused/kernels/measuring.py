@@ -1,7 +1,7 @@
-"""Errors on images that nothing is learnt from, and how a slot's units and weights are.
+"""Measure errors on images outside of training, and statistics of a slot's units and weights.
 
-Notation: in the package. ``encode`` comes first. Sums of a block are float32; blocks are
-added up in float64, in the order of the images.
+Notation: see the package. ``encode`` runs first. Sums of a block are float32; blocks are added up
+in float64, in the order of the images.
 """
 
 import triton
@@ -51,7 +51,7 @@ def measure(
     choice_table,
     images,
     n_images,
-    labels,  # (n,) int32, from 0; not read where n_classes is 0
+    labels,  # (n,) int32, from 0; not read if n_classes is 0
     n_classes,
     position,
     decoder,
@@ -59,7 +59,7 @@ def measure(
     z,
     sums,  # (K, D / BLOCK_D, N_SUMS) float64
     class_squares,  # (K, D / BLOCK_D, n_classes) float64
-    reconstructions,  # (K, B, D), written where keep is not 0
+    reconstructions,  # (K, B, D), written if keep is not 0
     keep,
     B: tl.constexpr,
     D: tl.constexpr,
@@ -178,9 +178,9 @@ def _add(cell, value):
 
 @triton.jit
 def _to_byte(y):
-    """Convert like ``pixels.to_bytes``: cut to 0..255 and rounded, halves to even.
+    """Convert like ``pixels.to_bytes``: clipped to 0..255 and rounded, halves to even.
 
-    Adding and taking away 1.5 x 2^23 leaves float32 no room for a fraction.
+    Adding and subtracting 1.5 x 2^23 leaves float32 no room for a fraction.
     """
     cut = tl.minimum(tl.maximum(y * 255.0, 0.0), 255.0)
     return (cut + 12582912.0) - 12582912.0
@@ -238,7 +238,7 @@ def summarise_tiles(
     BLOCK_R: tl.constexpr,
     BLOCK_D: tl.constexpr,
 ):
-    """Sum up a tile's weights and units in a few numbers; grid (T,)."""
+    """Summarise a tile's weights and units in a few numbers; grid (T,)."""
     tile = tl.load(tile_list + tl.program_id(0)).to(tl.int64)
     if tile < 0:
         return
@@ -302,7 +302,7 @@ def summarise_slots(
 ):
     """Write a slot's row of the report; grid (K,). BLOCK_PARTS: n_parts or the next power of 2.
 
-    The training loss is the mean over images; where a step's loss is not finite, the first such.
+    The training loss is the mean over images; if a step's loss is not finite, the first such loss.
     """
     slot = tl.load(slot_list + tl.program_id(0)).to(tl.int64)
     if slot < 0:

@@ -1,4 +1,4 @@
-"""A step's rates, and the step of every optimizer, in the epilogue of the kernel with the gradient.
+"""Compute a step's rates, and each optimizer's step in the epilogue of the gradient's kernel.
 
 Formulas: torch.optim (``sweep.trainer.optimizers``), t counted from 1:
 sgd       m = mu m + g,  w -= rate (nesterov: g + mu m, else m)
@@ -54,7 +54,7 @@ from sweep.trainer.fused.kernels.tables import (
     WEIGHT_DECAY,
 )
 
-#: Of nadam's momentum, whose distance from beta1 falls by the factor 0.96 to the decay a step.
+#: For nadam's momentum, whose distance from beta1 is multiplied by 0.96^decay in each step.
 LOG_OF_096 = tl.constexpr(-0.040821994520255166)
 
 
@@ -69,9 +69,9 @@ def begin_step(
     n_slots,
     BLOCK_K: tl.constexpr,
 ):
-    """Rates of the step to come, for every slot that works; counts it in ``steps_done`` (K,).
+    """Compute the rates of the next step for every slot in training; count it in ``steps_done``.
 
-    ``position`` (K,) moves on to the step's batch of the epoch; -1 before the first.
+    ``position`` (K,) advances to the step's batch of the epoch; -1 before the first.
     """
     slot = tl.program_id(0) * BLOCK_K + tl.arange(0, BLOCK_K)
     works = slot < n_slots
@@ -122,9 +122,9 @@ def scheduled_rates(
     momentum_decay,
     momentum_product,
 ):
-    """Rate, step size, root of the correction, share kept and product of momenta of the next step.
+    """Return the next step's rate, step size, root correction, kept share and momentum product.
 
-    Computed in float64 and returned in float32, but for the product; of a slot or of many.
+    They are computed in float64 and returned in float32, except for the product.
     """
     now = done.to(tl.float64)
     cosine = 0.5 * (1.0 + tl.cos(now / n_steps.to(tl.float64) * 3.141592653589793))
@@ -132,7 +132,7 @@ def scheduled_rates(
     factor = tl.where(schedule == COSINE, cosine, 1.0)
     factor = tl.where(schedule == LINEAR_WARMUP, warmup, factor)
     rate = factor * learning_rate
-    # beta^t as exp(t log beta); a beta of 0 leaves nothing to correct.
+    # beta^t as exp(t log beta); a beta of 0 needs no correction.
     correction1 = 1.0 - tl.exp((now + 1.0) * tl.log(tl.where(beta1 > 0.0, beta1, 1.0)))
     correction2 = 1.0 - tl.exp((now + 1.0) * tl.log(tl.where(beta2 > 0.0, beta2, 1.0)))
     correction1 = tl.where(beta1 > 0.0, correction1, 1.0)
@@ -197,10 +197,10 @@ def load_update_rule(slot, choice_table, step_table, optimizer_table):
 
 @triton.jit
 def load_parameters(weights, firsts, seconds, offsets, mask, rule):
-    """Load what ``step`` begins with: weights, and those moments that the optimizer has.
+    """Load the inputs of ``step``: weights, and the moments that the optimizer uses.
 
-    Apart from ``step``, so that a program can ask for them before it sums up the gradient: then the
-    memory, which is what an update waits for, works meanwhile.
+    This is separate from ``step``, so that a program can issue the loads before it sums up the
+    gradient: memory, which limits an update, is busy meanwhile.
     """
     weight = tl.load(weights + offsets, mask=mask, other=0.0)
     first = tl.load(firsts + offsets, mask=mask & rule.uses_first, other=0.0)
@@ -223,7 +223,7 @@ def step(
 ):
     """Move loaded parameters along the gradient, and store them.
 
-    Returns the weights as they are now, 0 where the mask is not.
+    Return the new weights, 0 outside of the mask.
     """
     if rule.optimizer == ADAMW:
         weight = weight * rule.kept
@@ -261,6 +261,6 @@ def step(
 
 @triton.jit
 def load_and_step(weights, firsts, seconds, offsets, mask, gradient, rule):
-    """Load parameters and step, where there is nothing to be done in between."""
+    """Load parameters and step, if there is nothing to do in between."""
     weight, first, second = load_parameters(weights, firsts, seconds, offsets, mask, rule)
     step(weights, firsts, seconds, offsets, mask, weight, first, second, gradient, rule)

@@ -1,6 +1,6 @@
-"""Where errors lie: along the images' principal directions, and by the value of a pixel.
+"""Locate errors: along the images' principal directions, and by the value of a pixel.
 
-Notation: in the package; V (D, D) has the principal directions in columns. ``measure`` comes first,
+Notation: see the package; V (D, D) has the principal directions in columns. ``measure`` runs first,
 and keeps the reconstructions. Sums of a block of examples are float32; blocks are added up in
 float64, in the order of the images.
 """
@@ -96,7 +96,7 @@ def split_errors(
 
 @triton.jit
 def residuals_of(images, reconstructions, image, b, seen, d, D: tl.constexpr):
-    """Load copies less pixels of these examples and inputs; 0 for what is not to be seen."""
+    """Compute copies minus pixels of these examples and inputs; 0 for masked ones."""
     here = seen[:, None] & (d < D)[None, :]
     x = pixels_of(images, image, seen, d, D).to(tl.float32) / 255.0
     return tl.load(reconstructions + (b[:, None] * D + d[None, :]), mask=here, other=0.0) - x

@@ -1,4 +1,4 @@
-"""Columns of the tables that kernels read, and the numbers that stand for choices."""
+"""Define columns of the tables that kernels read, and the numbers of choices."""
 
 from triton import language as tl
 
@@ -13,7 +13,7 @@ NESTEROV = tl.constexpr(4)
 SCHEDULE = tl.constexpr(5)
 N_STEPS = tl.constexpr(6)
 N_WARMUP = tl.constexpr(7)
-#: Whether the optimizer remembers a first, and a second, moment: unused ones are not read.
+#: Whether the optimizer uses a first, and a second, moment: unused ones are not read.
 USES_FIRST = tl.constexpr(8)
 USES_SECOND = tl.constexpr(9)
 #: Whether a unit that is never above 0 is dead.
@@ -26,7 +26,7 @@ BETA1 = tl.constexpr(1)
 BETA2 = tl.constexpr(2)
 DECOUPLED_DECAY = tl.constexpr(3)
 MOMENTUM_DECAY = tl.constexpr(4)
-#: nadam: the product of the momenta of all steps so far, which each step multiplies.
+#: nadam: the product of the momenta of all previous steps, updated in each step.
 MOMENTUM_PRODUCT = tl.constexpr(5)
 SCHEDULE_COLUMNS = tl.constexpr(6)
 
@@ -41,8 +41,8 @@ ROOT_CORRECTION = tl.constexpr(2)
 KEPT = tl.constexpr(3)
 STEP_COLUMNS = tl.constexpr(4)
 
-# optimizer_table: (K, OPTIMIZER_COLUMNS) float32, the same in every step. Complements are taken in
-# float64 first: 1 - 0.999 in float32 is off by 5e-5.
+# optimizer_table: (K, OPTIMIZER_COLUMNS) float32, the same in every step. Complements are computed
+# in float64 first: 1 - 0.999 in float32 has an error of 5e-5.
 DELTA = tl.constexpr(0)
 MOMENTUM = tl.constexpr(1)
 ONE_MINUS_BETA1 = tl.constexpr(2)
@@ -50,11 +50,11 @@ SECOND_KEPT = tl.constexpr(3)  # beta2, or rmsprop's alpha
 SECOND_ADDED = tl.constexpr(4)  # its complement
 EPS = tl.constexpr(5)
 WEIGHT_DECAY = tl.constexpr(6)
-#: A bounded unit is saturated where its input is larger than this.
+#: A bounded unit is saturated if its input is larger than this.
 SATURATED_FROM = tl.constexpr(7)
 OPTIMIZER_COLUMNS = tl.constexpr(8)
 
-#: As ``units`` has them: a saturated output, and how far off a stuck one is.
+#: See ``units``: from where an output is saturated, and from which error it is stuck.
 OUTPUT_SATURATED_FROM = tl.constexpr(units.OUTPUT_SATURATES_AT)
 STUCK_FROM = tl.constexpr(units.STUCK_FROM)
 
@@ -98,7 +98,7 @@ N_TILE_SUMS = tl.constexpr(7)
 SQUARES = tl.constexpr(0)
 ENTROPY = tl.constexpr(1)
 EXACT = tl.constexpr(2)
-#: Of the squares, those where a sigmoid output is stuck.
+#: The squares of pixels whose sigmoid output is stuck.
 STUCK = tl.constexpr(3)
 N_SUMS = tl.constexpr(4)
 
