@@ -223,7 +223,7 @@ when.masking.masked_share = { low = 0.1, high = 0.7 }
 when.gaussian.noise_std = { low = 0.1, high = 1.0, log = true }
 ```
 
-The reference trainer alone can train either. It trains the whole of a study in which a trial may be
+Only the reference trainer can train either. It trains all of a study in which a trial may be
 deep or noisy, so that times and rounding are comparable within the study; `--dry-run` and
 `sweep status` say so. `studies/depth.toml` and `studies/denoise.toml` are examples.
 """

@@ -108,7 +108,7 @@ def check_config(config: TrialConfig) -> None:
 def check_fast(config: TrialConfig) -> None:
     """Raise ValueError for settings that only the reference trainer can train."""
     if found := reference_only(vars(config)):
-        raise ValueError(f"{' and '.join(found)}: the reference trainer alone can train that.")
+        raise ValueError(f"{' and '.join(found)}: only the reference trainer can train that.")
 
 
 def layer_widths(config: TrialConfig, n_inputs: int) -> tuple[int, ...]:

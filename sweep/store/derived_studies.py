@@ -168,7 +168,7 @@ def _why_not(
     """Explain why a child belongs to another study of that name; None if it belongs to this one."""
     name = attribute["study"]
     if attribute["study_created_at"] != study.created_at:
-        return f"{_VERBS[kind]} another study that had the name '{name}'"
+        return f"{_VERBS[kind]} another study that was named '{name}'"
     hashes = {row.provenance.get("data_sha256") for row in (study, child)} - {None}
     return f"was trained on other data than '{name}'" if len(hashes) > 1 else None
 

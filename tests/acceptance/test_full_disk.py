@@ -72,9 +72,9 @@ def test_weights_that_find_no_room_leave_the_database_its_own(mount: Mount, tmp_
     (tmp_path / "x.toml").write_text(STUDY.replace("{low = 4, high = 64}", "1000"))
     folder = mount("size=4m")
     full = sweep("start", tmp_path / "x.toml", "--gpus", "cpu", folder=folder)
-    assert full.returncode == 10 and "weights were to be kept" in full.stderr, full.stderr
+    assert full.returncode == 10 and "weights were not saved" in full.stderr, full.stderr
     told = sweep("status", "x", folder=folder).stdout
-    assert "failed" in told and "weights were to be kept" in told
+    assert "failed" in told and "weights were not saved" in told
     mount("remount,size=50m")
     done = sweep("resume", "x", "--gpus", "cpu", "--trials", "2", folder=folder)
     assert done.returncode == 0, done.stderr

@@ -67,7 +67,7 @@ def test_a_run_returns_its_study(study: sweep.Study) -> None:
 def test_a_name_that_is_taken_is_refused_and_resumed_on_request(
     folder: Path, study: sweep.Study
 ) -> None:
-    with pytest.raises(UsageError, match="study 'quickstart' is there already"):
+    with pytest.raises(UsageError, match="study 'quickstart' already exists"):
         sweep.run(folder / "small.toml", **arguments(folder))
     resumed = sweep.run(folder / "small.toml", resume=True, **arguments(folder))
     assert len(resumed.trials()) == 2

@@ -101,7 +101,7 @@ def test_other_images_than_those_it_was_trained_on_are_refused(
     write_dataset(tmp_path / "images", make_images(seed=1))
     answer = cli("analyse", "x", 0)
     assert answer.code == 9
-    assert "Put the old files back" in answer.err
+    assert "Restore the old files" in answer.err
 
 
 @pytest.mark.parametrize("is_probed", [False, True])

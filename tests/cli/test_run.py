@@ -393,8 +393,7 @@ def test_a_study_that_has_ended_can_be_neither_paused_nor_stopped(
     assert answer.code == 2
     why = "finished (all 6 trials are done (budget.trials))"
     assert answer.err == (
-        f"sweep: study 'x' is {why}: there is nothing to {command}. `sweep resume x` goes on with "
-        "it.\n"
+        f"sweep: study 'x' is {why}: nothing to {command}. `sweep resume x` continues it.\n"
     )
     assert open_study(store, "x").commands() == []
 

@@ -135,7 +135,7 @@ def test_the_best_of_each_width_are_analysed_before_the_study_ends(engine: Engin
         assert study.coordinator.phase == "finished"
     assert analysed(engine) == {0, 1}
     assert told(engine, "analysing networks") == [
-        (None, "all is trained; 2 networks still to be analysed")
+        (None, "training is complete; 2 networks still to be analysed")
     ]
 
 

@@ -92,7 +92,7 @@ def test_trials_are_handed_out_and_finish_while_the_database_hangs(
     seen: list[Progress] = []
     observer = between(hanging, 2, lambda progress: progress.n_complete >= 9, seen)
     assert run(engine, FakeLauncher(slowly), observer=observer) == "finished"
-    assert "s (it does not answer): workers go on" in str(seen[-1].message)
+    assert "s (it does not answer): workers continue" in str(seen[-1].message)
     assert states(url) == [TrialState.COMPLETE] * 12
     assert all(set(trial.intermediate_values) == {1, 2, 3} for trial in trials(url))
 
@@ -154,7 +154,7 @@ def test_why_the_database_is_away_is_said_in_short(
     observer = lambda progress: seen.append(str(progress.message))  # noqa: E731
     assert run(engine, FakeLauncher(slowly), observer=observer) == "finished"
     first = next(message for message in seen if "refused" in message)
-    assert first.count("connection refused") < 8 and "refused …): workers go on" in first
+    assert first.count("connection refused") < 8 and "refused …): workers continue" in first
     assert any("(is the server running?)" in message for message in seen)
     assert states(url) == [TrialState.COMPLETE] * 12
 

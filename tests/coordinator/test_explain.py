@@ -294,7 +294,7 @@ def test_a_study_made_anew_is_explained_anew(engine: Engine, workers: Pretended)
     n_before = len(workers.trained)
     make_anew(engine)
     assert study_explanation(open_study(engine, "x")) is None
-    assert "another study that was called 'x'" in ignored(open_study(engine, "x"))[0]
+    assert "another study that was named 'x'" in ignored(open_study(engine, "x"))[0]
     assert run(engine) == "finished"
     assert (found(engine).child, len(workers.trained)) == ("x-explain-2", 2 * n_before)
     with pytest.raises(UsageError, match="not there any more: `sweep report x-explain`"):

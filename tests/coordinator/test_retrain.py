@@ -201,7 +201,7 @@ def test_a_study_made_anew_has_its_best_trained_anew(engine: Engine) -> None:
     delete_study(engine, "x")
     make(engine, created_at=EPOCH + 1)
     assert study_ties(open_study(engine, "x")) is None
-    assert "retrains another study that was called 'x'" in ignored_ties(open_study(engine, "x"))[0]
+    assert "retrains another study that was named 'x'" in ignored_ties(open_study(engine, "x"))[0]
     run(engine)
     assert found(engine).retrained_in == "x-ties-2"
 

@@ -150,7 +150,7 @@ def test_what_the_space_does_not_hold_is_named_and_left_out(source: Engine) -> N
     assert len(warm.history) == sum(row.config["hidden_width"] <= 64 for row in rows)
     (best, *_) = open_study(source, "mine").best(1)
     assert (
-        f"{len(warm.history)} trials of 'mine'; {12 - len(warm.history)} lie outside"
+        f"{len(warm.history)} trials of 'mine'; {12 - len(warm.history)} are outside"
         in (warm.notes[0])
     )
     assert any(

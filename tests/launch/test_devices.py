@@ -169,5 +169,5 @@ def test_without_gpus_the_cpus_are_taken_unless_gpus_are_asked_for() -> None:
 
 @pytest.mark.parametrize("gpus", ["0", "0,1", "-1", "MIG-x", "many", ""])
 def test_with_ray_gpus_have_no_names(gpus: str) -> None:
-    with pytest.raises(UsageError, match="how many GPUs"):
+    with pytest.raises(UsageError, match="the number of GPUs"):
         choose_cluster_devices(HAS, gpus, 1)

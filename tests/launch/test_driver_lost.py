@@ -88,7 +88,7 @@ def test_a_line_that_no_driver_sends_ends_it_and_is_told(drive: Drive, said: byt
     (lost,) = events_until_lost(launcher)
     first_line = said.splitlines(keepends=True)[0]
     assert lost.reason.startswith(
-        f"Ray's process was ended, for it sent a line that cannot be read: {first_line!r}. What is"
+        f"Ray's process was killed: it sent an unreadable line: {first_line!r}. Finished"
     )
     assert worker.wait(5)
     launcher.close()

@@ -48,7 +48,7 @@ def test_a_worker_whose_lines_cannot_be_read_is_ended_and_that_is_said() -> None
     worker = launcher.start("w0", "cpu")
     _, gone = launcher.inbox.get(timeout=60)
     assert isinstance(gone, Gone)
-    assert gone.reason == "ended, for it sent a line that cannot be read: b'Hello [{]\\n'"
+    assert gone.reason == "killed: it sent an unreadable line: b'Hello [{]\\n'"
     assert worker.wait(10)
 
 
@@ -84,7 +84,7 @@ class TestLocalLauncher(LauncherContract):
         stdin.write(b'{"kind": "Dance"}\n')
         stdin.flush()
         gone = self.hear(Gone)
-        assert "exit code 1: it was sent an order that cannot be read" in gone.reason
+        assert "exit code 1: it received an unreadable order" in gone.reason
 
     def test_ctrl_c_in_the_terminal_does_not_reach_a_worker(self) -> None:
         self.start()

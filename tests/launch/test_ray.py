@@ -259,7 +259,7 @@ def test_an_object_store_without_room_for_the_data_is_told_as_such(
         raise ObjectStoreFullError("too large\nand so on")
 
     monkeypatch.setattr(ray, "put", full)
-    with pytest.raises(DeviceError, match="did not take the data set: .*--object-store-memory"):
+    with pytest.raises(DeviceError, match="rejected the data set: .*--object-store-memory"):
         put(b"")
 
 

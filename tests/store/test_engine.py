@@ -51,9 +51,9 @@ def test_the_password_comes_from_a_file_and_is_never_shown(
         ("memory", "name a file"),
         ("sqlite:///x.db?timeout=5", "takes no options, given: timeout"),
         ("sqlite:///file:/x?vfs=memdb&uri=true", "takes no options"),
-        ("pass:word@nonsense", "cannot be read"),
+        ("pass:word@nonsense", "invalid storage URL"),
         ("/home/me/a.db", "Give one like sqlite:////home/me/a.db or"),
-        ("postgresql://h:notaport/db", "cannot be read"),
+        ("postgresql://h:notaport/db", "invalid storage URL"),
     ],
 )
 def test_a_url_that_will_not_do_is_explained(option: str, says: str) -> None:

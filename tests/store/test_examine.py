@@ -331,7 +331,7 @@ def test_a_configuration_outside_of_the_search_space_is_a_finding(engine: Engine
     )
     mended, left = examine.repair(engine, "x")
     assert mended == [] and [(f.number, f.repairable) for f in left] == [(1, False)]
-    assert "hidden_width 9" in left[0].what and "no choice" in left[0].what
+    assert "hidden_width 9" in left[0].what and "not a choice" in left[0].what
 
 
 def test_a_study_file_that_cannot_be_read_is_a_finding(engine: Engine) -> None:

@@ -73,7 +73,7 @@ def test_an_unknown_study_names_the_close_and_the_known(engine: Engine) -> None:
 
 
 def test_an_unknown_study_in_an_empty_store_says_that_it_is_empty(engine: Engine) -> None:
-    with pytest.raises(NotFoundError, match="holds no studies yet"):
+    with pytest.raises(NotFoundError, match="has no studies yet"):
         open_study(engine, "quickstart").trials()
 
 

@@ -163,7 +163,7 @@ def test_a_deep_network_that_diverges_says_in_which_layer() -> None:
 def test_trainers_of_two_layers_refuse_what_they_cannot_train(settings: dict[str, int]) -> None:
     config = replace(SHORT, **settings)
     ((name, value),) = settings.items()
-    said = f"{name} {value}: the reference trainer alone can train that"
+    said = f"{name} {value}: only the reference trainer can train that"
     with pytest.raises(ValueError, match=said):
         start(config, trainer=Trainer.CPU)
     with pytest.raises(ValueError, match=said):
