@@ -1,1 +1,1 @@
-"""Numbers and verdicts from data and finished trials: floors, importances. Imports no torch."""
+"""Compute numbers and verdicts from data and finished trials. Imports no torch."""

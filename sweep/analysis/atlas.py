@@ -1,10 +1,10 @@
-"""The same ten test images at every width: where they err, and what wider layers do for them.
+"""Compare the same ten test images at every width: where they err, and what wider layers gain.
 
-Notation: N images, W trials by width, M things that have an error (images, or classes of them).
+Notation: N images, W trials by width, M things that have an error (images, or classes).
 
-What is kept of a trial is two strips of pictures: its copies, as 8-bit values, and its error maps,
-|copy - original| in steps of 1/510, white from half of the scale on. Errors are taken from the
-maps, which are twice as fine and do not cut off what a linear output puts outside of [0, 1]; where
+Two strips of pictures are kept of a trial: its copies, as 8-bit values, and its error maps,
+copy - original| in steps of 1/510, white from half of the scale on. Errors are computed from the
+maps, which are twice as fine and do not clip values of a linear output outside of [0, 1]; where
 a map is white, from the copies. So an image's mean squared error is known down to ``RESOLUTION``.
 """
 
@@ -21,14 +21,14 @@ from sweep.store.records import TrialRow
 
 #: Steps of an error map on the [0, 1] scale: 255 of them are half of it.
 _STEPS = 510.0
-#: The variance of rounding to a step: squared errors below it are not told apart.
+#: The variance of rounding to a step: smaller squared errors cannot be distinguished.
 RESOLUTION = (1.0 / _STEPS) ** 2 / 12.0
-#: An error has stopped falling where no wider layer brings it below so many times the lowest yet.
+#: An error has stopped falling if no wider layer lowers it below this share of the lowest so far.
 STOPPED = 0.9
 
 
 class PixelKind(StrEnum):
-    """What a pixel is in the original: exactly 0, exactly 1, or neither."""
+    """Value of a pixel in the original: exactly 0, exactly 1, or neither."""
 
     BLACK = "black"
     BETWEEN = "in between"
@@ -36,44 +36,44 @@ class PixelKind(StrEnum):
 
 
 class KindErrors(NamedTuple):
-    """How the pixels of one kind come back."""
+    """How the pixels of one kind are reproduced."""
 
     kind: PixelKind
-    #: Of all pixels.
+    #: Their share of all pixels.
     share: float
     mse: float
-    #: Share of them that come back as the same 8-bit value.
+    #: Share of them that are reproduced as the same 8-bit value.
     exact: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class AtlasTrial:
-    """What a trial's first seed makes of the ten images."""
+    """A trial's copies of the ten images, by its first seed."""
 
     trial: TrialRow
     copies: Pixels  # (N, height, width), or (N, height, width, 3)
     error_map: Pixels  # same shape
     image_mse: NDArray[np.float64]  # (N,)
-    #: Share of an image's pixels that come back as the same 8-bit value.
+    #: Share of an image's pixels that are reproduced as the same 8-bit value.
     image_exact: NDArray[np.float64]  # (N,)
-    #: Of the kinds that occur.
+    #: The kinds that occur.
     kinds: tuple[KindErrors, ...]
 
 
 class StoppingWidth(NamedTuple):
-    """Where the error of an image, or of a class, stops falling with the width."""
+    """The width at which the error of an image, or of a class, stops falling."""
 
     name: str
     #: From this width on.
     width: int
     error: float
-    #: Wider ones that were tried; 0 where the error still falls at the widest.
+    #: Number of wider trials; 0 if the error still falls at the widest.
     n_wider: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Atlas:
-    """Originals and what became of them."""
+    """Originals and copies of ten test images, by width."""
 
     originals: Pixels  # (N, height, width), or (N, height, width, 3)
     image_names: Sequence[str]
@@ -81,9 +81,9 @@ class Atlas:
     class_names: Sequence[str]
     #: The best of each width, narrowest first.
     trials: list[AtlasTrial]
-    #: Those of them that were measured by class, with pictures or without.
+    #: Those with errors by class, with pictures or without.
     by_class: list[TrialRow]
-    #: Those of them of which no pictures were kept.
+    #: Those without pictures.
     without_pictures: list[TrialRow]
     #: By image and by class.
     image_stops: list[StoppingWidth]
@@ -131,13 +131,16 @@ def _kinds(originals: Pixels) -> dict[PixelKind, NDArray[np.bool_]]:
 
 
 def image_stops(trials: Sequence[AtlasTrial], names: Sequence[str]) -> list[StoppingWidth]:
-    """Find where each image's error stops falling. Errors below the resolution are equal."""
+    """Find the width at which each image's error stops falling.
+
+    Errors below the resolution are equal.
+    """
     errors = np.array([np.maximum(of.image_mse, RESOLUTION) for of in trials])
     return stops([of.trial for of in trials], errors, names)
 
 
 def class_stops(trials: Sequence[TrialRow], names: Sequence[str]) -> list[StoppingWidth]:
-    """Find where each class's error on all test images stops falling; trials by ascending width."""
+    """Find the width at which each class's test error stops falling; trials by ascending width."""
     return stops(trials, np.array([of.per_class_mse for of in trials]), names)
 
 
@@ -146,7 +149,7 @@ def stops(
     errors: NDArray[np.float64],  # (W, M)
     names: Sequence[str],  # M
 ) -> list[StoppingWidth]:
-    """Find where each error stops falling, the earliest first; nothing with one width only."""
+    """Find where each error stops falling, the earliest first; empty for a single width."""
     if len(trials) < 2:
         return []
     found = [_stop(trials, column, name) for column, name in zip(errors.T, names, strict=True)]
@@ -155,7 +158,7 @@ def stops(
 
 def _stop(trials: Sequence[TrialRow], errors: NDArray[np.float64], name: str) -> StoppingWidth:
     lowest = np.minimum.accumulate(errors)
-    # The narrowest that comes as near to the lowest of all as makes no difference.
+    # The narrowest whose error is practically the lowest of all.
     place = int(np.argmax(lowest[-1] >= STOPPED * lowest))
     width = trials[place].hidden_width
     assert width is not None

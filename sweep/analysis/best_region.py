@@ -1,8 +1,8 @@
-"""Where the best trials lie in each setting's range: at its end, in a part of it, anywhere.
+"""Locate the best trials in each setting's range: at an end, in a part of it, or anywhere.
 
-What is said of an end needs both that the best trials crowd there, by more than a draw from the
-range would, and that the error, all other settings held, still falls towards it
-(``effects.End``): a sampler that learns crowds also where a setting has no effect.
+A statement about an end requires both that more of the best trials are near it than draws from the
+range would be, and that the error, with all other settings held fixed, still falls towards it
+(``effects.End``): a sampler that learns crowds values even if a setting has no effect.
 """
 
 import math
@@ -17,19 +17,19 @@ from sweep.analysis.effects import LEVEL, Effects, SettingEffect, places
 from sweep.store.records import ChoiceDomain, NumberDomain
 from sweep.store.table import Numbers, TrialTable
 
-#: Of the best trials, those that the zone at an end has to hold.
+#: Minimum share of the best trials that have to be in the zone at an end.
 _CROWD = 0.7
-#: The zone's share of the range at most, unless it is the last value alone.
+#: Maximum share of the range in the zone, unless the zone is the last value only.
 _MOST_OF_RANGE = 0.25
-#: Chance that so many draws from the range alone fall into the zone.
+#: Probability that as many random draws from the range fall into the zone.
 _CROWD_LEVEL = 0.01
-#: A setting without effect changes the error by less than this factor, with confidence.
+#: A setting is without effect if it changes the error by less than this factor, with confidence.
 NO_EFFECT = 1.25
-#: The part of a range that the best trials need is wider than their span by this, on each side.
+#: The part of a range that the best trials need extends their span by this share on each side.
 _MARGIN = 0.5
-#: A part that is wider than this is not worth narrowing to.
+#: A part that is wider than this share of the range is not reported.
 _PART = 0.5
-#: A name that so many trials tried is not missing among the best by chance of the draw alone.
+#: A choice with at least this many trials is not missing among the best by chance of the draw.
 _MIN_TRIED = 8
 
 
@@ -39,14 +39,14 @@ class Crowd:
 
     effect: SettingEffect
     is_high: bool
-    #: Of the best ``n_best`` trials, so many have values in the zone.
+    #: Number of the ``n_best`` best trials with values in the zone.
     n_in_zone: int
     n_best: int
-    #: The zone's end that is farthest inside.
+    #: The inner end of the zone.
     inner: Any
-    #: Share of a draw from the range that falls into the zone.
+    #: Share of draws from the range that fall into the zone.
     share: float
-    #: Of no fall of the error towards the end, corrected.
+    #: p value of the hypothesis that the error does not fall towards the end, corrected.
     p: float
 
 
@@ -56,15 +56,15 @@ class BestRegion:
 
     effect: SettingEffect
     n_best: int
-    #: Of a range.
+    #: The part of a range.
     low: float | None = None
     high: float | None = None
-    #: Of a list.
+    #: The part of a list.
     choices: tuple[Any, ...] = ()
 
 
 def crowded_ends(found: Effects, table: TrialTable) -> list[Crowd]:
-    """Return the ends at which the best trials crowd, the surest first."""
+    """Return the ends at which the best trials crowd, the most certain first."""
     crowds = []
     for effect in found.by_param.values():
         values = _best_values(effect, found, table)
@@ -86,9 +86,9 @@ def without_effect(found: Effects) -> list[SettingEffect]:
 
 
 def needed_parts(found: Effects, table: TrialTable) -> list[BestRegion]:
-    """Return the parts of ranges and lists outside of which the error is higher, and no best trial.
+    """Return the parts of ranges and lists outside of which errors are higher and no best trial is.
 
-    Of settings with an effect alone, and of none whose best crowd at an end.
+    Only settings with an effect are considered, and none whose best trials crowd at an end.
     """
     crowded = {of.effect.param for of in crowded_ends(found, table)}
     parts = []
@@ -117,7 +117,7 @@ def _best_values(effect: SettingEffect, found: Effects, table: TrialTable) -> li
 def _crowd(
     effect: SettingEffect, values: Sequence[Any], n_best: int, is_high: bool, p: float
 ) -> Crowd | None:
-    # What too few of the best have, another setting's choice brings along for the others alone.
+    # Values that fewer of the best trials have belong to another setting's other choices.
     wanted = math.ceil(_CROWD * n_best)
     if len(values) < wanted:
         return None
@@ -145,7 +145,7 @@ def _crowd(
 
 
 def zone_share(domain: ChoiceDomain | NumberDomain, inner: Any, is_high: bool) -> float:
-    """Return the share of an even draw that lies between a value and an end, both included."""
+    """Return the share of an even draw between a value and an end, both included."""
     if isinstance(domain, ChoiceDomain):
         zone = [of for of in domain.choices if (of >= inner if is_high else of <= inner)]
         return len(zone) / len(domain.choices)
@@ -171,7 +171,7 @@ def _range_part(
 
 
 def value_at(domain: NumberDomain, u: Numbers) -> Numbers:
-    """Return the values at places of a range; places may lie outside of it."""
+    """Return the values at positions of a range; positions may be outside of it."""
     ends = np.array([domain.low, domain.high])
     if domain.log:
         ends = np.log(ends)

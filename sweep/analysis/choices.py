@@ -1,8 +1,8 @@
-"""Which choice of a setting goes with the lowest values, where ranks tell it from all others.
+"""Find the choice of a setting with the lowest values, if ranks distinguish it from all others.
 
-Every pair is compared by the Mann-Whitney test (two-sided, normal approximation), since values of
-trials differ by orders of magnitude and have outliers. Which choice is best is seen in the very
-same values, so p is multiplied by the number of pairs (Bonferroni).
+Every pair is compared by the Mann-Whitney test (two-sided, normal approximation), because values of
+trials differ by orders of magnitude and have outliers. The best choice is selected on the same
+values, so p is multiplied by the number of pairs (Bonferroni).
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from scipy.special import ndtr
 from sweep.analysis.usage import used
 from sweep.store.table import Choices, Numbers, TrialTable
 
-#: The normal approximation of ranks holds from about here on.
+#: The normal approximation of ranks is valid from about here on.
 MIN_TRIALS = 5
 LEVEL = 0.05
 
@@ -25,14 +25,14 @@ class BestChoice(NamedTuple):
 
     name: str
     runner_up: str
-    #: Of the medians: the choice's over the runner-up's.
+    #: Its median divided by that of the runner-up.
     ratio: float
-    #: Of being no different from the runner-up.
+    #: p value of the comparison with the runner-up, corrected.
     p: float
 
 
 def best_choice(table: TrialTable, setting: str) -> BestChoice | None:
-    """Return the choice of a setting that is told from all others with enough trials."""
+    """Return the choice of a setting that differs from all others with enough trials."""
     column = table.settings.get(setting)
     if not isinstance(column, Choices):
         return None
@@ -42,7 +42,7 @@ def best_choice(table: TrialTable, setting: str) -> BestChoice | None:
 
 
 def told_apart(groups: Mapping[str, Numbers]) -> BestChoice | None:
-    """Compare the group of the lowest median with all others; None where one is no different."""
+    """Compare the group with the lowest median with all others; None if one is not different."""
     if len(groups) < 2:
         return None
     first, second, *others = sorted(groups, key=lambda name: float(np.median(groups[name])))
@@ -55,7 +55,7 @@ def told_apart(groups: Mapping[str, Numbers]) -> BestChoice | None:
 
 
 def _p(a: Numbers, b: Numbers) -> float:
-    """Return the chance of ranks so different; ties lower the variance."""
+    """Return the probability of ranks that are so different; ties lower the variance."""
     n, m = len(a), len(b)
     total = n + m
     _, places, ties = np.unique(np.concatenate([a, b]), return_inverse=True, return_counts=True)

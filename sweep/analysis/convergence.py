@@ -1,11 +1,11 @@
-"""Whether a search has converged: what its last trials have gained, and how close its best are.
+"""Judge whether a search has converged, by the gain of its last trials and the spread of its best.
 
 Notation: n trials that count, in the order of their ends; b(i) the lowest error of the first i.
 
-By how much the best is above the best there is, nobody can see; near a minimum the errors of the
-best trials tell. With d settings that matter the share of trials within e of the minimum grows as
-e^(d/2), so for d up to 6 the best of trials drawn evenly is above the minimum by about as much as
-the tenth best is above the best, or by less.
+The minimum itself is unknown, but the errors of the best trials indicate the distance to it. With d
+relevant settings, the share of trials within e of the minimum grows as e^(d/2), so for d up to 6
+the distance of the best of evenly drawn trials to the minimum is at most about the distance between
+the tenth best and the best.
 """
 
 from dataclasses import dataclass
@@ -15,27 +15,27 @@ import numpy as np
 
 from sweep.store.table import TrialTable
 
-#: Below this many trials nothing is told.
+#: Minimum number of trials for a judgement.
 MIN_TRIALS = 40
-#: Trials whose closeness tells how near the minimum is.
+#: Number of best trials whose spread indicates the distance to the minimum.
 N_BEST = 10
-#: The share of the trials, the last of them, that are looked at.
+#: The share of the trials, the last of them, whose gain is computed.
 LAST_SHARE = 1 / 3
-#: In that share the error of a search that goes on falls by more than this ...
+#: In that share the error of an unfinished search falls by more than this ...
 _STILL_FALLING = 0.1
-#: ... and that of a converged one by less than this, over half of the trials.
+#: ... and that of a converged search by less than this, over half of the trials.
 _SETTLED = 0.02
-#: The best of a converged search lie within this of one another.
+#: The best trials of a converged search lie within this of each other.
 _CLOSE = 0.1
-#: The best of one that goes on do not lie that close: a sampler that has just come near the minimum
-#: improves too, and has many trials near it.
+#: The best trials of an unfinished search are farther apart: a sampler that has just come close to
+#: the minimum improves too, but has many trials near it.
 _APART = 0.2
-#: A fall of fewer standard deviations of the seeds' noise is none.
+#: A fall of fewer standard deviations of the seeds' noise is not significant.
 _N_DEVIATIONS = 3.0
 
 
 class SearchState(StrEnum):
-    """What the last trials say of more of them."""
+    """Whether more trials are likely to improve the search."""
 
     CONVERGED = "converged"
     IMPROVING = "improving"
@@ -47,18 +47,18 @@ class Convergence:
 
     state: SearchState
     n_trials: int
-    #: The trial, and its place in the order of ends from 1, that last lowered the best by more
+    #: The trial, and its position from 1 in the order of ends, that last lowered the best by more
     #: than ``_SETTLED``.
     last_number: int
     last_place: int
     #: 1 - b(n) / b(n - n / 3).
     gain: float
-    #: The tenth best error over the best, minus 1.
+    #: Tenth best error divided by the best, minus 1.
     spread: float
 
 
 def convergence(table: TrialTable) -> Convergence | None:
-    """Judge the search by the first objective; None where it is neither, or trials are too few."""
+    """Judge the search by the first objective; None if it is undecided, or trials are too few."""
     counting = table.counting & (table.value > 0)
     rows = np.flatnonzero(counting)
     n = len(rows)
@@ -70,7 +70,7 @@ def convergence(table: TrialTable) -> Convergence | None:
     best = np.minimum.accumulate(values)
     gain = 1.0 - best[-1] / best[n - 1 - int(LAST_SHARE * n)]
     place = _last_improvement(best)
-    # Trials of one configuration that was reused have one value.
+    # Trials that reuse a configuration's result have the same value.
     ranked = np.unique(values)
     spread = float(ranked[min(N_BEST, len(ranked)) - 1] / ranked[0] - 1.0)
     noise = _noise(table, rows[np.argsort(values, kind="stable")[:N_BEST]])
@@ -91,13 +91,13 @@ def convergence(table: TrialTable) -> Convergence | None:
 
 
 def _last_improvement(best: np.ndarray) -> int:
-    """Return the place, from 1, after which the best fell by no more than ``_SETTLED`` in all."""
+    """Return the position, from 1, after which the best fell by no more than ``_SETTLED``."""
     settled = np.flatnonzero(best <= best[-1] / (1.0 - _SETTLED))
     return int(settled[0]) + 1
 
 
 def _noise(table: TrialTable, rows: np.ndarray) -> float:
-    """Return the best trials' relative standard deviation over seeds; 0 where it is not known."""
+    """Return the best trials' relative standard deviation over seeds; 0 if it is unknown."""
     spreads = table.metrics.get("val_mse_std")
     if spreads is None:
         return 0.0

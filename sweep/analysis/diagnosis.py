@@ -1,7 +1,7 @@
-"""Diagnosis of a trial: what limits its error, and the single change that should help most.
+"""Diagnose a trial: what limits its error, and the single change that should help most.
 
-A trouble that is measured as such comes first (diverged, units that do not learn, steps too large);
-otherwise the largest gain of a doubling names the limit.
+Problems that are measured directly come first (divergence, units that do not learn, steps that are
+too large); otherwise the largest gain of a doubling identifies the limit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,18 +17,18 @@ from sweep.catalogue.settings import Value
 from sweep.enums import Activation, Loss, Noise, Outcome, Output, Schedule
 from sweep.store.records import CurvePoint, TrialRow
 
-#: An error this share above its lowest is more than noise.
+#: An error this share above its minimum is more than noise.
 RISEN = 0.03
-#: The width is used up when PCA needs this share of as many components to do as well.
+#: The width is used up if PCA needs this share of as many components for the same error.
 USED_UP = 0.9
-#: A doubling that gains less is not worth its price.
+#: A doubling that gains less is not worth its cost.
 WORTHWHILE = 0.1
-#: Squared error of rounding to 8 bits: a step's variance (1/255)^2 / 12. A copy that errs by less
-#: has lost nothing.
+#: Squared error of rounding to 8 bits: a step's variance (1/255)^2 / 12. A copy with a smaller
+#: error has lost nothing.
 ROUNDED = 1 / (12 * 255**2)
 #: A loss this many times as high on test images as on training images is more than noise.
 _GAP = 1.5
-#: Share of the mean image's error below which a gap between two small errors is no trouble.
+#: Share of the mean image's error below which a gap between two small errors is no problem.
 _SMALL = 0.01
 #: A layer can lose a smaller share of its hidden units without much harm.
 _DEAD = 0.2
@@ -36,14 +36,14 @@ _DEAD = 0.2
 _SATURATED = 0.5
 #: Share of the squared error.
 _STUCK = 0.5
-#: Relative scatter of the validation errors about the trend of a constant rate.
+#: Relative scatter of the validation errors about their trend at a constant rate.
 _JITTER = 0.1
-#: Cross-entropy above its floor, as a share of the floor, below which it hardly moves.
+#: Cross-entropy above its floor, as a share of the floor, below which it hardly changes.
 _LOSS_FLOOR = 0.02
 
 
 class Limit(StrEnum):
-    """What keeps an error up."""
+    """What limits an error."""
 
     NOTHING = "nothing"
     DIVERGED = "diverged"
@@ -76,15 +76,15 @@ class Remedy(StrEnum):
 class Diagnosis:
     """What limits a trial's error, and how its training ended."""
 
-    #: None where too little is known.
+    #: None if too little is known.
     limit: Limit | None
     #: The reason with its numbers: a sentence without its capital and full stop.
     because: str
-    #: None where nothing is to be mended, or what to mend is not known.
+    #: None if nothing needs fixing, or the fix is unknown.
     remedy: Remedy | None = None
-    #: What another doubling would buy, as far as it is known.
+    #: Gains of another doubling, as far as they are known.
     gains: Gains = field(default_factory=dict)
-    #: Training loss on test images over that on training images; None where it is not known.
+    #: Loss on test images divided by that on training images; None if it is unknown.
     loss_gap: float | None = None
 
 
@@ -103,7 +103,7 @@ def diagnose(
 ) -> Diagnosis:
     """Diagnose a trial; ``curve`` and ``diagnostics`` are means over its seeds.
 
-    ``known`` are gains from other trials; they go before what the trial's own curve tells.
+    ``known`` are gains from other trials; they take precedence over those of the trial's own curve.
     """
     if trial.outcome == Outcome.DIVERGED:
         because = "the loss was no longer finite"
@@ -128,7 +128,7 @@ def validation_errors(curve: Sequence[CurvePoint]) -> list[float]:
 
 
 class _Case:
-    """A trained trial with what the rules ask of it."""
+    """A trained trial with the inputs of the rules."""
 
     def __init__(
         self,
@@ -154,23 +154,23 @@ class _Case:
 
     @property
     def components(self) -> int | None:
-        """Components with which PCA does as well."""
+        """Number of components with which PCA has the same error."""
         return None if self.floors is None else pca_equivalent(self.floors, self.error)
 
     def is_used_up(self, dead_share: float = 0.0) -> bool:
-        """Tell whether the units that live do about as well as so many allow a linear code."""
+        """Return whether the live units do about as well as a linear code of their number can."""
         components = self.components
         return components is not None and components >= USED_UP * (1 - dead_share) * self.width
 
     def gain(self, of: Doubling) -> float:
-        """Return the gain of a doubling; 0 where it is not known."""
+        """Return the gain of a doubling; 0 if it is unknown."""
         return self.gains[of].estimate if of in self.gains else 0.0
 
     @property
     def largest(self) -> Gain | None:
-        """The largest worthwhile gain that is told from none.
+        """The largest worthwhile gain that differs significantly from none.
 
-        From as many units as inputs on the width is never what lacks.
+        From as many units as inputs on, the width is never the limit.
         """
         wide = self.floors is not None and self.width >= self.floors.n_inputs
         usable = [
@@ -190,7 +190,7 @@ def _nothing(case: _Case) -> _Label | None:
 
 
 def _units(case: _Case) -> _Label | None:
-    """Hidden or output units that no longer learn, in a network worse than its width allows."""
+    """Detect units that no longer learn, in a network that is worse than its width allows."""
     found = case.diagnostics
     if found is None or case.is_used_up():
         return None
@@ -198,7 +198,7 @@ def _units(case: _Case) -> _Label | None:
     if case.trial.config.get("activation") == Activation.LEAKY_RELU:
         remedy = Remedy.CALMER
     dead, saturated, stuck = (found[f"{of}_share"] for of in ("dead", "saturated", "stuck"))
-    # Dead units are a loss once those that live are used up; until then training is what lacks.
+    # Dead units matter once the live ones are used up; until then the limit is training.
     if dead >= _DEAD and (case.floors is None or case.is_used_up(dead)):
         return _Label(Limit.DEAD_UNITS, f"{change(dead)} of the hidden units are dead", remedy)
     if saturated >= _SATURATED:
@@ -214,8 +214,8 @@ def _worse_than_mean(case: _Case) -> _Label | None:
     if case.floors is None or case.error < case.floors.test_mean_mse:
         return None
     mean = case.floors.val_mean_mse
-    # An error above 1, which no pixel can have, or one that rose far above the mean image's, was
-    # thrown there by its steps.
+    # An error above 1, which no pixel can have, or one that rose far above the mean image's, is
+    # caused by the size of the steps.
     thrown_off = max(case.errors) > min(1.0, max(2 * mean, (1 + RISEN) * case.errors[0]))
     because = "it does no better than the mean image"
     if thrown_off or _loss_rose(case.curve):
@@ -225,7 +225,7 @@ def _worse_than_mean(case: _Case) -> _Label | None:
 
 
 def _unstable(case: _Case) -> _Label | None:
-    """Too large steps for what is left to learn."""
+    """Detect steps that are too large for what is left to learn."""
     if _loss_rose(case.curve):
         because = "the training loss rose in the second half of the epochs"
         return _Label(Limit.UNSTABLE, because, Remedy.CALMER)
@@ -243,7 +243,7 @@ def _loss_rose(curve: Sequence[CurvePoint]) -> bool:
 
 
 def _overfits(case: _Case) -> _Label | None:
-    """Test error far above training error, or rising while the training loss falls."""
+    """Detect a test error far above the training error, or rising while the training loss falls."""
     if case.floors is not None and case.error < _SMALL * case.floors.test_mean_mse:
         return None
     gap, errors = case.gap, case.errors
@@ -262,11 +262,11 @@ def _overfits(case: _Case) -> _Label | None:
 
 
 def loss_gap(trial: TrialRow, train_loss: float | None, floors: Floors | None) -> float | None:
-    """Return the excess loss on test images over that on training images.
+    """Return the excess loss on test images divided by that on training images.
 
-    The excess loss is what is above the loss's own floor. On training images it is the mean over
-    the last epoch while training. None where the loss is not measured on test images (l1; huber
-    where its delta is below 1, the largest size of an error), and where inputs were noisy.
+    The excess loss is the loss above its own floor. On training images it is the mean over the last
+    epoch during training. None if the loss is not measured on test images (l1; huber if its delta
+    is below 1, the largest possible error), or if inputs were noisy.
     """
     loss, config = trial.config.get("loss"), trial.config
     if train_loss is None or trial.test_mse is None:
@@ -288,7 +288,7 @@ def loss_gap(trial: TrialRow, train_loss: float | None, floors: Floors | None) -
 
 
 def _output_bound(case: _Case) -> _Label | None:
-    """Error that no linear code with sigmoid outputs avoids, above the gain of any doubling."""
+    """Detect an error of all linear codes with sigmoid outputs, above any doubling's gain."""
     bound = case.floors.sigmoid if case.floors else None
     config = case.trial.config
     if bound is None or case.floors is None or config.get("activation") != Activation.LINEAR:
@@ -345,7 +345,7 @@ def _stuck(case: _Case) -> _Label | None:
     return _Label(Limit.STUCK, because, Remedy.CALMER)
 
 
-#: The first that applies gives the label.
+#: The first rule that applies determines the diagnosis.
 _RULES = (
     _nothing,
     _units,

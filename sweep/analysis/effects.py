@@ -1,15 +1,15 @@
-"""How each searched setting moves the error, all others held: a response surface.
+"""Estimate how each searched setting changes the error, all others held fixed: a response surface.
 
-Notation: K trials, S searched settings, u a setting's place in its range (0 at low, 1 at high, on
-the range's own scale), y the log error.
+Notation: K trials, S searched settings, u a setting's position in its range (0 at low, 1 at high,
+on the range's own scale), y the log error.
 
 y is regressed on all searched settings at once (Box and Wilson, 1951, *J. R. Stat. Soc. B* 13): a
-number by a quadratic in u, a name by a level each, and the order of the trials, quadratic too. To
-look at one setting alone would see what goes with it: samplers that learn draw their later trials
-close together in *every* setting, also in those without effect, and later trials are better for
-other reasons. Trials that diverged or were pruned count as bad as an outlier: Tukey's fence, to
-which other outliers are drawn in as well. Variances are robust to unequal scatter (HC3: MacKinnon
-and White, 1985, *J. Econometrics* 29), and p values are corrected after Holm.
+number by a quadratic in u, a choice by its own level, and the order of the trials by a quadratic.
+Looking at each setting separately would be confounded: samplers that learn draw their later trials
+close together in *every* setting, including those without effect, and later trials are better for
+other reasons. Trials that diverged or were pruned are replaced by Tukey's fence, to which other
+outliers are clipped too. Variances are robust to unequal scatter (HC3: MacKinnon and White, 1985,
+*J. Econometrics* 29), and p values are corrected after Holm.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,49 +28,48 @@ from sweep.store.table import Mask, Numbers, TrialTable
 
 Matrix = NDArray[np.float64]
 
-#: Chance that a study of settings without any effect is told one.
+#: Probability that any effect is reported for a study whose settings have none.
 LEVEL = 0.05
-#: Below this many finished trials nothing is told.
+#: Minimum number of finished trials.
 MIN_TRIALS = 40
-#: Degrees of freedom that must be left for the scatter.
+#: Minimum degrees of freedom for the scatter.
 _MIN_FREE = 15
-#: Of more trials, so many at random tell as much.
+#: A random sample of this size is used if there are more trials.
 _MAX_TRIALS = 2_000
-#: A setting, or one of its names, that fewer trials have is left out.
+#: A setting, or one of its choices, that fewer trials have is omitted.
 _MIN_OF_SETTING, _MIN_OF_NAME = 12, 3
-#: The best trials that are looked at: this share of all, within these limits.
+#: The best trials that are considered: this share of all, within these limits.
 _BEST_SHARE, _MIN_BEST, _MAX_BEST = 0.1, 10, 50
-#: Places of a range at which its effect is compared.
-#: Trials of this part of the range are near its end.
+#: Share of the range that is near an end.
 _NEAR = 0.4
 _PLACES = np.linspace(0.0, 1.0, 11)
 
 
 class End(NamedTuple):
-    """An end of a setting's range, and what the trials near it say."""
+    """An end of a setting's range, and the effect near it."""
 
     is_high: bool
     #: d y / d u outward at that end: below 0, the error falls towards it.
     slope: float
-    #: One-sided, of no fall; after Holm over all ends of all settings.
+    #: One-sided p value of no fall, after Holm over all ends of all settings.
     p: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class SettingEffect:
-    """What a setting does to the error, all others held."""
+    """A setting's effect on the error, all others held fixed."""
 
     searched: SearchedSetting
-    #: Of no effect, after Holm over all settings.
+    #: p value of no effect, after Holm over all settings.
     p: float
-    #: Upper bound of the error at the setting's worst value over that at its best, at LEVEL over
-    #: all settings: in all trials, and in the half whose other settings are the better ones.
+    #: Upper bound of the error at the setting's worst value divided by that at its best, at LEVEL
+    #: over all settings: in all trials, and in the half with the better values of other settings.
     at_most: float
-    #: Uncorrected p of its interactions with the other settings.
+    #: Uncorrected p value of its interactions with the other settings.
     p_interactions: float
-    #: Names that are worse than the best one, by more than LEVEL over all names of all settings.
+    #: Choices that are worse than the best one, at LEVEL over all choices of all settings.
     worse: tuple[Any, ...] = ()
-    #: For a range, or a list of three numbers or more; else empty.
+    #: Ends of a range, or of a list of three numbers or more; else empty.
     ends: tuple[End, ...] = ()
 
     @property
@@ -84,7 +83,7 @@ class Effects:
     """The effects of all searched settings that enough trials have."""
 
     by_param: Mapping[str, SettingEffect]
-    #: Numbers of the trials that the surface rests on: the rows of each ``searched``.
+    #: Numbers of the trials in the regression: the rows of each ``searched``.
     numbers: NDArray[np.int64]
     #: Numbers of the best trials, lowest error first.
     best: NDArray[np.int64]
@@ -108,9 +107,9 @@ def effects(table: TrialTable, domains: Mapping[str, Domain]) -> Effects | None:
 
 
 def _usable(table: TrialTable) -> TrialTable:
-    """Finished trials with a value, and those that were too bad to finish.
+    """Select finished trials with a value, and those that were too bad to finish.
 
-    Trials of one configuration whose results were reused have one value, and count once.
+    Trials that reuse a configuration's result have the same value, and count once.
     """
     bad = table.states.is_("PRUNED") | table.outcomes.is_(Outcome.DIVERGED)
     counting = np.flatnonzero(table.counting & (table.value > 0))
@@ -119,7 +118,7 @@ def _usable(table: TrialTable) -> TrialTable:
 
 
 def _sample(table: TrialTable, best: NDArray[np.int64]) -> TrialTable:
-    """Select at most _MAX_TRIALS and the best, always the same ones."""
+    """Select at most _MAX_TRIALS and the best; the selection is deterministic."""
     if len(table) <= _MAX_TRIALS:
         return table
     rows = np.random.default_rng(0).permutation(len(table))[:_MAX_TRIALS]
@@ -127,7 +126,7 @@ def _sample(table: TrialTable, best: NDArray[np.int64]) -> TrialTable:
 
 
 def _response(table: TrialTable) -> Numbers:
-    """(K,) log errors, drawn in to Tukey's fence; at the fence what did not finish."""
+    """Return log errors (K,), clipped to Tukey's fence; unfinished trials are at the fence."""
     counting = table.counting
     finished = np.log(table.value[counting])
     low, high = np.quantile(finished, (0.25, 0.75))
@@ -143,7 +142,7 @@ def _response(table: TrialTable) -> Numbers:
 def places(domain: Domain, values: Sequence[object]) -> Numbers | None:
     """Scale values to 0 to 1 in a range or an ascending list of numbers; NaN outside.
 
-    None for what has no order: names, and fewer than three numbers.
+    None for unordered values: choices, and fewer than three numbers.
     """
     if isinstance(domain, ChoiceDomain):
         numbers = sorted({of for of in domain.choices if type(of) in (int, float)})  # type: ignore[type-var]
@@ -170,9 +169,9 @@ class _Block:
     columns: Matrix  # (K, q)
     #: The columns at different values of the setting.
     levels: Matrix  # (L, q)
-    #: Of numbers; None of names.
+    #: For numbers; None for choices.
     u: Numbers | None
-    #: Of names, one a row of ``levels``.
+    #: For choices, one for each row of ``levels``.
     names: tuple[Any, ...] = ()
 
     @classmethod
@@ -184,7 +183,7 @@ class _Block:
             q = columns.shape[1]
             levels = np.concatenate([np.zeros((1, q)), np.eye(q)])
             return cls(searched=searched, columns=columns, levels=levels, u=None, names=names)
-        # Two different values, as of a whole number from 1 to 2, tell no bend.
+        # Two distinct values, as for an integer from 1 to 2, determine no bend.
         degree = min(2, len(np.unique(u[has])) - 1)
         columns = np.where(has[:, None], _polynomials(np.where(has, u, 0.0))[:, :degree], 0.0)
         return cls(
@@ -207,18 +206,18 @@ class _Block:
 
 
 def _polynomials(u: Numbers) -> Matrix:
-    """(K, 2) Legendre's, on 0 to 1."""
+    """Return Legendre polynomials on 0 to 1, (K, 2)."""
     x = 2.0 * u - 1.0
     return np.stack([x, 1.5 * x**2 - 0.5], axis=1)
 
 
 def _slope_at(is_high: bool, q: int) -> Numbers:
-    """(q,) the outward derivatives of the polynomials at an end, per u."""
+    """Return the outward derivatives (q,) of the polynomials at an end, per u."""
     return np.array([2.0 if is_high else -2.0, 6.0])[:q]
 
 
 def _columns_of_names(searched: SearchedSetting) -> tuple[tuple[Any, ...], Matrix]:
-    """Return indicators of all names but the most frequent, which comes first and has none."""
+    """Return indicators of all choices except the most frequent, which comes first and has none."""
     assert isinstance(searched.domain, ChoiceDomain)
     has = searched.trials
     masks = {
@@ -247,13 +246,13 @@ class _Fit:
         self.n_free = len(y) - _rank(x)
 
     def p_of_none(self, columns: slice) -> float:
-        """Return p for all these coefficients being 0: Wald's test."""
+        """Return the p value of all these coefficients being 0 (Wald's test)."""
         b, q = self.b[columns], columns.stop - columns.start
         wald = float(b @ np.linalg.pinv(self.covariance[columns, columns]) @ b) / q
         return float(fdtrc(q, self.n_free, wald))
 
     def at_most(self, columns: slice, levels: Matrix, level: float) -> float:
-        """Upper bound of the largest difference between two levels, by Scheffé."""
+        """Return an upper bound of the largest difference between two levels, by Scheffé."""
         b, q = self.b[columns], columns.stop - columns.start
         one, other = np.triu_indices(len(levels), 1)
         contrasts = levels[one] - levels[other]  # (P, q)
@@ -337,10 +336,9 @@ class _Surface:
             yield End(is_high, slope, p if is_open else 1.0)
 
     def _falls_nearby(self, block: _Block, is_high: bool) -> bool:
-        """Tell whether the trials near an end alone say so too.
+        """Return whether the trials near an end confirm the fall on their own.
 
-        A bend that is no parabola, such as a steep rise just before the end, is not seen from
-        afar.
+        The quadratic misses other shapes, such as a steep rise just before the end.
         """
         assert block.u is not None
         distance = 1.0 - block.u if is_high else block.u
@@ -351,9 +349,9 @@ class _Surface:
         return bool(_slope_at(is_high, len(b)) @ b < 0)
 
     def _at_most_in_good(self, block: _Block, level: float) -> float:
-        """Apply ``at_most`` to the trials whose other settings are the better half.
+        """Apply ``at_most`` to the trials with the better half of the other settings.
 
-        A setting whose effect the others' errors hide shows it there. Infinite where too few
+        An effect that is hidden by the errors of other settings appears there. Infinite if too few
         trials are left.
         """
         x = np.column_stack(
@@ -364,7 +362,7 @@ class _Surface:
         return np.inf if part is None else part.fit.at_most(part.columns, part.levels, level)
 
     def _part(self, block: _Block, rows: Mask) -> "_Part | None":
-        """Fit the regression to some trials alone; None where they are too few."""
+        """Fit the regression to some of the trials; None if they are too few."""
         blocks = [of.rows(rows) for of in self.blocks]
         mine = blocks[self.blocks.index(block)]
         if not mine.is_tellable:
@@ -377,7 +375,10 @@ class _Surface:
         return _Part(fit, slice(first, first + mine.columns.shape[1]), mine.levels)
 
     def _p_interactions(self, block: _Block) -> float:
-        """Return p for no interaction with any other setting: column products. 0 where untold."""
+        """Return the p value of no interaction with any other setting (column products).
+
+        0 if unknown.
+        """
         products = [
             (block.columns[:, :, None] * of.columns[:, None, :]).reshape(len(self.y), -1)
             for of in self.blocks
@@ -395,14 +396,14 @@ class _Surface:
 
 
 def _rank(x: Matrix) -> int:
-    """Return the rank of few long columns, from their products: a hundredth of an SVD's time."""
+    """Return the rank of few long columns from their products: in a hundredth of an SVD's time."""
     lengths = np.sqrt((x**2).sum(axis=0))
     scaled = x / np.where(lengths > 0, lengths, 1.0)
     return int(np.linalg.matrix_rank(scaled.T @ scaled, tol=1e-10, hermitian=True))
 
 
 def _independent(blocks: Sequence[_Block]) -> list[_Block]:
-    """Select the blocks whose columns are independent of those before them."""
+    """Select the blocks whose columns are independent of the preceding ones."""
     kept: list[_Block] = []
     x = np.ones((len(blocks[0].columns), 1)) if blocks else np.zeros((0, 1))
     for block in blocks:

@@ -1,19 +1,19 @@
-"""What the difference between two configurations' errors comes from: one change at a time, trained.
+"""Explain the difference between two configurations' errors: one change at a time, trained.
 
 An ablation analysis (Fawcett and Hoos, 2016, J. Heuristics 22) with trained instead of predicted
 steps.
 
-Notation: n parameter groups apart, the baseline has none of the target's and the target all; S
-seeds, the same of every configuration; e_s(A) the validation error with the groups A, by seed s. A
+Notation: n parameter groups differ, the baseline has none of the target's and the target all; S
+seeds, the same for every configuration; e_s(A) the validation error with the groups A, by seed s. A
 change from A to B has effect_s = e_s(A) / e_s(B): how many times smaller the error is with it. Its
 estimate is the geometric mean over the seeds, its interval Student's t of the log effects, paired
-by seed. Along a path the log effects add up to those of the whole, whatever the order.
+by seed. Along a path the log effects add up to the total, whatever the order.
 
-The forward path begins at the baseline and takes, of the changes that are left, the one with the
-lowest error (geometric mean). The reverse path begins at the target and undoes the one whose
-undoing gives the highest. Each step compares all that are left, so a path trains n (n + 1) / 2
-configurations and its start. A step that hurts was the best there was; where the next one helps, it
-does so thanks to that step, and the two are one.
+The forward path begins at the baseline and takes the remaining change with the lowest error
+(geometric mean). The reverse path begins at the target and undoes the change whose removal gives
+the highest. Each step compares all remaining changes, so a path trains n (n + 1) / 2 configurations
+and its start. A step that hurts was the best available; if the next one helps, it does so because
+of that step, and the two are merged.
 """
 
 import math
@@ -36,12 +36,12 @@ from sweep.catalogue.settings import in_use as settings_in_use
 from sweep.config import TrialConfig
 from sweep.errors import UsageError
 
-#: Errors by seed; infinite where training diverged.
+#: Errors by seed; infinite if training diverged.
 Errors = Mapping[TrialConfig, Sequence[float]]
 
-#: Of the intervals.
+#: Coverage of the intervals.
 COVERAGE = 0.9
-#: Smaller errors are rounding of 32-bit pixels, and have no logarithm that means anything.
+#: Smaller errors are rounding of 32-bit pixels, whose logarithm is meaningless.
 LEAST_ERROR = 1e-15
 
 
@@ -51,13 +51,13 @@ class ParameterGroup:
 
     #: An ablation group or, in a factorial analysis, a cause.
     name: str
-    #: The settings that differ, as the baseline and as the target has them.
+    #: The settings that differ, with the values of the baseline and of the target.
     before: Mapping[str, Any]
     after: Mapping[str, Any]
 
     @property
     def text(self) -> str:
-        """Such as ``epochs 5 → 100``."""
+        """Return the change in words, such as ``epochs 5 → 100``."""
         changes = (
             f"{setting.replace('_', ' ')} {_shown(self.before[setting])} → {_shown(value)}"
             for setting, value in self.after.items()
@@ -76,7 +76,7 @@ class ParameterGroup:
 
     @property
     def undone(self) -> "ParameterGroup":
-        """The change back."""
+        """Return the reverse change."""
         return replace(self, before=self.after, after=self.before)
 
 
@@ -94,37 +94,37 @@ class ChangeEffect(NamedTuple):
     """How many times smaller the error is with a change than without it."""
 
     estimate: float
-    #: 90 %; None with one seed.
+    #: Ends of the 90 % interval; None with one seed.
     low: float | None
     high: float | None
 
     @property
     def may_be_chance(self) -> bool:
-        """Whether its interval holds no difference at all."""
+        """Whether its interval includes no difference."""
         return self.low is not None and self.high is not None and self.low <= 1 <= self.high
 
     @property
     def is_harm(self) -> bool:
-        """Whether the error is higher with the change, beyond chance where that is known."""
+        """Whether the error is higher with the change, significantly if that is known."""
         return self.estimate < 1 and not self.may_be_chance
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One change on a path, or one undoing."""
+    """A single step of a path: a change, or its removal."""
 
-    #: Several where no single one of those left could be trained, and where the last one undoes
-    #: the harm of the one before it.
+    #: Several if none of the remaining groups could be trained separately, and if the last one
+    #: undoes the harm of the previous one.
     groups: tuple[str, ...]
-    #: Where it leads, and its errors there by seed.
+    #: The configuration after the step, and its errors by seed.
     config: TrialConfig
     errors: tuple[float, ...]
     effect: ChangeEffect
-    #: What it was chosen from: the geometric mean error with each; infinite where it diverged.
+    #: The alternatives: the geometric mean error with each; infinite if it diverged.
     options: Mapping[str, float]
-    #: The seeds, by place, that would have chosen the same by their own errors.
+    #: Indices of the seeds whose own errors would have chosen the same.
     agreeing: frozenset[int]
-    #: Effect of the groups but the last, whose harm that one undoes; None for other steps.
+    #: Effect of all groups except the last, which undoes its harm; None for other steps.
     harm: ChangeEffect | None = None
 
     @property
@@ -140,12 +140,12 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class AblationPath:
-    """As far as the results so far decide it."""
+    """A path, as far as the results so far determine it."""
 
     steps: tuple[Step, ...]
-    #: Seeds that would have taken every step so: whose own order it is.
+    #: Seeds whose own errors would have chosen every step.
     n_agree: int
-    #: What the next step's choice still needs; nothing when the path is whole.
+    #: Configurations that the next step needs; empty for a complete path.
     missing: tuple[TrialConfig, ...]
 
 
@@ -156,7 +156,7 @@ class Explanation:
     baseline: TrialConfig
     target: TrialConfig
     groups: tuple[ParameterGroup, ...]
-    #: By seed; None where it has not been trained, infinite where it diverged.
+    #: By seed; None if it has not been trained, infinite if it diverged.
     baseline_errors: tuple[float, ...] | None
     target_errors: tuple[float, ...] | None
     #: Effect of all groups together; None until both ends have errors to compare.
@@ -166,34 +166,37 @@ class Explanation:
 
     @property
     def missing(self) -> tuple[TrialConfig, ...]:
-        """What to train next; what follows depends on it. Empty when both paths are whole."""
+        """What to train next, on which the following steps depend.
+
+        Empty if both paths are complete.
+        """
         return tuple(dict.fromkeys([*self.forward.missing, *self.reverse.missing]))
 
     @property
     def is_whole(self) -> bool:
-        """Whether both paths go from one end to the other."""
+        """Whether both paths lead from one end to the other."""
         return self.whole is not None and not self.missing
 
     @property
     def n_left_at_most(self) -> int:
-        """Count the configurations still to be trained, ``missing`` among them, at most."""
+        """Return the maximum number of configurations still to be trained, with ``missing``."""
         left = [self._n_left(path) for path in (self.forward, self.reverse)]
         n_later = sum(n * (n - 1) // 2 for n in left)
         return min(len(self.missing) + n_later, most_configurations(len(self.groups)))
 
     def _n_left(self, path: AblationPath) -> int:
-        """Causes that are not on a path yet; of a whole one none."""
+        """Count the groups that are not on a path yet."""
         return (
             len(self.groups) - sum(len(step.groups) for step in path.steps) if path.missing else 0
         )
 
     def share(self, effect: ChangeEffect) -> float | None:
-        """Return an effect's share of the whole, so that a path's add up to 1."""
+        """Return an effect's share of the total; a path's shares add up to 1."""
         return share(effect, self.whole)
 
     @property
     def diverged(self) -> tuple[str, ...]:
-        """The ends without an error, from which there is nothing to explain."""
+        """The ends without an error, between which there is nothing to explain."""
         ends = {"baseline": self.baseline_errors, "target": self.target_errors}
         return tuple(name for name, errors in ends.items() if errors and not is_finite(errors))
 
@@ -201,7 +204,7 @@ class Explanation:
 def parameter_groups(baseline: TrialConfig, target: TrialConfig) -> tuple[ParameterGroup, ...]:
     """List the parameter groups in which two configurations differ.
 
-    Settings that neither optimizer, loss nor schedule uses are no difference.
+    Settings that neither optimizer, loss nor schedule uses are ignored.
     """
     one, other = vars(in_use(baseline)), vars(in_use(target))
     found = []
@@ -232,7 +235,7 @@ def _groups(baseline: TrialConfig, target: TrialConfig) -> Mapping[AblationGroup
 
 
 def explain(baseline: TrialConfig, target: TrialConfig, errors: Errors) -> Explanation:
-    """Both paths, as far as these errors decide them. UsageError where nothing differs."""
+    """Build both paths, as far as these errors determine them. UsageError if nothing differs."""
     baseline, target = in_use(baseline), in_use(target)
     groups = parameter_groups(baseline, target)
     if not groups:
@@ -260,7 +263,7 @@ _NOWHERE = AblationPath(steps=(), n_agree=0, missing=())
 
 
 def most_configurations(n_causes: int) -> int:
-    """Return how many configurations both paths need at most, their ends included."""
+    """Return the maximum number of configurations that both paths need, including their ends."""
     return int(min(2**n_causes, n_causes * (n_causes + 1)))
 
 
@@ -282,9 +285,9 @@ def effect_of_logs(logs: Sequence[float], coverage: float = COVERAGE) -> ChangeE
 
 
 def share(effect: ChangeEffect, whole: ChangeEffect | None) -> float | None:
-    """Return an effect's share of the whole on a logarithmic scale.
+    """Return an effect's share of the total on a logarithmic scale.
 
-    None where the whole is not told from no difference: shares of it would be of any size.
+    None if the total does not differ significantly from none: shares of it would be arbitrary.
     """
     if whole is None or whole.estimate == 1 or whole.may_be_chance:
         return None
@@ -292,7 +295,7 @@ def share(effect: ChangeEffect, whole: ChangeEffect | None) -> float | None:
 
 
 def geometric_mean(errors: Sequence[float]) -> float:
-    """Infinite where one of them is."""
+    """Return the geometric mean; infinite if one of the errors is."""
     return math.exp(fmean(map(math.log, errors)))
 
 
@@ -363,7 +366,7 @@ def _effect_of_step(
 
 
 def _options(here: TrialConfig, left: Sequence[ParameterGroup], errors: Errors) -> list[_Option]:
-    """List the single changes that can be trained; all at once where each of them diverges."""
+    """List the single changes that can be trained; all at once if each of them diverges."""
     single = [_Option((group,), replace(here, **group.after)) for group in left]
     allowed = [option for option in single if is_valid(option.config)]
     if any(_may_be_finite(option.config, errors) for option in allowed):
@@ -377,7 +380,7 @@ def _may_be_finite(config: TrialConfig, errors: Errors) -> bool:
 
 
 def is_valid(config: TrialConfig) -> bool:
-    """Tell whether its settings do not contradict each other."""
+    """Return whether its settings do not contradict each other."""
     return not conflicts(vars(config))
 
 

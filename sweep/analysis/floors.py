@@ -1,19 +1,19 @@
-"""What no model of a kind can beat, from the data alone.
+"""Compute lower bounds of the error of any model of a kind, from the data alone.
 
 Notation: N images x of D numbers on the [0, 1] scale; V (D, R) the principal directions, the widest
-first, R = min(N, D). A linear autoencoder of width k does best with the first k of them (Bourlard
-and Kamp 1988; Baldi and Hornik 1989), and then errs by sum over j >= k of
-mean(((x - mean) V)_j^2) / D a pixel. Mean and V come from the training rows; errors are measured on
-the training, validation and test images. Cut to [0, 1], where every pixel lies, PCA's copies err
-less: a second line, which a linear code with a bounded output may reach. The cut is no linear map,
-so that error has no closed form and is measured, at some widths.
-The directions are the eigenvectors of the covariance (D, D). Where there are fewer images than
-numbers, they follow from those of the Gram matrix (N, N) of the centred images (Sirovich 1987,
-"Turbulence and the dynamics of coherent structures", the method of snapshots); widths beyond R then
-lose what no training image knows of. Both are summed up in chunks: besides the images as bytes,
-memory is taken for about three matrices (D, R) of float64, and never for (N, D) floats.
-Binary cross-entropy of a pixel p is at least its own entropy -p ln p - (1 - p) ln(1 - p), in nats,
-which is 0 for black and white alone.
+first, R = min(N, D). The best linear autoencoder of width k uses the first k of them (Bourlard and
+Kamp 1988; Baldi and Hornik 1989); its error per pixel is the sum over j >= k of mean(((x - mean)
+V)_j^2) / D. Mean and V are computed from the training rows; errors are measured on the training,
+validation and test images. With its copies clipped to [0, 1], the range of pixels, PCA has a lower
+error: a second line, which a linear code with a bounded output may reach. Clipping is nonlinear, so
+that error has no closed form and is measured, at some widths. The directions are the eigenvectors
+of the covariance (D, D). If there are fewer images than numbers, they are computed from those of
+the Gram matrix (N, N) of the centred images (Sirovich 1987, "Turbulence and the dynamics of
+coherent structures", the method of snapshots); widths beyond R then lose what is absent from all
+training images. Both are summed in chunks: in addition to the images as bytes, memory is used for
+about three matrices (D, R) of float64, and never for (N, D) floats. Binary cross-entropy of a pixel
+p is at least its own entropy -p ln p - (1 - p) ln(1 - p), in nats, which is 0 only for black and
+white.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,27 +29,27 @@ from sweep.datasets import Images
 from sweep.errors import DataError
 
 _WHITE = 255.0
-#: A smaller squared error is the rounding of sums.
+#: A smaller squared error is rounding of sums.
 ROUNDING = 1e-9
 #: Numbers converted to floats at a time: 25 MB of float64.
 _CHUNK_NUMBERS = 4_000 * 784
-#: Copies are kept from width to width; so few of them stay in the processor's cache.
+#: Copies are kept from width to width; this many numbers stay in the processor's cache.
 _COPIED_NUMBERS = 250 * 784
-#: The smaller of N and D, at most: an eigenproblem of this size takes minutes and 7 GB.
+#: Maximum of min(N, D): an eigenproblem of this size takes minutes and 7 GB.
 LARGEST_RANK = 16_384
-#: Numbers of V, at most: 32 GB of float64 would be more.
+#: Maximum numbers of V: 32 GB of float64 would be more.
 _MOST_DIRECTIONS = 400_000_000
-#: Cut copies are measured on as many images as take this many multiplications, on 1,000 at least;
+#: Clipped copies are measured on as many images as take this many multiplications, at least 1,000;
 #: 60,000 images of 784 numbers take a fiftieth of it.
 _MOST_PRODUCTS = 2e12
 _LEAST_COPIED = 1_000
-#: Widths to an octave at which cut copies are measured.
+#: Widths per octave at which clipped copies are measured.
 _PER_OCTAVE = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClippedErrors:
-    """PCA's error per pixel with its copies cut to [0, 1]."""
+    """PCA's error per pixel with its copies clipped to [0, 1]."""
 
     #: Ascending, from 1 to D.
     widths: tuple[int, ...] = ()
@@ -73,8 +73,8 @@ class Floors:
     """The floors of one data set and split."""
 
     data_key: str
-    #: PCA's reconstruction error per pixel at every width 0..D; at width 0 the mean image stands
-    #: for every image.
+    #: PCA's reconstruction error per pixel at every width 0..D; at width 0 every copy is the mean
+    #: image.
     train_pca_mse: tuple[float, ...]
     val_pca_mse: tuple[float, ...]
     test_pca_mse: tuple[float, ...]
@@ -83,26 +83,26 @@ class Floors:
     val_entropy: float
     test_entropy: float
     clipped: ClippedErrors = ClippedErrors()
-    #: None until it is asked for: it takes minutes.
+    #: None until it is requested: it takes minutes.
     sigmoid: SigmoidBound | None = None
 
     @property
     def n_inputs(self) -> int:
-        """D, pixels of an image."""
+        """D, the pixels of an image."""
         return len(self.test_pca_mse) - 1
 
     @property
     def val_mean_mse(self) -> float:
-        """The error of answering every image with the mean training image."""
+        """The error if every image is answered with the mean training image."""
         return self.val_pca_mse[0]
 
     @property
     def test_mean_mse(self) -> float:
-        """The error of answering every image with the mean training image."""
+        """The error if every image is answered with the mean training image."""
         return self.test_pca_mse[0]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for the store."""
+        """Convert to plain values for the store."""
         return asdict(self)
 
     @classmethod
@@ -117,7 +117,7 @@ class Floors:
 
 
 def data_key(sha256: str, fraction: float, seed: int, train_limit: int | None = None) -> str:
-    """Return the key that floors are stored under: the data's checksum and how it is split."""
+    """Return the key that floors are stored under: the data's checksum and the split."""
     return f"{sha256}:{fraction!r}:{seed}:{'all' if train_limit is None else train_limit}"
 
 
@@ -128,9 +128,9 @@ def compute_floors(
     train_limit: int | None = None,
     clipped_widths: Sequence[int] | None = None,
 ) -> Floors:
-    """Compute the floors of the split that ``Images.split`` makes of these arguments.
+    """Compute the floors of the split that ``Images.split`` makes with these arguments.
 
-    ``clipped_widths``, 1 to D, are two to an octave unless given.
+    ``clipped_widths``, 1 to D, are by default two per octave.
     """
     train_rows, validation_rows = images.split(fraction, seed, train_limit)
     train, validation = images.train_images[train_rows], images.train_images[validation_rows]
@@ -156,14 +156,14 @@ def compute_floors(
 
 
 def default_widths(n_inputs: int) -> list[int]:
-    """Two widths to an octave, powers of 2 among them, and D itself."""
+    """Return two widths per octave, including powers of 2, and D itself."""
     steps = range(_PER_OCTAVE * n_inputs.bit_length())
     widths = {round(2 ** (step / _PER_OCTAVE)) for step in steps}
     return sorted({*(width for width in widths if width <= n_inputs), n_inputs})
 
 
 def pca_equivalent(floors: Floors, mse: float, on: Literal["val", "test"] = "test") -> int:
-    """Return the fewest principal components that do as well: "as good as PCA with k"."""
+    """Return the fewest principal components with the same error: "as good as PCA with k"."""
     curve = floors.test_pca_mse if on == "test" else floors.val_pca_mse
     return next((width for width, error in enumerate(curve) if error <= mse), len(curve) - 1)
 
@@ -171,9 +171,9 @@ def pca_equivalent(floors: Floors, mse: float, on: Literal["val", "test"] = "tes
 def principal_directions(
     pixels: NDArray[np.uint8],  # (N, D)
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean image (D,) and principal directions (D, R) in columns, in units of 8-bit values.
+    """Return the mean image (D,) and principal directions (D, R) in columns, in 8-bit units.
 
-    Raises DataError for images that are too many and too large at the same time.
+    Raises DataError for images that are both too many and too large.
     """
     n, n_inputs = pixels.shape
     rank = min(n, n_inputs)
@@ -192,12 +192,12 @@ def _by_covariance(
     pixels: NDArray[np.uint8],  # (N, D)
     mean: NDArray[np.float64],  # (D,)
 ) -> NDArray[np.float64]:
-    """Principal directions (D, D)."""
-    from scipy.linalg import blas, eigh  # a quarter of a second
+    """Return the principal directions (D, D)."""
+    from scipy.linalg import blas, eigh  # takes a quarter of a second
 
     n_inputs = pixels.shape[1]
     # Only one triangle is computed, in place. Sums of products of bytes stay far below 2^53, so
-    # they are exact however they are chunked.
+    # they are exact for any chunking.
     products = np.zeros((n_inputs, n_inputs), order="F")
     for chunk in _chunks(pixels):
         products = blas.dsyrk(1.0, chunk.T, beta=1.0, c=products, overwrite_c=True)
@@ -213,7 +213,7 @@ def _by_gram_matrix(
     pixels: NDArray[np.uint8],  # (N, D)
     mean: NDArray[np.float64],  # (D,)
 ) -> NDArray[np.float64]:
-    """Principal directions (D, R); zeros for those that the images do not determine."""
+    """Return the principal directions (D, R); zeros for those that the images do not determine."""
     from scipy.linalg import eigh
 
     n, n_inputs = pixels.shape
@@ -240,7 +240,7 @@ def pca_errors(
     mean: NDArray[np.float64],  # (D,)
     directions: NDArray[np.float64],  # (D, R)
 ) -> tuple[float, ...]:
-    """PCA's error per number at every width 0..D; beyond R that at R, and 0 at D."""
+    """Return PCA's error per number at every width 0..D; beyond R as at R, and 0 at D."""
     n_inputs, rank = directions.shape
     squares, outside = np.zeros(rank), 0.0
     for chunk in _chunks(pixels):
@@ -250,8 +250,8 @@ def pca_errors(
         if rank < n_inputs:
             chunk -= scores @ directions.T
             outside += float(np.vdot(chunk, chunk))
-    # What the directions from k on hold is what width k loses. Added from the small end, so no
-    # difference of large numbers is taken.
+    # Width k loses the variance along the directions from k on. It is summed from the small end, so
+    # no difference of large numbers is taken.
     lost = (outside + np.cumsum(squares[::-1])[::-1]) / (pixels.size * _WHITE**2)
     beyond = [outside / (pixels.size * _WHITE**2)] * (n_inputs - rank)
     return (*map(float, lost), *beyond, 0.0)
@@ -263,13 +263,13 @@ def clipped_pca_errors(
     directions: NDArray[np.float64],  # (D, R)
     widths: Sequence[int],  # ascending
 ) -> tuple[float, ...]:
-    """PCA's error per number at these widths, its copies cut to [0, 1].
+    """Return PCA's error per number at these widths, with its copies clipped to [0, 1].
 
-    Of the first images only where all of them would take minutes: see ``_MOST_PRODUCTS``.
+    Only the first images are used if all of them would take minutes: see ``_MOST_PRODUCTS``.
     """
     n_inputs, rank = directions.shape
     pixels = pixels[: max(_LEAST_COPIED, int(_MOST_PRODUCTS / (n_inputs * rank)))]
-    # In float32 and in place, three times as fast; its rounding is far below 1e-6 of an error.
+    # In float32 and in place, three times as fast; the rounding is far below 1e-6 of an error.
     centre, axes = mean.astype(np.float32), directions.astype(np.float32)
     squares = np.zeros(len(widths))
     for chunk in _chunks(pixels, _COPIED_NUMBERS):
@@ -286,7 +286,7 @@ def clipped_pca_errors(
 
 
 def pixel_entropy(pixels: NDArray[np.uint8]) -> float:
-    """Mean binary entropy of the pixels' values, in nats."""
+    """Return the mean binary entropy of the pixels' values, in nats."""
     values = np.arange(256) / _WHITE
     inner = values[1:-1]
     entropy = np.zeros(256)
@@ -300,7 +300,7 @@ def pixel_entropy(pixels: NDArray[np.uint8]) -> float:
 def _chunks(
     pixels: NDArray[np.uint8], n_numbers: int = _CHUNK_NUMBERS
 ) -> Iterator[NDArray[np.float64]]:
-    """Rows as float64, a few at a time."""
+    """Yield rows as float64, a few at a time."""
     step = _rows(n_numbers, pixels.shape[1])
     for start in range(0, len(pixels), step):
         yield pixels[start : start + step].astype(np.float64)

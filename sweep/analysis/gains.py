@@ -1,17 +1,17 @@
-"""What another doubling would buy: of a trial's epochs, of its width, of its images.
+"""Estimate the gain of another doubling: of a trial's epochs, of its width, of its images.
 
 A gain is the share by which the validation error would fall. The best evidence is a trained pair:
-two trials of the same configuration but for one setting. Without one, the gain comes from a fit.
+two trials whose configurations differ in one setting. Without one, the gain is estimated by a fit.
 
 Notation: t epochs done, E(t) validation error, r(t) learning rate over its highest value, S(t) the
 sum of r up to t (a step along the gradient counts by its length), H hidden width, P(H) PCA's error.
 A curve is fitted by E = c + b S^-alpha + d r^p with b, c, d >= 0: a floor, a power law of the
 training done, and the jitter of steps of that rate (for d: Tissue et al. 2024, arXiv:2408.11029,
-fit curves under annealing by the same two sums). d belongs only to a rate that falls, for
-otherwise it is part of c; p = 1 and p = 2 are both tried, because a curve seldom tells them apart.
-Twice the epochs mean twice S with the same end of r, so a cosine's own fall is no gain. The fit is
-by least squares of relative residuals on a grid of alphas and gains; the interval holds the gains
-whose best fit an F test at 90 % does not tell from the best of all.
+fit curves under annealing by the same two sums). d is only used if the rate falls, because
+otherwise it is part of c; p = 1 and p = 2 are both tried, because a curve seldom distinguishes
+them. Twice the epochs mean twice S with the same end of r, so a cosine's own fall is no gain. The
+fit is by least squares of relative residuals on a grid of alphas and gains; the interval contains
+the gains whose best fit an F test at 90 % does not distinguish from the best of all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,24 +28,24 @@ from sweep.enums import Schedule
 from sweep.store.records import CurvePoint, TrialRow
 from sweep.store.table import Numbers
 
-#: Intervals hold the gain with this probability.
+#: Intervals contain the gain with this probability.
 LEVEL = 0.9
-#: Epochs that a fit needs, one more than its numbers.
+#: Minimum number of epochs for a fit, one more than its parameters.
 _LEAST = 4
-#: Relative scatter about its best fit above which a curve tells no gain.
+#: Relative scatter about its best fit above which a curve determines no gain.
 MAX_SCATTER = 0.3
-#: Points of a curve that are fitted, at most.
+#: Maximum number of fitted points of a curve.
 _MOST = 100
-#: G gains, the first of which is none.
+#: G gains, the first of which is zero.
 _GAINS = np.concatenate([[1e-6], np.linspace(0.005, 0.98, 196)])
 _HALF_STEP = 0.0025
-#: Exponents over that of a law without a floor.
+#: Exponents relative to that of a law without a floor.
 _STEEPER = np.geomspace(1.0, 50.0, 40)
 _STEEPEST = 6.0
 
 
 class Doubling(StrEnum):
-    """What can be doubled."""
+    """A quantity that can be doubled."""
 
     EPOCHS = "epochs"
     WIDTH = "width"
@@ -58,10 +58,10 @@ class Gain:
 
     of: Doubling
     estimate: float
-    #: Ends of the 90 % interval; None where nothing tells them.
+    #: Ends of the 90 % interval; None if they are unknown.
     low: float | None = None
     high: float | None = None
-    #: What it follows from.
+    #: The evidence for it.
     source: str
 
     def __str__(self) -> str:
@@ -70,13 +70,13 @@ class Gain:
         return f"{change(self.estimate)} ({change(self.low)} to {change(self.high)})"
 
 
-#: By what is doubled; nothing for what is not known.
+#: By what is doubled; unknown gains are missing.
 Gains = Mapping[Doubling, Gain]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CurveFit:
-    """What a curve's fit says of more epochs and of the steps."""
+    """Results of a curve's fit: the gain of more epochs, and the scatter of the steps."""
 
     gain: Gain | None
     #: Root mean square of the relative residuals.
@@ -84,7 +84,7 @@ class CurveFit:
 
 
 def fit_curve(trial: TrialRow, curve: Sequence[CurvePoint]) -> CurveFit | None:
-    """Fit a trial's validation errors; None where there are fewer than two."""
+    """Fit a trial's validation errors; None if there are fewer than two."""
     errors = np.array([of.val_mse for of in curve if of.val_mse], dtype=np.float64)
     if len(errors) < 2:
         return None
@@ -123,7 +123,7 @@ def _last_doubling(errors: Numbers) -> Gain:
 
 
 def _schedule(trial: TrialRow, n: int) -> tuple[Numbers, Numbers]:
-    """S and r at the end of each epoch: (n,) each."""
+    """Return S and r at the end of each epoch, (n,) each."""
     epochs = np.arange(1.0, n + 1.0)
     planned = max(float(trial.config.get("epochs") or n), float(n))
     match trial.config.get("lr_schedule"):
@@ -146,10 +146,10 @@ def _losses(
 ) -> NDArray[np.float64]:
     """Return the least sum of squared relative residuals for each of the gains: (G,).
 
-    A gain g = b (1 - 2^-alpha) / (c + b) ties c to b, so that the floor and the power law are one
-    column; with the jitter's there are two, which are non-negative in closed form.
+    A gain g = b (1 - 2^-alpha) / (c + b) determines c from b, so that the floor and the power law
+    are one column; with the jitter's there are two, which are non-negative in closed form.
     """
-    # Without a floor g is 1 - 2^-alpha; with one it takes a steeper law.
+    # Without a floor g is 1 - 2^-alpha; with a floor the law is steeper.
     alphas = np.minimum(-np.log2(1 - _GAINS) * _STEEPER[:, None], _STEEPEST)  # (A, G)
     floor = (1 - 2.0**-alphas) / _GAINS - 1  # c / b
     law = (floor[..., None] + summed ** -alphas[..., None]) / errors  # (A, G, n)
@@ -169,7 +169,7 @@ def _losses(
 
 
 def gain_from_pca(trial: TrialRow, floors: Floors | None) -> Gain | None:
-    """Estimate the gain of twice the width: PCA's line falls by as much, the rest stays."""
+    """Estimate the gain of twice the width: PCA's part of the error falls, the rest stays."""
     width, error = trial.hidden_width, trial.test_mse
     if floors is None or width is None or not error:
         return None
@@ -178,5 +178,5 @@ def gain_from_pca(trial: TrialRow, floors: Floors | None) -> Gain | None:
     now = line[min(width, floors.n_inputs)]
     if now <= ROUNDING:  # from as many units as inputs on
         return None
-    # A network below PCA's line falls with the line.
+    # A network below PCA's line falls in proportion to it.
     return Gain(of=Doubling.WIDTH, estimate=(now - wider) / max(error, now), source="PCA’s line")

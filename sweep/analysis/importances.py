@@ -1,8 +1,8 @@
-"""Which settings set the best trials apart, by PED-ANOVA.
+"""Rank settings by what sets the best trials apart (PED-ANOVA).
 
 Watanabe, Bansal and Hutter, "PED-ANOVA: Efficiently Quantifying Hyperparameter Importance in
-Arbitrary Subspaces", IJCAI 2023; settings that are searched, or have a range of their own, only
-under a condition as in "Conditional PED-ANOVA", KDD 2026, both as Optuna computes them.
+Arbitrary Subspaces", IJCAI 2023; settings that are searched, or have a different range, only under
+a condition as in "Conditional PED-ANOVA", KDD 2026, both as Optuna computes them.
 """
 
 import warnings
@@ -28,40 +28,40 @@ from sweep.catalogue.settings import setting_of
 from sweep.store.records import ChoiceDomain, Domain
 from sweep.store.table import Choices, Column, Mask, TrialTable
 
-#: Below this many finished trials the shares would be noise.
+#: With fewer finished trials the shares would be noise.
 MIN_TRIALS = 20
-#: Of more, so many at random tell as much.
+#: A random sample of this size is used if there are more trials.
 MAX_TRIALS = 10_000
-#: A setting that fewer trials searched, as another one's value brought it along, is left out: of
-#: a handful, PED-ANOVA sees great differences that are not there.
+#: A conditional setting that fewer trials searched is omitted: for a handful, PED-ANOVA finds large
+#: spurious differences.
 _MIN_TRIALS_OF_SETTING = 10
-#: PED-ANOVA compares the best trials with all; its estimate wants at least this many of them.
+#: PED-ANOVA compares the best trials with all; its estimate needs at least this many of them.
 _MIN_BEST = 5
 _BEST_SHARE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Importances:
-    """Each setting's share, the greatest first; they add up to 1."""
+    """Each setting's share, the largest first; they add up to 1."""
 
     shares: Mapping[str, float]
-    #: Finished trials there are.
+    #: Number of finished trials.
     n_trials: int
-    #: Those of them that were compared.
+    #: Number of trials that were compared.
     n_compared: int
     #: The share of them that counts as the best.
     best_share: float
-    #: Settings that too few trials searched to tell.
+    #: Settings that too few trials searched.
     left_out: tuple[str, ...]
-    #: Why there are no shares; None when there are some.
+    #: Why there are no shares; None if there are some.
     reason: str | None
 
 
 class SearchedSetting(NamedTuple):
-    """A setting as some trials searched it: those that met its condition, where it has one."""
+    """A setting as some trials searched it: those that met its condition, if it has one."""
 
     setting: str
-    #: Optuna's name: ``adam.learning_rate`` where the condition is ``adam``.
+    #: Optuna's name: ``adam.learning_rate`` if the condition is ``adam``.
     param: str
     domain: Domain
     trials: Mask  # (K,)
@@ -71,7 +71,7 @@ class SearchedSetting(NamedTuple):
 def importances(table: TrialTable, domains: Mapping[str, Domain]) -> Importances:
     """Measure what sets the lowest values of the first objective apart from the others.
 
-    Looks at trials that are COMPLETE, not invalid and finite. ``domains`` are by Optuna's names:
+    Uses trials that are COMPLETE, not invalid and finite. ``domains`` are by Optuna's names:
     ``adam.learning_rate`` is the learning rate of the trials in which some setting is ``adam``.
     """
     usable = table.where(table.counting)
@@ -91,7 +91,7 @@ def importances(table: TrialTable, domains: Mapping[str, Domain]) -> Importances
 
 
 def _sample(table: TrialTable) -> TrialTable:
-    """Select at most MAX_TRIALS, always the same ones."""
+    """Select at most MAX_TRIALS; the selection is deterministic."""
     mask = np.zeros(len(table), dtype=bool)
     mask[np.random.default_rng(0).permutation(len(table))[:MAX_TRIALS]] = True
     return table.where(mask)
@@ -103,7 +103,7 @@ def searched_settings(
     """Yield every parameter with the trials that searched it; ``domains`` as in ``importances``."""
     for param, domain in domains.items():
         condition, _, setting = param.rpartition(".")
-        if setting in table.settings:  # the seed is none
+        if setting in table.settings:  # the seed is not a setting of the table
             values = _values(table.settings[setting])
             trials = _meets(table, domains, condition) & _held(values, domain)
             yield SearchedSetting(setting, param, domain, trials, values)
@@ -117,7 +117,7 @@ def _values(column: Column) -> list[Any]:
 
 
 def _held(values: Sequence[Any], domain: Domain) -> Mask:
-    """Select the trials whose value the domain can hold."""
+    """Select the trials whose value is in the domain."""
     if isinstance(domain, ChoiceDomain):
         return np.array([value in domain.choices for value in values], dtype=bool)
     mask: Mask = np.isfinite(np.array(values, dtype=np.float64))
@@ -125,7 +125,7 @@ def _held(values: Sequence[Any], domain: Domain) -> Mask:
 
 
 def _meets(table: TrialTable, domains: Mapping[str, Domain], condition: str) -> Mask:
-    """Select the trials that meet a setting's condition; all of them where it has none."""
+    """Select the trials that meet a setting's condition; all of them if it has none."""
     met = np.full(len(table), not condition)
     for param, domain in domains.items():
         column = table.settings.get(setting_of(param))
@@ -167,7 +167,7 @@ def _shares(
 
 
 class _Finished(optuna.storages.InMemoryStorage):
-    """Trials as they are: to add 10,000 to a study takes a second of copying and checking."""
+    """Optuna storage without copies and checks, which take a second for 10,000 trials."""
 
     def __init__(self, trials: list[FrozenTrial]) -> None:
         super().__init__()
@@ -183,7 +183,7 @@ class _Finished(optuna.storages.InMemoryStorage):
 
 
 def _frozen(table: TrialTable, searched: Sequence[SearchedSetting]) -> list[FrozenTrial]:
-    """Convert the trials to Optuna's; of a setting's ranges each has the one that it met."""
+    """Convert the trials to Optuna's; each has the range whose condition it met."""
     params: list[dict[str, Any]] = [{} for _ in range(len(table))]
     distributions: list[dict[str, BaseDistribution]] = [{} for _ in range(len(table))]
     for found in searched:
@@ -220,9 +220,9 @@ def _distribution(domain: Domain) -> BaseDistribution:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence Optuna's line on a new study and its warnings on settings that few trials have.
+    """Silence Optuna's message about a new study and its warnings about settings with few trials.
 
-    One thread at a time: both switches are the whole process's.
+    One thread at a time: both switches are global.
     """
     with _QUIETING:
         verbosity = optuna.logging.get_verbosity()

@@ -1,12 +1,12 @@
-"""The lower bound of linear codes with sigmoid outputs, trained on binary cross-entropy.
+"""Compute the lower bound of linear codes with sigmoid outputs, trained on binary cross-entropy.
 
-Notation: N images x of D pixels in [0, 1]; a linear code of any width makes logits z = W x + b, and
-B = mean of ln(1 + e^z) - x z. B is convex in (W, b): D logistic regressions with soft targets, one
-a pixel, so that no width and no training comes below its minimum. PCA's line is no bound of such a
-network, as it copies with linear outputs, and at D components exactly; this one stays above the
-pixels' entropy, because logit(x) is not linear in x.
-The minimum is approached by L-BFGS (Liu and Nocedal 1989) in whitened coordinates, in which the
-regressions are well conditioned. What it has reached after its last step is above the minimum.
+Notation: N images x of D pixels in [0, 1]; a linear code of any width has logits z = W x + b, and B
+= mean of ln(1 + e^z) - x z. B is convex in (W, b): D logistic regressions with soft targets, one
+per pixel, so that no width and no training reaches below its minimum. PCA's line is not a bound of
+such a network, because PCA has linear outputs and is exact at D components; this bound stays above
+the pixels' entropy, because logit(x) is not linear in x. The minimum is approached by L-BFGS (Liu
+and Nocedal 1989) in whitened coordinates, in which the regressions are well conditioned. The value
+after the last step is above the minimum.
 """
 
 from dataclasses import replace
@@ -20,7 +20,7 @@ from sweep.datasets import Images
 
 #: Steps. Ten more lowered the cross-entropy of 5,400 images of 784 pixels by less than 1e-3 of it.
 N_STEPS = 30
-#: Variance of a direction, as a share of the largest, below which it is left as it is.
+#: Directions with a smaller variance, as a share of the largest, are not scaled.
 _LEAST_VARIANCE = 1e-7
 _CHUNK = 2_000
 
@@ -42,7 +42,7 @@ def sigmoid_bound(
     n_steps: int = N_STEPS,
 ) -> SigmoidBound:
     """Fit the best linear code to the training images and measure it."""
-    from scipy.optimize import minimize  # a quarter of a second
+    from scipy.optimize import minimize  # takes a quarter of a second
 
     mean, directions = principal_directions(train)
     inputs, pixels = _whitened(train, train, mean, directions), _floats(train)
@@ -75,7 +75,7 @@ def _whitened(
     mean: NDArray[np.float64],
     directions: NDArray[np.float64],
 ) -> Floats:
-    """Scores along the principal directions, of variance 1 on the training images, and a 1."""
+    """Return scores along the principal directions, of variance 1 in training, and a 1."""
     squares = np.zeros(directions.shape[1])
     for start in range(0, len(train), _CHUNK):
         squares += np.square((train[start : start + _CHUNK] - mean) @ directions).sum(axis=0)
@@ -91,7 +91,7 @@ def _whitened(
 def _measured(
     weights: NDArray[np.float64], inputs: Floats, pixels: Floats
 ) -> tuple[float, NDArray[np.float64], float]:
-    """Cross-entropy a pixel, its gradient, squared error a pixel."""
+    """Return the cross-entropy per pixel, its gradient, and the squared error per pixel."""
     narrow = weights.astype(np.float32)
     bce, mse, gradient = 0.0, 0.0, np.zeros_like(narrow)
     for start in range(0, len(inputs), _CHUNK):

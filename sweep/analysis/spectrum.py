@@ -1,13 +1,13 @@
-"""What error spectra say: how far the principal directions are learned, and what keeps the rest.
+"""Interpret error spectra: how far the principal directions are learned, and why the rest is not.
 
-Notation: lambda_k the variance of the images along principal direction k, the widest first; r_k
-the share of it that is still missing after an epoch, here by bands of directions (see
-``trainer.spectrum``). Training at a constant rate learns direction k in a time that goes with
-1 / lambda_k, so r is small for wide directions, about 1 for narrow ones, and between them is a
-front that moves to narrower directions. Where r = 1/2 at lambda after e epochs, lambda e stays the
-same: the front law. Four causes leave four marks: too few epochs a front that moves; noise of the
-steps an error in wide directions that goes with the learning rate; an output that cannot represent
-the pixels such an error that does not; units that are dead or too few a front that stands.
+Notation: lambda_k the variance of the images along principal direction k, the widest first; r_k the
+share of it that is still missing after an epoch, here by bands of directions (see
+``trainer.spectrum``). Training at a constant rate learns direction k in a time proportional to 1 /
+lambda_k, so r is small for wide directions, about 1 for narrow ones, and between them is a front
+that moves to narrower directions. If r = 1/2 at lambda after e epochs, lambda e is constant: the
+front law. Four causes have four signatures: too few epochs a front that moves; noise of the steps
+an error in wide directions that is proportional to the learning rate; an output that cannot
+represent the pixels such an error that is not; units that are dead or too few a front that stops.
 """
 
 from collections.abc import Sequence
@@ -23,38 +23,38 @@ from sweep.store.records import SpectrumPoint
 
 #: Share of a direction's variance that is missing at the front.
 HALF = 0.5
-#: The law is stated from so many epochs on, if lambda e differs by no more than this factor.
+#: Minimum number of epochs of the law, in which lambda e differs by no more than this factor.
 LEAST_EPOCHS = 3
 STEADY = 1.35
-#: And the front moved on by this factor in lambda.
+#: The front also moved by this factor in lambda.
 MOVED = 2.0
-#: It stands still where half of the epochs left this much of the variance there, or more.
+#: The front has stopped if half of the epochs left this share of the variance at it, or more.
 STILL = 0.9
-#: A direction was learned long ago where its variance is so many times that at the front.
+#: A direction was learned long ago if its variance is this many times that at the front.
 BEHIND = 8.0
 
 
 class SpectrumBand(NamedTuple):
-    """One band that has directions."""
+    """A single band with directions."""
 
-    #: Its place among all bands, from 0.
+    #: Its index among all bands, from 0.
     place: int
     #: Its first and last component, from 1, the widest first.
     first: int
     last: int
     #: Typical variance of its directions.
     variance: float
-    #: Error of answering with the mean image.
+    #: Error if every image is answered with the mean image.
     mean_image_error: float
 
     @property
     def centre(self) -> float:
-        """The component in its middle, on a log scale."""
+        """Its middle component, on a log scale."""
         return sqrt(self.first * self.last)
 
 
 def held_bands(bands: SpectrumBands) -> list[SpectrumBand]:
-    """Return the bands that have directions, in which the validation images vary at all."""
+    """Return the bands with directions along which the validation images vary."""
     found, after = [], 0
     columns = zip(bands.n_directions, bands.variances, bands.mean_image_errors, strict=True)
     for place, (n, variance, error) in enumerate(columns):
@@ -67,9 +67,9 @@ def held_bands(bands: SpectrumBands) -> list[SpectrumBand]:
 class LearningFront(NamedTuple):
     """Where half of a direction's variance is learned."""
 
-    #: From 1; between two bands it is interpolated.
+    #: From 1; interpolated between two bands.
     component: float
-    #: Of the images along it.
+    #: Variance of the images along it.
     variance: float
 
 
@@ -80,12 +80,12 @@ class Spectrum:
     bands: Sequence[SpectrumBand]
     #: D
     n_components: int
-    #: By epoch, in their order.
+    #: By epoch, in order.
     points: Sequence[SpectrumPoint]
 
     @classmethod
     def of(cls, bands: SpectrumBands | None, points: Sequence[SpectrumPoint]) -> "Spectrum | None":
-        """Make the spectrum of a trial; None where none was measured."""
+        """Build the spectrum of a trial; None if none was measured."""
         held = [] if bands is None else held_bands(bands)
         if bands is None or not held or not points:
             return None
@@ -101,7 +101,7 @@ class Spectrum:
         return [point.errors[band.place] / band.mean_image_error for band in self.bands]
 
     def front(self, point: SpectrumPoint) -> LearningFront | None:
-        """Return the front; None where all or no bands are half learned."""
+        """Return the front; None if all or no bands are half learned."""
         shares = self.missing(point)
         at = next((i for i, share in enumerate(shares) if share >= HALF), None)
         if not at:
@@ -115,17 +115,17 @@ class Spectrum:
 
     @property
     def fronts(self) -> dict[int, LearningFront]:
-        """The front by epoch, of the epochs that have one."""
+        """The front by epoch, for the epochs that have one."""
         found = ((point.epoch, self.front(point)) for point in self.points)
         return {epoch: front for epoch, front in found if front is not None}
 
     def holds(self, front: LearningFront) -> bool:
-        """Tell whether a front lies before the last band, which has directions of no variance."""
+        """Return whether a front lies before the last band, whose directions have no variance."""
         return front.component < self.bands[-1].first
 
     @property
     def last_front(self) -> LearningFront | None:
-        """Return the front after the last epoch; None where all or no bands are half learned."""
+        """Return the front after the last epoch; None if all or no bands are half learned."""
         return self.front(self.points[-1])
 
     @property
@@ -134,7 +134,7 @@ class Spectrum:
         return self.missing(self.points[-1])[0] >= HALF
 
     def variance_of(self, component: float) -> float:
-        """Return the variance along a component, between bands interpolated."""
+        """Return the variance along a component, interpolated between bands."""
         first, last = self.bands[0], self.bands[-1]
         if component <= first.centre or len(self.bands) == 1:
             return first.variance
@@ -158,7 +158,7 @@ class FrontLaw:
     #: The epochs that it was fitted to.
     first: int
     last: int
-    #: Largest over smallest lambda e of these.
+    #: Largest of their lambda e divided by the smallest.
     spread: float
 
     def epochs(self, variance: float) -> float:
@@ -167,10 +167,10 @@ class FrontLaw:
 
 
 def front_law(spectrum: Spectrum, schedule: str) -> FrontLaw | None:
-    """Fit the front law to the last epochs that follow it; None where too few do.
+    """Fit the front law to the last epochs that follow it; None if too few do.
 
     The rate has to be constant: an epoch at another rate counts for another time. First epochs are
-    left out where weights still leave their initial values.
+    omitted while weights still leave their initial values.
     """
     fronts = [(epoch, front) for epoch, front in spectrum.fronts.items() if spectrum.holds(front)]
     if schedule != Schedule.CONSTANT or not fronts or fronts[-1][0] != spectrum.last_epoch:
@@ -193,14 +193,14 @@ class Standstill(NamedTuple):
     """A front that no longer moves."""
 
     front: LearningFront
-    #: The first epoch with the front where it stands.
+    #: The first epoch with the front at its final position.
     since: int
 
 
 def standstill(spectrum: Spectrum, schedule: str) -> Standstill | None:
-    """Return where the front stands; None while it moves, or where the rate falls.
+    """Return where the front stopped; None while it moves, or if the rate falls.
 
-    By the front law, twice the epochs halve the variance at the front: it stands where they lower
+    By the front law, twice the epochs halve the variance at the front: it has stopped if they lower
     it by less than a tenth.
     """
     fronts, last, half = spectrum.fronts, spectrum.last_front, spectrum.last_epoch // 2
@@ -218,18 +218,18 @@ class Residue(NamedTuple):
 
     #: They are the components up to this one.
     last_component: int
-    #: Their share of the whole error, in the middle third of the epochs and at the end.
+    #: Their share of the total error, in the middle third of the epochs and at the end.
     share_before: float
     share: float
-    #: Their error at the end over that in the middle third: medians of thirds of the epochs. At the
-    #: end of a schedule that falls to 0, the last epoch counts.
+    #: Their error at the end divided by that in the middle third: medians of thirds of the epochs.
+    #: At the end of a schedule that falls to 0, the last epoch is used.
     kept: float
 
 
 def residue(spectrum: Spectrum, schedule: str) -> Residue | None:
     """Return the error in directions that were half learned in an eighth of a third of the epochs.
 
-    None where there are none, or too few epochs to tell.
+    None if there are none, or too few epochs.
     """
     third = len(spectrum.points) // 3
     if third < LEAST_EPOCHS - 1 or spectrum.points[0].epoch != 1:

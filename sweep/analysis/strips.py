@@ -1,6 +1,6 @@
-"""Strips of test images: ten side by side, as ``trainer.pixels`` lays them out.
+"""Cut strips of test images: ten side by side, as ``trainer.pixels`` draws them.
 
-Notation: N = 10 images of height x width pixels, grey or RGB, 8 bits a channel.
+Notation: N = 10 images of height x width pixels, grey or RGB, 8 bits per channel.
 """
 
 import io
@@ -16,7 +16,7 @@ STRIP_LENGTH = 10
 #: White columns between two images.
 GAP = 2
 
-#: Pixels of an image along each side, at most: a strip of ten larger ones is not decoded.
+#: Maximum pixels of an image along each side: a strip of ten larger ones is not decoded.
 LARGEST_IMAGE = 512
 
 Pixels = NDArray[np.uint8]
@@ -35,7 +35,7 @@ def open_strip(strip_png: bytes) -> Image.Image:
     raise StoreError(f"a picture in the database cannot be shown: {why}.")
 
 
-#: What Pillow raises for bytes that are no image, or one that it finds too large.
+#: What Pillow raises for bytes that are not an image, or for one that it finds too large.
 _NO_PNG = (
     *(OSError, SyntaxError, ValueError, EOFError, struct.error),
     *(Image.DecompressionBombError, Image.DecompressionBombWarning),
@@ -43,9 +43,9 @@ _NO_PNG = (
 
 
 def images_of(strip_png: bytes) -> Pixels | None:
-    """Images (N, height, width) of a grey strip, (N, height, width, 3) of one in colour.
+    """Return images (N, height, width) of a grey strip, (N, height, width, 3) of one in colour.
 
-    None where it is not of ten.
+    None unless it has ten.
     """
     strip = open_strip(strip_png)
     found = edges(strip)
@@ -62,7 +62,7 @@ def plain(strip: Image.Image) -> Image.Image:
 
 
 def edges(strip: Image.Image) -> list[int]:
-    """Return where each of the ten images begins; nothing for a strip not of ten."""
+    """Return where each of the ten images begins; empty if the strip does not have ten."""
     width, rest = divmod(strip.width - GAP * (STRIP_LENGTH - 1), STRIP_LENGTH)
     found = [place * (width + GAP) for place in range(STRIP_LENGTH)]
     if rest or width < 1 or not all(_is_gap(strip, edge) for edge in found[1:]):
@@ -71,13 +71,13 @@ def edges(strip: Image.Image) -> list[int]:
 
 
 def _is_gap(strip: Image.Image, edge: int) -> bool:
-    # Grey has one pair of extremes, colour one pair a channel.
+    # Grey has one pair of extremes, colour one pair per channel.
     extrema = np.ravel(strip.crop((edge - GAP, 0, edge, strip.height)).getextrema())
     return bool((extrema == 255).all())
 
 
 def picture_names(class_names: tuple[str, ...]) -> list[str]:
-    """Name the ten images: one of each class where there are ten classes."""
+    """Name the ten images: one of each class if there are ten classes."""
     if len(class_names) == STRIP_LENGTH:
         return list(class_names)
     return [f"test image {place}" for place in range(1, STRIP_LENGTH + 1)]

@@ -1,4 +1,4 @@
-"""The atlas of a study: the pictures of the best trial of each width."""
+"""Build the atlas of a study: the pictures of the best trial of each width."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,20 +21,20 @@ from sweep.store.table import TrialTable
 def atlas_by_width(study: StudyHandle, table: TrialTable) -> Atlas | None:
     """Measure the pictures of the best trial of each width.
 
-    None before the first worker was ready, or where the test set has fewer than ten images.
+    None before the first worker was ready, or if the test set has fewer than ten images.
     """
     return AtlasReader(study).look(table)
 
 
 def pictured_widths(study: StudyHandle, table: TrialTable) -> list[int]:
-    """List the best trial of each width of which pictures were kept, the narrowest first."""
+    """List the best trial with pictures of each width, the narrowest first."""
     best = best_of_widths(table)
     kept = study.pictured(best)
     return [number for number in best if number in kept]
 
 
 class AtlasReader:
-    """Makes the atlas of a study's widths again and again; decodes only pictures that are new.
+    """Reader that builds the atlas of a study's widths repeatedly and decodes only new pictures.
 
     Threads may share it.
     """
@@ -42,7 +42,7 @@ class AtlasReader:
     def __init__(self, study: StudyHandle) -> None:
         self._study = study
         self._lock = Lock()
-        #: Of the atlas made last, by what a trial's pictures are known by.
+        #: Trials of the previous atlas, by the identity of their pictures.
         self._known: dict[_Key, AtlasTrial | None] = {}
 
     def look(self, table: TrialTable) -> Atlas | None:
@@ -87,12 +87,12 @@ class AtlasReader:
         return {row.number: self._known[key] for key, row in keys.items()}
 
 
-#: A trial and its attempt: trained again, it has other pictures.
+#: A trial and its attempt: another attempt has other pictures.
 _Key = tuple[int, int]
 
 
 def _class_names(known: tuple[str, ...], measured: list[TrialRow]) -> list[str]:
-    """Numbers where the data set has no names for them."""
+    """Return the class names; numbers if the data set has none."""
     n = len(measured[0].per_class_mse or ()) if measured else 0
     return list(known) if len(known) == n else [str(place) for place in range(n)]
 

@@ -1,4 +1,4 @@
-"""The images that a study trained on."""
+"""Read the images that a study trained on."""
 
 from sweep import datasets
 from sweep.datasets import Images
@@ -9,8 +9,8 @@ from sweep.store.handle import StudyHandle
 def study_images(study: StudyHandle) -> Images:
     """Read a study's images: the copy that its workers read, or what its study file names.
 
-    Those that were moved are found beside the database, too. These may be others by now: compare
-    ``Images.sha256``. Raises DataError where they are gone.
+    Images that were moved are also searched next to the database. They may have changed: compare
+    ``Images.sha256``. Raises DataError if they are missing.
     """
     record = study.record()
     data = record.settings.data

@@ -1,4 +1,4 @@
-"""Diagnoses of a study: what limits the best trial of each width, or chosen trials."""
+"""Diagnose what limits the best trial of each width of a study, or chosen trials."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -34,9 +34,9 @@ class DiagnosedTrial(NamedTuple):
 
     trial: TrialRow
     diagnosis: Diagnosis
-    #: What ``sweep enqueue`` needs to try the remedy; None where the search space does not have it.
+    #: What ``sweep enqueue`` needs to try the remedy; None if the search space does not contain it.
     to_enqueue: Mapping[str, Value] | None = None
-    #: Twice the training images, where that is the remedy and their number is limited.
+    #: Twice the training images, if that is the remedy and their number is limited.
     train_limit: int | None = None
 
     @property
@@ -47,7 +47,7 @@ class DiagnosedTrial(NamedTuple):
 
 
 def diagnose_widths(study: StudyHandle, floors: Floors | None) -> list[DiagnosedTrial]:
-    """Diagnose the best trial of each class of widths, narrowest first."""
+    """Diagnose the best trial of each width class, narrowest first."""
     table = study.table()
     return diagnose_trials(study, table, best_of_widths(table), floors)
 
@@ -59,7 +59,7 @@ def diagnose_trials(
     floors: Floors | None,
     width: WidthLaw | None = None,
 ) -> list[DiagnosedTrial]:
-    """Diagnose these trials; sorted by width and number. ``width`` is fitted if not given."""
+    """Diagnose these trials; sorted by width and number. ``width`` is fitted unless given."""
     curves, diagnostics = study.curves(numbers), study.diagnostics(numbers)
     rows = study.trials(numbers=list(numbers))
     diagnoser = Diagnoser(study, table, floors, rows, width)
@@ -71,7 +71,7 @@ def diagnose_trials(
 
 
 class Diagnoser:
-    """Diagnoses ``trials`` of a study with what its others tell: pairs, the law of the width."""
+    """Diagnoses ``trials`` of a study with evidence from others: pairs, the width law."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Diagnoser:
 
     @cached_property
     def _space(self) -> Space | None:
-        """Read the search space; None where today's rules do not read the study file."""
+        """Read the search space; None if the study file is invalid by today's rules."""
         text = self._study.record().study_file
         with suppress(StudyFileError):
             return loads(text, f"study '{self._study.name}'", check_packages=False).space
@@ -139,7 +139,7 @@ class Diagnoser:
         return (self._width or width_law(errors)).law, errors.numbers.tolist()
 
     def _by_law(self, trial: TrialRow) -> Gains:
-        """Return the gain of twice the width by the law, which holds for the best of a width."""
+        """Return the gain of twice the width by the law, which is valid for the best of a width."""
         law, best = self._law
         if law is None or trial.number not in best or trial.hidden_width is None:
             return {}
@@ -151,7 +151,7 @@ class Diagnoser:
 
 
 def best_of_widths(table: TrialTable) -> list[int]:
-    """Return the number of the best trial in each class of widths (``config.width_class``)."""
+    """Return the number of the best trial in each width class (``config.width_class``)."""
     usable = table.where(table.counting)
     if not len(usable) or "hidden_width" not in usable.settings:
         return []

@@ -1,4 +1,4 @@
-"""The explanation of a study's error: its two ends, and what was trained for it so far."""
+"""Read the explanation of a study's error: its two ends, and what was trained for it so far."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -21,22 +21,22 @@ from sweep.studyfile.baseline import complete_baseline
 
 @dataclass(frozen=True, kw_only=True)
 class StudyExplanation:
-    """An explanation, and where it was trained."""
+    """An explanation, and the study that trained it."""
 
-    #: The study that was trained for it.
+    #: The study that trained it.
     child: str
     ends: Explained
     n_seeds: int
     found: Explanation
-    #: The study's best trial, where it has other settings than the one explained.
+    #: The study's best trial, if it has other settings than the explained one.
     other_best: int | None = None
 
 
 def study_explanation(study: StudyHandle, best: int | None = None) -> StudyExplanation | None:
-    """Return the ablation path run last for this study, as far as trained; None if none was begun.
+    """Return the latest ablation path of this study, as far as trained; None if none was begun.
 
-    Of a study that was itself trained for an ablation path, that one. ``best`` is the study's best
-    trial, to tell whether that is what is explained.
+    For a study that was itself trained for an ablation path, return that one. ``best`` is the
+    study's best trial, to compare with the explained one.
     """
     if (own := study.explains()) is not None:
         return explanation_in(study, own) if own.method == AblationMethod.PATH else None
@@ -51,7 +51,7 @@ def study_explanation(study: StudyHandle, best: int | None = None) -> StudyExpla
 def last_analysis(
     study: StudyHandle, method: AblationMethod | None = None
 ) -> tuple[str, Explained] | None:
-    """Return the ablation analysis run last for a study, by this method or by any."""
+    """Return the latest ablation analysis of a study, by this method or by any."""
     found = study.explanations().items()
     return next((of for of in reversed(found) if method in (None, of[1].method)), None)
 
@@ -73,12 +73,12 @@ def explained_in(explained: StudyExplanation | None) -> str | None:
 
 
 def ignored(study: StudyHandle) -> list[str]:
-    """List studies that look as if they explained this one, and don't: a sentence each."""
+    """List studies that appear to explain this one, but don't: a sentence each."""
     return [stranger.sentence for stranger in study.mismatched(DerivedKind.EXPLAINS)]
 
 
 def explanation_in(child: StudyHandle, ends: Explained) -> StudyExplanation:
-    """Return the explanation by the trials of one study that was trained for it."""
+    """Build the explanation from the trials of one study that was trained for it."""
     n_seeds = seeds_of(child)
     baseline, target = configurations(ends)
     return StudyExplanation(
@@ -90,19 +90,19 @@ def explanation_in(child: StudyHandle, ends: Explained) -> StudyExplanation:
 
 
 def configurations(ends: Explained) -> tuple[TrialConfig, TrialConfig]:
-    """Baseline and target."""
+    """Return baseline and target."""
     return typed_config(ends.baseline), typed_config(ends.target)
 
 
 def seeds_of(child: StudyHandle) -> int:
-    """Return with how many seeds a study trains each configuration."""
+    """Return the number of seeds with which a study trains each configuration."""
     return child.record().settings.study.repeat
 
 
 def errors_of(
     study: StudyHandle, rows: Iterable[TrialRow], n_seeds: int
 ) -> dict[TrialConfig, tuple[float, ...]]:
-    """Return the errors of these trials' first seeds by configuration, infinite where one diverged.
+    """Return the errors of these trials' first seeds by configuration, infinite if one diverged.
 
     A failed or invalid trial counts as not trained, and so does one with fewer seeds.
     """
@@ -128,7 +128,7 @@ def choose_ends(
     """Choose the two ends of the ablation path, by default the baseline and the best trial.
 
     A baseline that the study has not tried has its settings as far as the search space allows.
-    Raises NotFoundError for a trial that is not there, UsageError where nothing is to be explained.
+    Raises NotFoundError for an unknown trial, UsageError if nothing is to be explained.
     """
     table = study.table()
     to_number = best_number(table) if to_number is None else to_number
@@ -163,14 +163,14 @@ def choose_ends(
 
 
 def command_of(ends: Explained, n_seeds: int) -> str:
-    """Write the command that shows this explanation and no other; --run trains what it lacks."""
+    """Write the command that shows exactly this explanation; --run trains what it lacks."""
     start = "" if ends.from_number is None else f" --from {ends.from_number}"
     between = f"{start} --to {ends.to_number}"
     return f"sweep explain {quote(ends.study)} --{ends.method}{between} --seeds {n_seeds}"
 
 
 def baseline_words(ends: Explained) -> str:
-    """Name the baseline as sentences do."""
+    """Name the baseline as in sentences."""
     if ends.from_number is None:
         return "the baseline" + ("" if ends.from_baseline else " as far as the study allows it")
     return f"trial {ends.from_number}" + (" (the baseline)" if ends.from_baseline else "")

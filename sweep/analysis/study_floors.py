@@ -1,4 +1,4 @@
-"""The floors of a study's own data, computed once and kept in its store."""
+"""Compute the floors of a study's own data once, and keep them in its store."""
 
 from contextlib import suppress
 from typing import NamedTuple
@@ -13,9 +13,9 @@ from sweep.store.handle import DatabaseHandle, StudyHandle
 
 
 def add_sigmoid_bound(study: StudyHandle) -> Floors | None:
-    """Return the floors with the bound of sigmoid outputs, which is kept; takes minutes.
+    """Return the floors with the bound of sigmoid outputs, which is stored; takes minutes.
 
-    None where the floors are not known. Raises DataError where the data are gone or others by now.
+    None if the floors are unknown. Raises DataError if the data are missing or have changed.
     """
     floors, data = study_floors(study), _data(study)
     if floors is None or data is None or floors.sigmoid is not None:
@@ -29,7 +29,7 @@ def add_sigmoid_bound(study: StudyHandle) -> Floors | None:
 
 
 class _Data(NamedTuple):
-    """What a study trained on."""
+    """The data that a study trained on."""
 
     name: str
     sha256: str
@@ -40,9 +40,9 @@ class _Data(NamedTuple):
 def study_floors(study: StudyHandle, *, keep: bool = True) -> Floors | None:
     """Return the floors of the data that the study trained on; never downloads. May take minutes.
 
-    What had to be computed is written to the store, unless ``keep`` is false.
-    None where they are neither kept nor can be computed: before the first worker was ready, or
-    where the data are not on this machine, or are others by now.
+    Computed floors are written to the store, unless ``keep`` is false. None if they are neither
+    stored nor can be computed: before the first worker was ready, or if the data are not on this
+    machine or have changed.
     """
     kept = kept_floors(study)
     if kept is not None:
@@ -52,7 +52,7 @@ def study_floors(study: StudyHandle, *, keep: bool = True) -> Floors | None:
 
 
 def kept_floors(study: StudyHandle) -> Floors | None:
-    """Return the stored floors; None where the data are unknown or nothing is stored yet."""
+    """Return the stored floors; None if the data are unknown or nothing is stored yet."""
     data = _data(study)
     if data is None:
         return None
@@ -83,6 +83,6 @@ def _compute(study: StudyHandle, data: _Data, *, keep: bool) -> Floors | None:
     except DataError:  # too many and too large for PCA; `sweep floors` says so
         return None
     if keep:
-        with suppress(SweepError):  # a store that may only be read
+        with suppress(SweepError):  # a read-only store
             annotate.put_floors(study.engine, floors.data_key, floors.to_json())
     return floors

@@ -1,4 +1,4 @@
-"""What is computed from a study for its figures and its report, each part once."""
+"""Compute what figures and reports need from a study, each part once."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,14 +17,14 @@ from sweep.store.handle import StudyHandle, StudyRecord
 from sweep.store.records import CurvePoint, Domain, TrialRow
 from sweep.store.table import TrialTable
 
-#: Trials that ``best`` reads at first.
+#: Trials that ``best`` reads initially.
 N_BEST = 10
 
 
 class StudyReader:
     """A study as of the first read of each part.
 
-    A subclass may take a part from what was read before, as pages do.
+    A subclass may reuse parts that were read before, as pages do.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class StudyReader:
 
     @property
     def whole(self) -> TrialTable:
-        """All trials, where ``table`` holds those that pass a filter."""
+        """All trials, if ``table`` contains those that pass a filter."""
         return self.table
 
     @cached_property
@@ -59,17 +59,20 @@ class StudyReader:
 
     @cached_property
     def floors(self) -> Floors | None:
-        """Lower bounds of the study's data; may take minutes. None where they are not known."""
+        """Lower bounds of the study's data; may take minutes. None if they are unknown."""
         return self._read_floors(self.study)
 
     @cached_property
     def compared(self) -> Verdict | None:
-        """The best trial beside the baseline, without the floors; None while no trial counts."""
+        """The best trial compared with the baseline, without the floors.
+
+        None while no trial counts.
+        """
         return study_verdict(self.study, self.table)
 
     @cached_property
     def verdict(self) -> Verdict | None:
-        """The best trial beside baseline and floors; None while no trial counts."""
+        """The best trial compared with baseline and floors; None while no trial counts."""
         found = self.compared
         rows = [] if found is None else [found.best, *([found.baseline] if found.baseline else [])]
         of_floors = verdict(self.table, rows, self.floors)
@@ -104,12 +107,12 @@ class StudyReader:
 
     @cached_property
     def explanation(self) -> StudyExplanation | None:
-        """Ablation path to the best trial; None where none was begun."""
+        """Ablation path to the best trial; None if none was begun."""
         return study_explanation(self.study, best_number(self.table))
 
     @cached_property
     def atlas(self) -> Atlas | None:
-        """Pictures of the best trial of each width; None where there are none."""
+        """Pictures of the best trial of each width; None if there are none."""
         return atlas_by_width(self.study, self.table)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The tie set of a study: its best configurations, with every seed that they were trained with."""
+"""Build the tie set of a study: its best configurations, with all seeds they were trained with."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,21 +15,21 @@ _ENDED = ("COMPLETE", "PRUNED", "FAIL")
 
 
 def study_ties(study: StudyHandle) -> TieSet | None:
-    """Compare the best configurations as trained again, or else with the study's own seeds."""
+    """Compare the best configurations by their retraining, or else with the study's own seeds."""
     return retrained_ties(study) or own_ties(study)
 
 
 def own_ties(study: StudyHandle, n_best: int = N_COMPARED) -> TieSet | None:
-    """Compare the ``n_best`` best trials; those of one configuration are one candidate."""
+    """Compare the ``n_best`` best trials; trials of one configuration are one candidate."""
     best = study.best(n_best)
     results = study.seed_results([row.number for row in best])
     return tie_set([_candidate(rows, results) for rows in _by_configuration(best).values()])
 
 
 def retrained_ties(study: StudyHandle) -> TieSet | None:
-    """Compare the configurations that were trained again last, by this study's numbers.
+    """Compare the configurations that were retrained last, numbered as in this study.
 
-    None where no study did so for this one, or none to its end.
+    None if no study has retrained them to its end.
     """
     begun = [(open_study(study.engine, child), of) for child, of in study.retrainings().items()]
     whole = [(child, of) for child, of in begun if is_whole(child, of)]
@@ -37,13 +37,13 @@ def retrained_ties(study: StudyHandle) -> TieSet | None:
 
 
 def is_whole(child: StudyHandle, of: Retrained) -> bool:
-    """Tell whether every configuration was trained again, or failed."""
+    """Return whether every configuration was retrained, or failed."""
     rows = child.trials(numbers=range(len(of.numbers)))
     return len(rows) == len(of.numbers) and all(row.state in _ENDED for row in rows)
 
 
 def ties_in(child: StudyHandle, of: Retrained) -> TieSet | None:
-    """Compare what a study trained again, numbered as in the study that found it."""
+    """Compare what a study retrained, numbered as in the study that found it."""
     rows = child.trials(numbers=range(len(of.numbers)), include_invalid=False)
     complete = [row for row in rows if row.state == "COMPLETE"]
     results = child.seed_results([row.number for row in complete])
@@ -59,12 +59,12 @@ def ties_in(child: StudyHandle, of: Retrained) -> TieSet | None:
 
 
 def ignored_ties(study: StudyHandle) -> list[str]:
-    """List studies that look as if they retrained this one's best, and don't: a sentence each."""
+    """List studies that appear to retrain this one's best, but don't: a sentence each."""
     return [stranger.sentence for stranger in study.mismatched(DerivedKind.RETRAINS)]
 
 
 def best_numbers(study: StudyHandle, n: int) -> list[int]:
-    """Return the best trial of each of the best configurations, of ``n`` of them at most."""
+    """Return the best trial of each of the ``n`` best configurations at most."""
     n_read = 2 * n
     while True:
         rows = study.best(n_read)
@@ -75,12 +75,12 @@ def best_numbers(study: StudyHandle, n: int) -> list[int]:
 
 
 def _by_configuration(rows: Sequence[TrialRow]) -> dict[TrialConfig, list[TrialRow]]:
-    """Group trials by configuration; settings that are not in use make no difference."""
+    """Group trials by configuration; settings that are not in use are ignored."""
     found: dict[TrialConfig, list[TrialRow]] = {}
     for row in rows:
         try:
             config = in_use(typed_config(row.config))
-        except ValueError:  # no setting of ours, so it was written by somebody else
+        except ValueError:  # not a setting of ours, so somebody else wrote it
             continue
         found.setdefault(config, []).append(row)
     return found
@@ -89,7 +89,7 @@ def _by_configuration(rows: Sequence[TrialRow]) -> dict[TrialConfig, list[TrialR
 def _candidate(
     trials: Sequence[TrialRow], results: Mapping[int, Sequence[SeedResult]]
 ) -> Candidate:
-    """Collect a configuration's errors; a seed counts once, since a reused trial repeats them."""
+    """Collect a configuration's errors; a seed counts once, because a reused trial repeats them."""
     by_seed = {
         result.seed: result.val_mse
         for trial in trials

@@ -1,12 +1,12 @@
-"""Which of the best configurations cannot be told from the best, and which of them to take.
+"""Find the configurations that are statistically indistinguishable from the best.
 
 Notation: K configurations, the validation errors of configuration k by seed e_k1, e_k2, ...
 
 Every pair is compared by Welch's t test (two-sided) of log errors: seeds change an error by a
-factor rather than by an amount, and spread differently from configuration to configuration. Which
-one is best is seen in the very same numbers; a test against it alone would find differences where
-there are none. So Holm's correction (1979) is over all K (K - 1) / 2 pairs, which holds whichever
-is looked at.
+factor rather than by an amount, and spread differently from configuration to configuration. The
+best one is selected on the same numbers; tests against it alone would find differences that do not
+exist. So Holm's correction (1979) is over all K (K - 1) / 2 pairs, which is valid for whichever
+pairs are selected.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,43 +18,43 @@ from scipy.special import stdtr
 
 from sweep.catalogue.formats import change
 
-#: A configuration is named in place of the best only up to this error, relative to the best's: few
-#: seeds cannot tell large differences apart either.
+#: A configuration is proposed instead of the best only up to this error, relative to the best's:
+#: few seeds cannot distinguish large differences either.
 NEAR = 1.1
-#: With fewer seeds a spread is a guess.
+#: With fewer seeds the spread cannot be estimated.
 MIN_SEEDS = 3
-#: Chance that a study of equal configurations has any of them told apart.
+#: Probability that any of a study's configurations is found different if all are equal.
 LEVEL = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One configuration, trained with several seeds."""
+    """A configuration trained with several seeds."""
 
-    #: The trial that stands for it.
+    #: The trial that represents it.
     number: int
-    #: One a seed.
+    #: One per seed.
     errors: tuple[float, ...]
     n_parameters: int | None
-    #: Of one seed, the mean.
+    #: Mean for one seed.
     train_seconds: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tied:
-    """A candidate beside the best."""
+    """A candidate compared with the best."""
 
     candidate: Candidate
     #: Geometric mean over the seeds.
     error: float
-    #: That over the best's.
+    #: The error divided by that of the best.
     times_best: float
-    #: Of being no different from the best, after Holm; 1 for the best itself.
+    #: p value of no difference from the best, after Holm; 1 for the best itself.
     p: float
 
     @property
     def is_tied(self) -> bool:
-        """Whether it cannot be told from the best; the best itself is."""
+        """Whether it is indistinguishable from the best; the best itself is."""
         return self.p > LEVEL
 
 
@@ -63,23 +63,23 @@ class TieSet:
     """The candidates, lowest error first; the first is the best."""
 
     compared: tuple[Tied, ...]
-    #: Of those that tie and are near the best, the one of the fewest parameters and the one of the
-    #: shortest training; None where that is not known of all of them.
+    #: Among those that tie and are near the best, the one with the fewest parameters and the one
+    #: with the shortest training; None if that is not known for all of them.
     smallest: int | None
     cheapest: int | None
-    #: The study that trained them again for this; None with the seeds of the study that found them.
+    #: The study that retrained them; None with the seeds of the study that found them.
     retrained_in: str | None = None
-    #: Those that it trained in vain.
+    #: Candidates whose retraining failed.
     left_out: tuple[int, ...] = ()
 
     @property
     def n_seeds(self) -> int:
-        """Return the number of seeds of the candidate with the fewest."""
+        """Return the number of seeds of the candidate with the fewest seeds."""
         return min(len(of.candidate.errors) for of in self.compared)
 
     @property
     def left_open(self) -> str:
-        """What a tie does not say, in a sentence; nothing where the best stands alone."""
+        """Return a sentence about what a tie does not say; empty if the best has no ties."""
         widest = max((of for of in self.compared if of.is_tied), key=lambda of: of.times_best)
         if widest.times_best == 1:
             return ""
@@ -91,7 +91,7 @@ class TieSet:
 
 
 def tie_set(candidates: Sequence[Candidate]) -> TieSet | None:
-    """Compare the candidates of enough seeds with the best; None with fewer than two of them."""
+    """Compare the candidates with enough seeds with the best; None with fewer than two of them."""
     usable = [of for of in candidates if len(of.errors) >= MIN_SEEDS and min(of.errors) > 0]
     if len(usable) < 2:
         return None
@@ -116,7 +116,7 @@ def tie_set(candidates: Sequence[Candidate]) -> TieSet | None:
 
 
 def pairs(n: int) -> list[tuple[int, int]]:
-    """Every two of n."""
+    """Return all pairs of n."""
     return list(combinations(range(n), 2))
 
 
@@ -129,9 +129,9 @@ def pair_of(
 
 
 def welch(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return the two-sided p of Welch's t test, for samples of two numbers or more.
+    """Return the two-sided p value of Welch's t test, for samples of two numbers or more.
 
-    Of two samples without any spread it is 1 where they are equal and 0 otherwise.
+    For two samples without any spread it is 1 if they are equal and 0 otherwise.
     """
     means, parts, sizes = zip(
         *((np.mean(of), np.var(of, ddof=1) / len(of), len(of)) for of in (one, other)), strict=True
@@ -145,7 +145,7 @@ def welch(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def holm(p_values: Mapping[tuple[int, int], float]) -> dict[tuple[int, int], float]:
-    """Each p corrected for there being as many."""
+    """Correct each p value for their number."""
     corrected, least, n = {}, 0.0, len(p_values)
     for rank, pair in enumerate(sorted(p_values, key=p_values.__getitem__)):
         least = max(least, min(1.0, (n - rank) * p_values[pair]))

@@ -1,8 +1,8 @@
-"""Gains of a doubling that were trained: pairs of trials that differ in one setting alone.
+"""Compute gains of a doubling from pairs of trained trials that differ in one setting only.
 
 Notation: x a setting's value, E validation error, mean over the seeds. Two trials with x1 < x2 gain
-1 - (E2 / E1)^(1 / log2(x2 / x1)) a doubling; the interval is Student's for the difference of two
-means of log E, with the spread of E over the seeds, where both have two or more.
+1 - (E2 / E1)^(1 / log2(x2 / x1)) per doubling; the interval is Student's for the difference of two
+means of log E, with the spread of E over the seeds, if both have two or more.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,9 +18,9 @@ from sweep.store.handle import DatabaseHandle, StudyHandle, open_study
 from sweep.store.records import TrialRow
 from sweep.store.table import Choices, Column, Mask, TrialTable
 
-#: Farther apart, in doublings, two trials say little about the next doubling.
+#: Trials that are farther apart, in doublings, say little about the next doubling.
 _FARTHEST = 2.0
-#: Trials with as many updates differ by less, in doublings.
+#: Maximum difference, in doublings, between trials with the same number of updates.
 _AS_MANY = 0.1
 
 
@@ -29,17 +29,17 @@ class Partner(NamedTuple):
 
     study: StudyHandle
     number: int
-    #: log2 of its value over this trial's.
+    #: log2 of its value divided by this trial's.
     doublings: float
 
 
 def find_partners(
     study: StudyHandle, table: TrialTable, trial: TrialRow, larger_sets: Iterable["LargerSet"] = ()
 ) -> dict[Doubling, Partner]:
-    """Return the trials that, paired with one, tell what doubling a setting gains.
+    """Find trials that, paired with this one, show what doubling a setting gains.
 
-    A larger partner goes before a smaller one: it tells the next doubling, not the last. Of a
-    constant rate's epochs the trial's own curve tells the last doubling too.
+    A larger partner takes precedence: it shows the next doubling, not the last. The last doubling
+    of epochs at a constant rate is also shown by the trial's own curve.
     """
     same = _differing(table, trial.number, {"epochs", "hidden_width"})
     found = {
@@ -54,7 +54,7 @@ def find_partners(
 
 
 def read_partners(partners: Iterable[Partner]) -> dict[tuple[str, int], TrialRow]:
-    """Read the partners' records, by study and number; one query a study."""
+    """Read the partners' records, by study and number; one query per study."""
     numbers: dict[str, set[int]] = {}
     studies = {}
     for partner in partners:
@@ -73,7 +73,7 @@ def trained_gains(
     partners: Mapping[Doubling, Partner],
     rows: Mapping[tuple[str, int], TrialRow],
 ) -> Gains:
-    """Return the gains that a trial's pairs tell; ``rows`` are its partners' records."""
+    """Return the gains from a trial's pairs; ``rows`` are its partners' records."""
     gains = {}
     for of, other in partners.items():
         partner = rows.get((other.study.name, other.number))
@@ -149,14 +149,14 @@ class LargerSet(NamedTuple):
 
     study: StudyHandle
     table: TrialTable
-    #: log2 of its number of training images over this study's.
+    #: log2 of its number of training images divided by this study's.
     doublings: float
 
 
 def larger_sets(study: StudyHandle) -> list[LargerSet]:
     """Return the studies of the same database that trained on more images of the same split.
 
-    Only those whose study file limits the number, for no other number is stored.
+    Only those whose study file limits the number, because no other number is stored.
     """
     record, name = study.record(), study.name
     data, sha256 = record.settings.data, record.provenance.get("data_sha256")
@@ -169,7 +169,7 @@ def larger_sets(study: StudyHandle) -> list[LargerSet]:
         try:
             handle = open_study(study.engine, other.name)
             theirs = handle.record()
-        except NotFoundError:  # deleted since
+        except NotFoundError:  # deleted meanwhile
             continue
         limit = theirs.settings.data.train_limit
         same = theirs.provenance.get("data_sha256") == sha256 and all(

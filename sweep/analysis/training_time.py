@@ -1,8 +1,8 @@
-"""How long configurations train, from some whose time is known.
+"""Estimate how long configurations train, from some whose time is known.
 
 An epoch takes N (a L / B + b W) seconds for N images in batches of B, L layers on each side of the
-code and W weights; a is what a step costs a layer however narrow it is, b what a weight costs an
-image.
+code and W weights; a is the time of a step per layer, independent of its width, b the time of a
+weight per image.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ EpochSeconds = Callable[[TrialConfig], float]
 
 
 def count_weights(config: TrialConfig, n_inputs: int) -> int:
-    """Count the weights of a network, biases aside."""
+    """Count the weights of a network, without biases."""
     return sum(fan_in * fan_out for fan_in, fan_out in pairwise(layer_widths(config, n_inputs)))
 
 
@@ -39,10 +39,10 @@ def fit_epoch_seconds(
 
 
 def clock_seconds(study: StudyHandle) -> EpochSeconds | None:
-    """Predict how long an epoch takes by the clock, at the study's pace; None where unknown.
+    """Predict how long an epoch takes in wall time, at the study's pace; None if unknown.
 
-    Its workers train at the same time, and what they do besides takes time too: the pace is the
-    time for which a coordinator ran the study, over the seconds that its trials trained.
+    Its workers train at the same time, and other work takes time too: the pace is the time for
+    which a coordinator ran the study, divided by the seconds that its trials trained.
     """
     shape = study.record().provenance.get("images", {})
     trained = [row for row in study.trials() if row.train_seconds]

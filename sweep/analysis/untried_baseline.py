@@ -1,4 +1,4 @@
-"""A baseline that has no result to compare with: which trial it would be, and how to train it."""
+"""Explain why a baseline has no result to compare with, and how to train it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from sweep.studyfile import loads
 
 @dataclass(frozen=True, kw_only=True)
 class UntriedBaseline:
-    """Why a study's baseline is none of the trials that count."""
+    """Why no trial that counts has the study's baseline configuration."""
 
-    #: The last trial that is the baseline, or the one that the study names; None where none is.
+    #: The last trial that is the baseline, or the one that the study names; None if there is none.
     number: int | None = None
-    #: That trial's state; None where there is no such trial.
+    #: That trial's state; None if there is no such trial.
     state: str | None = None
     is_invalid: bool = False
-    #: What ``sweep enqueue`` needs to try it; None where the search space does not have it.
+    #: What ``sweep enqueue`` needs to try it; None if the search space does not contain it.
     to_enqueue: Mapping[str, Value] | None = None
 
 
 def untried_baseline(study: StudyHandle, table: TrialTable) -> UntriedBaseline:
-    """Find out why no trial that counts is the baseline; for a study of which that is so."""
+    """Find out why no trial that counts is the baseline; only for studies without one."""
     rows = np.flatnonzero(table.is_baseline)
     if rows.size:
         row = int(rows[-1])

@@ -1,4 +1,4 @@
-"""Which settings a trial uses: momentum means nothing to Adam."""
+"""Find out which settings a trial uses: momentum has no effect with Adam."""
 
 import numpy as np
 

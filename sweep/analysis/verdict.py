@@ -1,4 +1,4 @@
-"""How a study's best trial compares with its baseline and with the floors."""
+"""Compare a study's best trial with its baseline and with the floors."""
 
 import math
 from collections.abc import Iterable
@@ -16,39 +16,39 @@ from sweep.store.table import TrialTable
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """The best trial beside the baseline and the floor at its width."""
+    """The best trial compared with the baseline and the floor at its width."""
 
     best: TrialRow
-    #: The study's baseline, if it was tried; may be the best itself.
+    #: The study's baseline, if it was tried; may be the best trial itself.
     baseline: TrialRow | None
-    #: The baseline's test error over the best trial's.
+    #: The baseline's test error divided by the best trial's.
     times_better: float | None
     #: PCA's test error with as many components as the best trial has hidden units.
     floor: float | None
-    #: The best trial's test error over that floor; None too where the floor is 0.
+    #: The best trial's test error divided by that floor; None also if the floor is 0.
     times_floor: float | None
-    #: The fewest principal components that do as well as the best trial.
+    #: The fewest principal components with the same error as the best trial.
     pca_components: int | None
-    #: Nats per pixel of the test images that no binary cross-entropy can go below.
+    #: Nats per pixel of the test images: the lower bound of any binary cross-entropy.
     entropy: float | None
-    #: Why there is no baseline; None where there is one, or where that was not asked.
+    #: Why there is no baseline; None if there is one, or if that was not requested.
     untried: UntriedBaseline | None = None
 
     @property
     def baseline_number(self) -> int | None:
-        """Number of the baseline."""
+        """The number of the baseline."""
         return None if self.baseline is None else self.baseline.number
 
     @property
     def is_about_question(self) -> bool:
-        """Whether the baseline is the question's configuration, so that its story may be told."""
+        """Whether the baseline is BASELINE, which some texts refer to."""
         return self.baseline is not None and is_question(self.baseline.config)
 
 
 def study_verdict(
     study: StudyHandle, table: TrialTable, floors: Floors | None = None
 ) -> Verdict | None:
-    """Return ``verdict`` from a study's trials, of which it reads the two that it is about."""
+    """Return ``verdict`` for a study's trials; reads only the two trials that it compares."""
     numbers = [best_number(table), baseline_number(table)]
     found = verdict(table, study.trials([n for n in numbers if n is not None]), floors)
     if found is None or found.baseline is not None:
@@ -59,7 +59,7 @@ def study_verdict(
 def verdict(
     table: TrialTable, rows: Iterable[TrialRow], floors: Floors | None = None
 ) -> Verdict | None:
-    """Compare the best of a study's trials, which ``rows`` has, as it has the baseline.
+    """Compare the best of a study's trials with the baseline; ``rows`` contains both.
 
     None while no trial has finished with a finite value.
     """
@@ -90,19 +90,22 @@ def counts(row: TrialRow) -> bool:
 
 
 def best_number(table: TrialTable) -> int | None:
-    """Return the number of the trial with the lowest first objective; of equals the first."""
+    """Return the number of the trial with the lowest first objective; the first of equals."""
     rows = np.flatnonzero(table.counting)
     return int(table.numbers[rows[np.argmin(table.value[rows])]]) if rows.size else None
 
 
 def baseline_number(table: TrialTable) -> int | None:
-    """Return the number of the first trial of the baseline that counts; None without one."""
+    """Return the number of the first baseline trial that counts; None if there is none."""
     found = table.numbers[table.counting & table.is_baseline]
     return int(found[0]) if found.size else None
 
 
 def floor_at(floors: Floors, width: int | None) -> float | None:
-    """PCA's test error with as many components; with more than there are pixels it stays 0."""
+    """Return PCA's test error with as many components.
+
+    With more than there are pixels it stays 0.
+    """
     if width is None:
         return None
     return floors.test_pca_mse[min(width, floors.n_inputs)]

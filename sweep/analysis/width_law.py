@@ -1,17 +1,17 @@
-"""How the error depends on the hidden width: best, median and spread, and a law through the best.
+"""Model how the error depends on the hidden width: best, median and spread, and a law for the best.
 
-Notation: H hidden width, E error, n widths, R resamples, J exponents tried. The law is
-E(H) = E_inf + A H^-alpha with E_inf, A >= 0 (as Hestness et al. 2017, "Deep Learning Scaling is
-Predictable, Empirically", have it for data). It is fitted by least squares of relative residuals,
-sum_i (E(H_i) / E_i - 1)^2: for a given alpha that is linear in E_inf and A and solved in closed
-form, and alpha is the best of a fine grid, so there is no start to choose and no local minimum.
-Intervals are 90 % percentile intervals of a bootstrap of the residuals (Davison and Hinkley 1997,
-chapter 6), scaled by sqrt(n / (n - 3)), as a fit of three numbers leaves residuals too small, and
-by the ratio of Student's to the normal quantile, since they are few. Where a law without E_inf fits
-as well, by an F test at the intervals' level, each interval also holds that law's: at the bound
-E_inf = 0 resamples of the other law alone leave out too much (on the bootstrap at a bound: Andrews
-2000, Econometrica 68). They know of the scatter about the law alone, not of a law that is wrong:
-where the residuals bend, by an F test of one more power of log H, there is no law.
+Notation: H hidden width, E error, n widths, R resamples, J exponents tried. The law is E(H) = E_inf
++ A H^-alpha with E_inf, A >= 0 (as in Hestness et al. 2017, "Deep Learning Scaling is Predictable,
+Empirically", for data). It is fitted by least squares of relative residuals, sum_i (E(H_i) / E_i -
+1)^2: for a given alpha that is linear in E_inf and A and solved in closed form, and alpha is the
+best of a fine grid, so there is no start to choose and no local minimum. Intervals are 90 %
+percentile intervals of a bootstrap of the residuals (Davison and Hinkley 1997, chapter 6), scaled
+by sqrt(n / (n - 3)), because a fit of three numbers makes residuals too small, and by the ratio of
+Student's to the normal quantile, because they are few. If a law without E_inf fits as well, by an F
+test at the intervals' level, each interval also includes that law's: at the bound E_inf = 0,
+resamples of the other law alone exclude too much (on the bootstrap at a bound: Andrews 2000,
+Econometrica 68). They cover only the scatter about the law, not a wrong law: if the residuals bend,
+by an F test of one more power of log H, there is no law.
 """
 
 from collections.abc import Sequence
@@ -29,30 +29,30 @@ from sweep.store.table import Choices, Numbers, TrialTable
 
 Metric = Literal["val_mse", "test_mse"]
 
-#: Settings by whose choices the widths are looked at apart.
+#: Settings by whose choices the widths are analysed separately.
 SPLITS = ("activation", "loss", "output_activation", "optimizer")
-#: So many different widths stand each for itself; more are put into classes of half an octave.
+#: Up to this many distinct widths are used individually; more are grouped into half octaves.
 _MAX_WIDTHS = 24
-#: A law of three numbers needs more widths than that, and room to see a bend.
+#: A law of three numbers needs more widths than that, and enough to detect a bend.
 _MIN_WIDTHS = 5
 MIN_SPAN = 8.0
-#: The error has stopped falling where twice the widest layer would lower it by less than this.
+#: The error has stopped falling if twice the widest layer would lower it by less than this.
 PLATEAU = 0.1
-#: Errors with a greater root mean square of relative residuals do not follow the law.
+#: Errors with a larger root mean square of relative residuals do not follow the law.
 _MAX_SCATTER = 0.3
-#: Finer for the estimate than for each of the resamples.
+#: Finer for the estimate than for the resamples.
 _ALPHAS = np.geomspace(0.05, 6.0, 8_000)
 _COARSE_ALPHAS = _ALPHAS[::20]
 #: Residuals that bend with a smaller p value follow another law.
 _BENT = 0.01
-#: Scatter of a law that holds for all purposes, bent or not.
+#: Scatter of a law that is exact for all practical purposes, bent or not.
 _EXACT = 0.01
 _N_RESAMPLES = 200
 _ENDS = (0.05, 0.95)
 
 
 class WidthVerdict(StrEnum):
-    """What the widths tried say about wider ones."""
+    """What the tried widths say about wider ones."""
 
     PLATEAU = "plateau"
     FALLING = "still falling"
@@ -71,9 +71,9 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class WidthErrors:
-    """Errors of the finished trials of some kind, by width; one entry a width, ascending."""
+    """Errors of finished trials, by width; one entry per width, ascending."""
 
-    #: Of the best trial, where a class of widths is one.
+    #: The best trial's width, if entries are classes of widths.
     widths: NDArray[np.float64]  # (n,)
     n_trials: NDArray[np.int64]  # (n,)
     #: The best trial's number.
@@ -92,20 +92,20 @@ class Law:
     e_inf: Interval
     a: Interval
     alpha: Interval
-    #: The width from which on more than half of the error is E_inf, which no width removes:
-    #: A H^-alpha = E_inf. None where E_inf is 0; its high end is infinite where E_inf may be 0.
+    #: The width from which more than half of the error is E_inf, which no width removes: A H^-alpha
+    #: = E_inf. None if E_inf is 0; its high end is infinite if E_inf may be 0.
     knee: Interval | None
     #: The share by which twice the widest layer would lower the error.
     gain_of_doubling: Interval
     #: Root mean square of the relative residuals.
     scatter: float
-    #: Chance of residuals so far from straight if the law held; None where too few widths tell.
+    #: p value of the residuals' bend under the law; None if there are too few widths.
     p_bent: float | None
-    #: The fit, and what is fitted to resampled residuals.
+    #: The fit, and the fits to resampled residuals.
     fits: Sequence["_Fits"] = field(repr=False)
 
     def at(self, width: float) -> float:
-        """Return the error that the law gives for a width."""
+        """Return the law's error for a width."""
         return float(self.e_inf.estimate + self.a.estimate * width**-self.alpha.estimate)
 
     def gain(self, width: float) -> Interval:
@@ -116,17 +116,17 @@ class Law:
 
 @dataclass(frozen=True, kw_only=True)
 class WidthLaw:
-    """What can be said of the best errors by width."""
+    """What is known about the best errors by width."""
 
     verdict: WidthVerdict
-    #: None with too few widths, and where the errors follow none.
+    #: None with too few widths, or if the errors follow no law.
     law: Law | None
     #: The verdict in a sentence with its numbers.
     because: str
 
     @property
     def is_open(self) -> bool:
-        """Whether the interval of the gain holds what the verdict turns at."""
+        """Whether the interval of the gain contains the threshold of the verdict."""
         return self.law is not None and (
             self.law.gain_of_doubling.low < PLATEAU <= self.law.gain_of_doubling.high
         )
@@ -231,12 +231,12 @@ def fit_law(
 def _p_bent(fitted: "_Fits", widths: Numbers, errors: Numbers) -> float | None:
     """Return the p value of a bend: an F test of one more power of log H in the residuals.
 
-    Of a law without E_inf, a straight line of logs, that is a parabola; E_inf takes up one bend, so
-    of a law with it the cubic. What the law's own numbers could take up is projected out.
+    For a law without E_inf, a straight line of logs, that is a parabola; E_inf absorbs one bend, so
+    for a law with it, the cubic. What the law's own parameters could absorb is projected out.
     """
     x = np.log(widths) - np.log(widths).mean()
     floor = fitted.e_inf[0] / fitted.at(widths)[0]
-    # The derivatives of the relative law by A, alpha and, where it is above 0, E_inf span these.
+    # The derivatives of the relative law by A, alpha and, if it is above 0, E_inf span these.
     own = [np.ones_like(x), x * (1 - floor), *([floor] if fitted.e_inf[0] > 0 else [])]
     basis = np.linalg.qr(np.stack(own, axis=1))[0]
     bend, residuals = x ** len(own), _residuals(fitted, widths, errors)
@@ -250,7 +250,7 @@ def _p_bent(fitted: "_Fits", widths: Numbers, errors: Numbers) -> float | None:
 
 
 def _residuals(fitted: "_Fits", widths: Numbers, errors: Numbers) -> NDArray[np.float64]:
-    """(n,) relative to the law, of one law."""
+    """Return the residuals (n,) relative to one law."""
     residuals: NDArray[np.float64] = errors / fitted.at(widths)[0] - 1.0
     return residuals
 
@@ -269,12 +269,12 @@ def _again(
 
 
 def _fits_as_well(straight: "_Fits", fitted: "_Fits", widths: Numbers, errors: Numbers) -> bool:
-    """Tell whether the law without E_inf is not told from the one with it."""
+    """Return whether the law without E_inf fits as well as the one with it."""
     n_free = len(widths) - 3
     without, with_it = (
         float(np.sum(_residuals(of, widths, errors) ** 2)) for of in (straight, fitted)
     )
-    # One-sided, as E_inf is not below 0: the square of Student's quantile.
+    # One-sided, because E_inf is not below 0: the square of Student's quantile.
     limit = float(stdtrit(n_free, _ENDS[1])) ** 2
     return without - with_it <= limit * with_it / n_free
 
@@ -308,7 +308,7 @@ def _fit(
     *,
     with_floor: bool = True,
 ) -> _Fits:
-    """Each row's law: non-negative least squares of two numbers for every alpha of the grid.
+    """Fit each row's law: non-negative least squares of two numbers for every alpha of the grid.
 
     Without a floor E_inf is 0.
     """
@@ -321,7 +321,7 @@ def _fit(
         e_inf = (b1 * s22 - b2 * s12) / determinant
         a = (b2 * s11 - b1 * s12) / determinant
     usable = np.isfinite(e_inf) & np.isfinite(a) & (e_inf >= 0) & (a >= 0) & with_floor
-    # Where one comes out below 0, it is 0, and the other alone does the best it can.
+    # If one is below 0, it is set to 0, and the other alone is fitted.
     only_a, only_e = b2 / s22, np.broadcast_to(b1 / s11, b2.shape)
     a_alone_is_better = (b2**2 / s22 >= b1**2 / s11) | (not with_floor)
     e_inf = np.where(usable, e_inf, np.where(a_alone_is_better, 0.0, only_e))
@@ -333,9 +333,9 @@ def _fit(
 
 
 def _interval(estimate: Numbers, resampled: Sequence[Numbers]) -> Interval:
-    """Percentiles of each kind of resamples, wide enough to hold the estimate.
+    """Return percentiles of each kind of resamples, widened to include the estimate.
 
-    Of infinite ones "nearest" keeps its meaning.
+    For infinite values "nearest" is still meaningful.
     """
     ends = [np.quantile(of, _ENDS, method="nearest") for of in resampled]
     value = float(estimate[0])
