@@ -300,8 +300,9 @@ def _output_bound(case: _Case) -> _Label | None:
     largest = case.largest
     if share < max(WORTHWHILE, largest.estimate if largest else 0.0):
         return None
-    because = f"{change(min(share, 1.0))} of its excess loss is left by any linear code with "
-    return _Label(Limit.WRONG_LOSS, because + "sigmoid outputs, of any width", Remedy.OUTPUT)
+    because = "even the best linear code with sigmoid outputs, of any width, has "
+    because += f"{change(min(share, 1.0))} of its excess loss"
+    return _Label(Limit.WRONG_LOSS, because, Remedy.OUTPUT)
 
 
 _BY_DOUBLING = {
@@ -318,7 +319,7 @@ def _largest_gain(case: _Case) -> _Label | None:
     if gain is None:
         return None
     limit, remedy = _BY_DOUBLING[gain.of]
-    because = f"twice the {gain.of} would lower the error by {gain}, as {gain.source} tells"
+    because = f"twice the {gain.of} would lower the error by {gain}, estimated from {gain.source}"
     return _Label(limit, because, remedy)
 
 

@@ -145,7 +145,7 @@ class Diagnoser:
             return {}
         low, estimate, high = law.gain(trial.hidden_width)
         gain = Gain(
-            of=Doubling.WIDTH, estimate=estimate, low=low, high=high, source="the law of the width"
+            of=Doubling.WIDTH, estimate=estimate, low=low, high=high, source="the width law"
         )
         return {Doubling.WIDTH: gain}
 

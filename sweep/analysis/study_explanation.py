@@ -180,7 +180,7 @@ def _config(study: StudyHandle, number: int) -> TrialConfig:
     row: TrialRow = study.trial(number)
     if not row.config:
         raise NotFoundError(
-            f"trial {number} of study '{study.name}' has no configuration yet: it waits. "
+            f"trial {number} of study '{study.name}' has no configuration yet: it is waiting. "
             f"`sweep trials {quote(study.name)}` lists those that were trained."
         )
     return in_use(typed_config(row.config))

@@ -84,9 +84,9 @@ class TieSet:
         if widest.times_best == 1:
             return ""
         return (
-            f"Not told apart is not the same as equal: trial {widest.candidate.number} has "
+            f"Indistinguishable does not mean equal: trial {widest.candidate.number} has "
             f"{change(widest.times_best - 1)} more error than the best, which may be "
-            f"chance with {self.n_seeds} seeds; more seeds tell smaller differences."
+            f"chance with {self.n_seeds} seeds; more seeds reveal smaller differences."
         )
 
 

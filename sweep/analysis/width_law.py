@@ -184,14 +184,14 @@ def width_law(errors: WidthErrors, seed: int = 0) -> WidthLaw:
     law = fit_law(widths, best, seed)
     if law.scatter > _MAX_SCATTER:
         because = (
-            f"the best errors of {n} widths scatter by {percent(law.scatter)} about the law that "
-            "fits them best"
+            f"the best errors of {n} widths scatter by {percent(law.scatter)} about the "
+            "best-fitting law"
         )
         return WidthLaw(verdict=WidthVerdict.SCATTERED, law=None, because=because)
     if law.p_bent is not None and law.p_bent < _BENT and law.scatter > _EXACT:
         because = (
-            f"the best errors of {n} widths leave the power law that fits them best in a bend "
-            f"(p = {number(law.p_bent, 1)})"
+            f"the best errors of {n} widths deviate systematically from the best-fitting power law "
+            f"(p =  {number(law.p_bent, 1)})"
         )
         return WidthLaw(verdict=WidthVerdict.BENT, law=None, because=because)
     gain = law.gain_of_doubling
@@ -203,7 +203,7 @@ def width_law(errors: WidthErrors, seed: int = 0) -> WidthLaw:
     )
     found = WidthLaw(verdict=verdict, law=law, because=because)
     if found.is_open:
-        because += f", which leaves the verdict open: it turns at {change(PLATEAU)}"
+        because += f", which leaves the verdict open: its threshold is {change(PLATEAU)}"
     return replace(found, because=because)
 
 

@@ -34,7 +34,7 @@ def ties_sentence(ties: TieSet | None) -> str:
     smallest = "" if ties.smallest is None else named
     n = len(ties.compared)
     which = f"The {n}" if n_tied == n else f"{n_tied} of the {n}"
-    return f"{which} best configurations cannot be told apart by their seeds{smallest}."
+    return f"{which} best configurations are indistinguishable by their seeds{smallest}."
 
 
 def ties_table(study: str, ties: TieSet | None) -> FindingTable:

@@ -19,8 +19,8 @@ _SAID = {
     WidthVerdict.PLATEAU: "The error has stopped falling with the width",
     WidthVerdict.FALLING: "The error is still falling with the width",
     WidthVerdict.TOO_FEW: "The widths tried do not tell what wider layers would do",
-    WidthVerdict.SCATTERED: "The error follows no law of the width",
-    WidthVerdict.BENT: "The error follows no single power law of the width",
+    WidthVerdict.SCATTERED: "The error follows no law in the width",
+    WidthVerdict.BENT: "The error follows no single power law in the width",
 }
 _PERHAPS = {
     WidthVerdict.PLATEAU: "The error has perhaps stopped falling with the width",

@@ -225,7 +225,7 @@ def test_a_linear_code_at_the_bound_of_sigmoid_outputs_has_the_wrong_loss() -> N
     }  # fmt: skip
     found = diagnosed(*FLAT, loss=0.2125, **network)
     assert (found.limit, found.remedy) == (Limit.WRONG_LOSS, Remedy.OUTPUT)
-    assert found.because.startswith("80 % of its excess loss is left by any linear code")
+    assert found.because.endswith("has 80 % of its excess loss")
     far = diagnosed(*FLAT, loss=0.4, **network)
     assert far.limit is Limit.STUCK  # 5 % of it
 

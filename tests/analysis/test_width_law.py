@@ -93,7 +93,7 @@ def test_a_verdict_whose_interval_holds_its_turn_is_open() -> None:
     clear = width_law(errors_of(planted(0.004, 0.2, 0.9)))
     open_ = width_law(errors_of(planted(0.004, 0.2, 0.9, 0.2, seed=1)))
     assert (clear.is_open, open_.is_open) == (False, True)
-    assert "leaves the verdict open: it turns at 10 %" in open_.because
+    assert "leaves the verdict open: its threshold is 10 %" in open_.because
 
 
 def test_residuals_that_bend_make_no_law() -> None:
@@ -102,7 +102,7 @@ def test_residuals_that_bend_make_no_law() -> None:
     scattered = errors * np.exp(0.01 * np.random.default_rng(0).normal(size=len(WIDTHS)))
     found = width_law(errors_of(scattered))
     assert (found.verdict, found.law) == (WidthVerdict.BENT, None)
-    assert "in a bend (p = " in found.because
+    assert "systematically from the best-fitting power law (p = " in found.because
 
 
 def test_laws_that_hold_are_seldom_called_bent() -> None:

@@ -113,7 +113,7 @@ def test_no_law_is_drawn_through_errors_that_follow_none() -> None:
     drawn = draw_width_law(chart)
     assert {"best", "median"} <= {trace.name for trace in drawn.data}
     assert "law" not in {trace.name for trace in drawn.data} and not drawn.layout.shapes
-    assert chart.about.startswith("The error follows no law of the width: the best errors of 6")
+    assert chart.about.startswith("The error follows no law in the width: the best errors of 6")
     assert "knee" not in chart.about and "Error =" not in chart.about
 
 

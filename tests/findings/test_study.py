@@ -115,9 +115,9 @@ def test_what_is_not_known_is_not_told() -> None:
 @pytest.mark.parametrize(
     ("factors", "sentence"),
     [
-        ((1.0, 1.001, 3.0), "2 of the 3 best configurations cannot be told apart by their seeds; "
+        ((1.0, 1.001, 3.0), "2 of the 3 best configurations are indistinguishable by their seeds; "
          "the smallest within 10 % of the best error is trial 1."),
-        ((1.0, 1.001), "The 2 best configurations cannot be told apart by their seeds; "
+        ((1.0, 1.001), "The 2 best configurations are indistinguishable by their seeds; "
          "the smallest within 10 % of the best error is trial 1."),
         ((1.0, 3.0), "No other of the best configurations ties with the best over its seeds."),
     ],

@@ -250,7 +250,7 @@ def test_each_floor_stands_on_a_chart_of_its_own_unit(engine: Engine) -> None:
     assert {"chart-width", "chart-width-law", "chart-entropy"} <= set(page.ids)
     assert {"atlas", "chart-atlas-classes", "chart-atlas-kinds"} <= set(page.ids)
     # The baseline, at 784 units, is four times as high as the law of the others would have it.
-    assert "The error follows no law of the width" in page.text
+    assert "The error follows no law in the width" in page.text
     assert "The grey line is the floor of linear codes" in page.text
     assert "The grey line is the entropy of the test pixels, 0.240 nats" in page.text
 
