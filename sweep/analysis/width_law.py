@@ -191,7 +191,7 @@ def width_law(errors: WidthErrors, seed: int = 0) -> WidthLaw:
     if law.p_bent is not None and law.p_bent < _BENT and law.scatter > _EXACT:
         because = (
             f"the best errors of {n} widths deviate systematically from the best-fitting power law "
-            f"(p =  {number(law.p_bent, 1)})"
+            f"(p = {number(law.p_bent, 1)})"
         )
         return WidthLaw(verdict=WidthVerdict.BENT, law=None, because=because)
     gain = law.gain_of_doubling

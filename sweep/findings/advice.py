@@ -1,4 +1,4 @@
-"""Advice: what a study's trials say of the study that should follow, each with its evidence."""
+"""Advise how the next study should differ, each change with its evidence."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,13 +33,13 @@ from sweep.findings.width import verdict_in_words
 from sweep.store.records import ChoiceDomain, Domain, NumberDomain
 from sweep.store.table import Choices, TrialTable
 
-#: Pages and reports show so many, the most valuable.
+#: Maximum number of advices on pages and reports, the most valuable first.
 N_SHOWN = 5
-#: Of the best trials so many are asked whether their error still fell, and so many have to say so.
+#: Number of best trials that are checked for a falling error, and how many of them must show it.
 _N_ASKED, _N_FALLING = 5, 4
 #: Their epochs are at least this share of the most allowed.
 _NEARLY_ALL = 0.8
-#: Configurations so close to the best are not told from it by a single seed.
+#: Configurations this close to the best are indistinguishable from it by a single seed.
 _CLOSE = 0.05
 _MIN_FOR_SEEDS = 10
 #: A range is widened by half of itself, but by no more than this factor.
@@ -61,13 +61,13 @@ class AdviceKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A parameter as the next study's file has it."""
+    """A parameter's new value in the next study's file."""
 
-    #: Optuna's name, or a setting's name where the study does not search it.
+    #: Optuna's name, or a setting's name if the study does not search it.
     param: str
     #: As in ``[space]``: a value, or a table with ``low`` and ``high`` or ``choices``.
     to: Any
-    #: Why, for a comment.
+    #: The reason, for a comment.
     why: str
 
 
@@ -76,13 +76,13 @@ class Advice:
     """What to change, why, and how."""
 
     kind: AdviceKind
-    #: With the remedy.
+    #: Includes the remedy.
     sentence: str
-    #: The numbers that it rests on.
+    #: The numbers that support it.
     evidence: Mapping[str, Any]
-    #: What the study should have instead.
+    #: The changes of the next study.
     changes: tuple[Change, ...] = ()
-    #: What follows, to paste.
+    #: The command to run, to paste.
     command: str
 
     @property
@@ -91,7 +91,7 @@ class Advice:
         return f"{self.sentence} `{self.command}`"
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Convert to plain values."""
         changes = {change.param: change.to for change in self.changes}
         return {
             "kind": self.kind.value,
@@ -103,10 +103,10 @@ class Advice:
 
 
 def gather_advice(reader: StudyReader, width: WidthLaw, ties: TieSet | None) -> list[Advice]:
-    """Gather what the trials say of the next study, the most valuable first.
+    """Gather what the trials suggest for the next study, the most valuable first.
 
-    Nothing with several objectives, where the lowest error is not all that is asked for, nor of a
-    study that was trained for another one.
+    Empty with several objectives, for which the lowest error is not the only aim, and for a study
+    that was trained for another one.
     """
     study = reader.study
     if len(reader.table.objectives) > 1 or study.explains() or study.retrains():
@@ -203,7 +203,7 @@ def _end(domain: Domain, is_high: bool) -> Any:
 
 
 def widened(setting: str, domain: Domain, is_high: bool) -> dict[str, Any] | None:
-    """Return a range or list that goes on beyond an end; None where the setting cannot."""
+    """Return a range or list extended beyond an end; None if the setting cannot exceed it."""
     limits = SETTINGS[setting]
     if isinstance(domain, ChoiceDomain):
         numbers: list[Any] = sorted(domain.choices, reverse=not is_high)
@@ -234,7 +234,7 @@ def _are_geometric(numbers: Sequence[float]) -> bool:
 def _within(setting: str, new: float, domain: NumberDomain) -> float:
     limits = SETTINGS[setting]
     low, high = limits.low, limits.high
-    if limits.open_low:  # as near as the range itself comes to it
+    if limits.open_low:  # as close as the range itself comes to it
         low = domain.low if low == 0 and not domain.log else np.nextafter(low, np.inf)
     if limits.open_high:
         high = domain.high
@@ -242,11 +242,11 @@ def _within(setting: str, new: float, domain: NumberDomain) -> float:
 
 
 def _on_scale(domain: NumberDomain, new: float, is_high: bool) -> float:
-    """Round to what a person would write: on the range's steps, or to two digits."""
+    """Round to a human-friendly number: on the range's steps, or to two digits."""
     if domain.step is not None:
         end = domain.high if is_high else domain.low
         return float(end + domain.step * round((new - end) / domain.step))
-    if domain.integer and new.is_integer():  # as four times a power of two
+    if domain.integer and new.is_integer():  # such as a multiple of a power of two
         return new
     rounded = float(f"{new:.1e}")
     return float(round(rounded)) if domain.integer else rounded
@@ -255,7 +255,7 @@ def _on_scale(domain: NumberDomain, new: float, is_high: bool) -> float:
 def range_table(
     domain: NumberDomain, low: float | None = None, high: float | None = None
 ) -> dict[str, Any]:
-    """Return a range as a study file has it, with other ends."""
+    """Return a range as in a study file, with other ends."""
     kind = int if domain.integer else float
     table: dict[str, Any] = {
         "low": kind(domain.low if low is None else low),
@@ -269,7 +269,7 @@ def range_table(
 
 
 def _described(to: Any) -> str:
-    """Describe what a study file has, in words."""
+    """Describe a study file's value in words."""
     if not isinstance(to, dict):
         return value(to)
     if "choices" in to:
@@ -281,7 +281,7 @@ def _described(to: Any) -> str:
 
 
 def _more_epochs(reader: StudyReader, crowd: Crowd | None, width: WidthLaw) -> Iterator[Advice]:
-    """Advise more epochs where the best use all that are allowed and would use more."""
+    """Advise more epochs if the best use all that are allowed and would benefit from more."""
     epochs, most = _most_epochs(reader)
     if crowd is not None:
         said, evidence = _crowding(crowd), _crowd_evidence(crowd)
@@ -319,7 +319,10 @@ def _most_epochs(reader: StudyReader) -> tuple[tuple[str, ...], int]:
 
 
 def _still_falling(reader: StudyReader, most: int, width: WidthLaw) -> tuple[int, int, int] | None:
-    """Return how many of the best still fell, of how many, and the fewest epochs among those."""
+    """Count the best trials with a falling error.
+
+    Also return how many there are, and their fewest epochs.
+    """
     best = [row.number for row in reader.best(_N_ASKED)]
     if len(best) < _N_ASKED or not most:
         return None
@@ -339,7 +342,7 @@ def _still_falling(reader: StudyReader, most: int, width: WidthLaw) -> tuple[int
 def _search(reader: StudyReader, ties: TieSet | None) -> Iterator[Advice]:
     study, settings = reader.study.name, reader.record.settings
     found = convergence(reader.table)
-    if found is None or settings.sampler.name is Sampler.GRID:  # which no trial teaches anything
+    if found is None or settings.sampler.name is Sampler.GRID:  # it learns nothing from trials
         return
     evidence = {
         "n_trials": found.n_trials,
@@ -371,8 +374,8 @@ def _converged(
         kind=AdviceKind.CONVERGED,
         sentence=(
             f"The search has converged in its space: no trial after {found.last_number} lowered "
-            f"the error noticeably ({since} of the trials), and the best ten lie within "
-            f"{change(found.spread)}. More trials of the same would gain little."
+            f"the error noticeably ({since} of the trials), and the best ten are within "
+            f"{change(found.spread)}. More trials in the same space would gain little."
         ),
         evidence=evidence,
         command=next_command(study) if ties else f"sweep ties {quote(study)} --run",
@@ -383,13 +386,13 @@ def _converged(
 
 
 def _more_widths(study: str, width: WidthLaw, domains: Mapping[str, Domain]) -> Iterator[Advice]:
-    """Advise widths that a law could be drawn through; the width has to be searched."""
+    """Advise widths that allow a law to be fitted; the width has to be searched."""
     domain = domains.get(HIDDEN_WIDTH.name)
     if width.verdict is not WidthVerdict.TOO_FEW or domain is None:
         return
     to = _enough_widths(domain)
     if isinstance(domain, NumberDomain) and to == range_table(domain):
-        return  # wide enough; where the trials lie in it was the sampler's choice
+        return  # wide enough; where the trials are was the sampler's choice
     yield Advice(
         kind=AdviceKind.MORE_WIDTHS,
         sentence=f"{verdict_in_words(width)} Search widths of {_described(to)}.",
@@ -400,7 +403,7 @@ def _more_widths(study: str, width: WidthLaw, domains: Mapping[str, Domain]) -> 
 
 
 def _enough_widths(domain: Domain) -> dict[str, Any]:
-    """Return widths whose widest is MIN_SPAN times the narrowest, by octaves where listed."""
+    """Return widths whose widest is MIN_SPAN times the narrowest, by octaves if listed."""
     low, high = (int(_end(domain, is_high)) for is_high in (False, True))
     wanted = min(max(high, int(MIN_SPAN * low)), int(HIDDEN_WIDTH.high))
     if isinstance(domain, NumberDomain):
@@ -414,7 +417,7 @@ def _enough_widths(domain: Domain) -> dict[str, Any]:
 
 
 def _more_seeds(reader: StudyReader, ties: TieSet | None) -> Iterator[Advice]:
-    """Advise seeds where the best are close and too few seeds tell them apart."""
+    """Advise more seeds if the best are close and have too few seeds to distinguish them."""
     repeat, table = reader.record.settings.study.repeat, reader.table
     errors = np.unique(table.value[table.counting & (table.value > 0)])
     if ties is not None or repeat >= MIN_SEEDS or len(errors) < _MIN_FOR_SEEDS:
@@ -426,9 +429,8 @@ def _more_seeds(reader: StudyReader, ties: TieSet | None) -> Iterator[Advice]:
     yield Advice(
         kind=AdviceKind.MORE_SEEDS,
         sentence=(
-            f"The best {n_close} trials lie within {change(most)} of one another with "
-            f"{count(repeat, 'seed')} each, so which of them is best is not known: train them with "
-            "more seeds."
+            f"The best {n_close} trials are within {change(most)} of each other with "
+            f"{count(repeat, 'seed')} each, so the best is not known: train them with more seeds."
         ),
         evidence={"n_close": n_close, "spread": float(most), "seeds": repeat},
         command=f"sweep ties {quote(reader.study.name)} --run",
@@ -445,7 +447,7 @@ def _fix(study: str, found: Effects, reader: StudyReader) -> Iterator[Advice]:
         Change(
             param=of.param,
             to=best[of.searched.setting],
-            why=f"No effect on the error can be told: it is at most {change(of.at_most - 1)} "
+            why=f"No effect on the error is detectable: it is at most {change(of.at_most - 1)} "
             "(95 % bound). Fixed at the best trial's value.",
         )
         for of in effects_
@@ -460,7 +462,7 @@ def _fix(study: str, found: Effects, reader: StudyReader) -> Iterator[Advice]:
     )
     yield Advice(
         kind=AdviceKind.FIX,
-        sentence=f"No effect on the error can be told of {which}: fix {_it(len(changes))}.",
+        sentence=f"No effect on the error is detectable for {which}: fix {_it(len(changes))}.",
         evidence={
             "limit": NO_EFFECT - 1,
             "effects": {of.param: {"at_most": of.at_most - 1, "p": of.p} for of in effects_},
@@ -475,7 +477,7 @@ def _it(n: int) -> str:
 
 
 def _decides(effect: SettingEffect, domains: Mapping[str, Domain]) -> bool:
-    """Tell whether a choice brings other settings along."""
+    """Return whether other settings depend on a choice."""
     domain = effect.searched.domain
     if not isinstance(domain, ChoiceDomain):
         return False
@@ -498,7 +500,7 @@ def _value_of(name: str, column: Any, row: int) -> Any:
 
 
 def _short(number: float) -> float:
-    """Three digits: what has no effect needs no more."""
+    """Round to three digits: more are irrelevant without an effect."""
     return float(f"{number:.3g}")
 
 
@@ -525,7 +527,7 @@ def _narrow(study: str, parts: Sequence[BestRegion]) -> Iterator[Advice]:
 def _all_best(part: BestRegion) -> str:
     if part.choices:
         return f"The others are worse, and the best {part.n_best} trials have none of them."
-    return f"The best {part.n_best} trials lie well inside, and the error rises outside."
+    return f"The best {part.n_best} trials are well inside, and the error rises outside."
 
 
 def _part(part: BestRegion) -> dict[str, Any]:

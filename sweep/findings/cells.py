@@ -1,4 +1,4 @@
-"""Cells that tables of trials share."""
+"""Format cells that tables of trials share."""
 
 from sweep.analysis.floors import ROUNDING, Floors
 from sweep.analysis.verdict import floor_at
@@ -9,7 +9,7 @@ from sweep.store.records import SeedResult, TrialRow
 
 
 def text_cell(text: str) -> Cell:
-    """Return a text that is its own value."""
+    """Return a cell with a text as its value."""
     return Cell(text, text)
 
 
@@ -34,7 +34,7 @@ def count_cell(n: int | None) -> Cell:
 
 
 def metric_cell(row: TrialRow | SeedResult, name: str) -> Cell:
-    """Return a metric below its heading, which has the unit."""
+    """Return a metric for a column whose heading has the unit."""
     value = getattr(row, name)
     return Cell() if value is None else Cell(formats.cell(METRICS[name], value), value)
 
@@ -46,7 +46,7 @@ def quantity_cell(row: TrialRow, name: str) -> Cell:
 
 
 def times_floor_cell(row: TrialRow, floors: Floors | None) -> Cell:
-    """Return how many times PCA's error at its width a trial's test error is."""
+    """Return a trial's test error divided by PCA's error at its width."""
     floor = None if floors is None else floor_at(floors, row.hidden_width)
     if row.test_mse is None or floor is None:
         return Cell()

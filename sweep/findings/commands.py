@@ -1,4 +1,4 @@
-"""Commands as a person would type them."""
+"""Write commands as a person would type them."""
 
 import shlex
 from collections.abc import Mapping
@@ -8,13 +8,13 @@ import tomlkit
 
 
 def enqueue_command(study: str, settings: Mapping[str, Any]) -> str:
-    """Return the command that has a configuration run next."""
+    """Return the command that runs a configuration next."""
     given = [as_argument(name, value) for name, value in settings.items()]
     return " ".join(["sweep", "enqueue", shlex.quote(study), *given])
 
 
 def as_argument(name: str, value: Any) -> str:
-    """Return a setting as an argument of a command."""
+    """Return a setting as a command-line argument."""
     return shlex.quote(f"{name}={_toml(value)}")
 
 

@@ -1,6 +1,6 @@
-"""Trials side by side.
+"""Compare trials side by side.
 
-Notation: n trials, in the order in which they were asked for. A row has a cell for each.
+Notation: n trials, in the requested order. A row has a cell for each.
 """
 
 import math
@@ -27,9 +27,9 @@ class ComparedRow:
     name: str
     label: str
     cells: Sequence[Cell]  # (n,)
-    #: The trials do not all have the same.
+    #: Whether the trials have different values.
     differs: bool
-    #: Places of the best.
+    #: Indices of the best.
     best: frozenset[int] = frozenset()
     #: Distance of each from the best.
     beside: Sequence[str] = ()
@@ -41,7 +41,7 @@ class Comparison:
 
     study: str
     trials: Sequence[TrialRow]  # (n,)
-    #: What is special about a trial, such as that it is the study's best.
+    #: What distinguishes a trial, such as that it is the study's best.
     roles: Mapping[int, str]
     #: Those that differ come first.
     settings: Sequence[ComparedRow]
@@ -55,7 +55,7 @@ class Comparison:
 
 
 def gather_comparison(study: StudyHandle, table: TrialTable, numbers: Sequence[int]) -> Comparison:
-    """Compare those of the trials that are there. Raises NotFoundError without the study."""
+    """Compare those of the trials that exist. Raises NotFoundError if the study does not exist."""
     by_number = {row.number: row for row in study.trials(numbers=numbers)}
     trials = [by_number[number] for number in numbers if number in by_number]
     shown = [row.number for row in trials]
@@ -81,7 +81,7 @@ def _roles(table: TrialTable) -> dict[int, str]:
 
 
 def compare_settings(trials: Sequence[TrialRow]) -> list[ComparedRow]:
-    """Return settings that some trials use: those that differ first, then the searched ones."""
+    """Return settings that some trials use: differing ones first, then searched ones."""
     searched = [by_setting(row.params) for row in trials]
     used = [in_use({**of, **row.config}) for of, row in zip(searched, trials, strict=True)]
     names = dict.fromkeys(name for settings in (*searched, *used) for name in settings)
@@ -102,7 +102,7 @@ def _seeds(trials: Sequence[TrialRow]) -> ComparedRow:
 
 
 def compare_metrics(trials: Sequence[TrialRow]) -> list[ComparedRow]:
-    """Return what was measured, with the best of each row; an invalid trial is never the best."""
+    """Return the measurements, with the best of each row; an invalid trial is never the best."""
     rows = [_metric(trials, metric) for metric in MEASURED]
     return [row for row in rows if any(cell.value is not None for cell in row.cells)]
 
@@ -137,7 +137,7 @@ def _cell(row: TrialRow, metric: Metric) -> Cell:
 
 
 def _times(value: float | None, best: float | None) -> str:
-    """Say how many times the best's a number is; nothing for the best itself."""
+    """Divide a number by the best's, in words; empty for the best itself."""
     if not value or not best or not math.isfinite(value) or value == best:
         return ""
     ratio = value / best
@@ -145,7 +145,7 @@ def _times(value: float | None, best: float | None) -> str:
 
 
 def headline(trials: Sequence[TrialRow], table: TrialTable) -> str:
-    """Say which trial is the best, by how much, and in what it differs from the next."""
+    """Say which trial is the best, by how much, and how it differs from the next."""
     counting = set(table.numbers[table.counting].tolist())
     ranked = sorted(
         (row for row in trials if row.number in counting), key=lambda row: (row.value, row.number)

@@ -1,6 +1,6 @@
-"""What people type as a filter: ``relu``, ``hidden_width<=64``, ``loss:bce;value:..0.01``.
+"""Parse filters that people type: ``relu``, ``hidden_width<=64``, ``loss:bce;value:..0.01``.
 
-More forgiving than an address, and shown again as its conditions.
+The syntax is more lenient than that of an address; the result is shown as its conditions.
 """
 
 import difflib
@@ -20,21 +20,21 @@ _SPACED = re.compile(r" ?(>=|<=|>|<|=|:) ?")
 
 
 def add_typed(filtered: Filter, text: str, table: TrialTable) -> Filter:
-    """Add what was typed to a filter: conditions set apart by spaces, commas, semicolons or "and".
+    """Add typed conditions to a filter; they are separated by spaces, commas, semicolons or "and".
 
-    Two values of one setting let either through. Raises UsageError for a part that means nothing
-    in this table.
+    Two values of one setting are alternatives. Raises UsageError for a part that has no meaning in
+    this table.
     """
-    # The expression would look through a run of spaces from each of its places.
+    # The pattern would search a run of spaces from each of its positions.
     plain = _with_names(" ".join(short_enough(text).split()), table)
-    name = ""  # of the condition whose values a comma may go on with
+    name = ""  # of the condition that values after a comma belong to
     for comma, part in _PARTS.findall(_SPACED.sub(r"\1", plain)):
         if part.lower() == "and":
             continue
         if comma and name and _is_value(name, part, table):
             part = f"{name}:{part}"
         filtered, name = _add(filtered, part, table)
-    filtered.mask(table)  # an unknown column is an error here, not when the grid asks
+    filtered.mask(table)  # raise for an unknown column here, not when the grid asks
     return filtered
 
 
@@ -47,7 +47,7 @@ def _with_names(text: str, table: TrialTable) -> str:
 
 
 def _is_value(name: str, word: str, table: TrialTable) -> bool:
-    """Tell whether a word after a comma is a further value of the column."""
+    """Return whether a word after a comma is a further value of the column."""
     column = table.column(name) if name in table.column_names else None
     if isinstance(column, Choices):
         return word.lower() in {str(known).lower() for known in column.names}
@@ -55,7 +55,7 @@ def _is_value(name: str, word: str, table: TrialTable) -> bool:
 
 
 def _add(filtered: Filter, part: str, table: TrialTable) -> tuple[Filter, str]:
-    """Add one condition; also the column whose values a comma may go on with, or nothing."""
+    """Add one condition; also return the column that values after a comma belong to, if any."""
     compared = _COMPARED.fullmatch(part)
     if compared is None:
         name, value = _meant(part, table)
@@ -86,7 +86,7 @@ def _either(filtered: Filter, name: str, values: tuple[str, ...]) -> Filter:
 
 
 def _beyond(end: float, towards: float, name: str, table: TrialTable) -> float:
-    """Return the next value after ``end``, to exclude ``end`` from a range, which has its ends."""
+    """Return the value next to ``end``, to exclude ``end`` from a range with closed ends."""
     column = table.column(name) if name in table.column_names else None
     if not isinstance(column, np.ndarray) or not np.any(column == end):
         return end
@@ -100,11 +100,11 @@ def _number(part: str, value: str) -> float:
     try:
         return float(value)
     except ValueError:
-        raise UsageError(f"'{part}': after < and > stands a number.") from None
+        raise UsageError(f"'{part}': a number has to follow < and >.") from None
 
 
 def _known(name: str, values: tuple[str, ...], table: TrialTable) -> tuple[str, ...]:
-    """Return the values as the column spells them, whatever case was typed."""
+    """Return the values in the column's spelling, whatever case was typed."""
     column = table.column(name) if name in table.column_names else None
     if not isinstance(column, Choices):
         return values
@@ -118,7 +118,7 @@ def _known(name: str, values: tuple[str, ...], table: TrialTable) -> tuple[str, 
 
 
 def _meant(word: str, table: TrialTable) -> tuple[str, str]:
-    """Find column and value of a word alone: a trial's number, or a value such as relu."""
+    """Find column and value of a single word: a trial's number, or a value such as relu."""
     if word.isdecimal():
         return "number", word
     if word.lower() in ("valid", "invalid"):
@@ -132,7 +132,7 @@ def _meant(word: str, table: TrialTable) -> tuple[str, str]:
     if word.lower() in values:
         return values[word.lower()]
     raise UsageError(
-        f"'{word}' is no value of a trial.{_hint(word.lower(), values)} "
+        f"'{word}' is not a value of any trial.{_hint(word.lower(), values)} "
         "Write a value such as relu, a range such as hidden_width:32..64, or value<0.01."
     )
 

@@ -1,4 +1,4 @@
-"""Configurations of trials, in a few words."""
+"""Describe configurations of trials in a few words."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which trial of a study to take: a sentence, and a table of it beside the alternatives."""
+"""Decide which trial of a study to take: a sentence, and a table with the alternatives."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ from sweep.store.records import StudySummary, TrialRow
 from sweep.store.table import TrialTable
 
 TAKE, BEST = "take", "best"
-#: Limits of the number of parameters, as shares of the taken trial's.
+#: Limits on the number of parameters, as shares of the chosen trial's.
 _SHARES = {0.5: "half", 0.25: "a quarter of", 0.1: "a tenth of"}
 
 
 class Alternative(NamedTuple):
     """A trial of the decision."""
 
-    #: Why it is named: ``take``, ``best``, or what it is the best of.
+    #: Why it is listed: ``take``, ``best``, or what it is the best of.
     role: str
     trial: TrialRow
     has_weights: bool
@@ -37,21 +37,21 @@ class Alternative(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """The trial to take, beside the best and the best of fewer parameters."""
+    """The trial to take, compared with the best and the best with fewer parameters."""
 
     study: StudySummary
-    #: Number of the trial to take; None where no one trial is.
+    #: Number of the trial to take; None if there is no single one.
     take: int | None
     #: Which one to take and why, or why none.
     sentence: str
     #: The trial to take comes first.
     alternatives: Sequence[Alternative]
-    #: Where its weights are, what would decide more, and how to ask under another limit.
+    #: Where its weights are, what would support the decision, and how to ask with another limit.
     notes: Sequence[str]
 
     @property
     def table(self) -> FindingTable:
-        """The trial to take and its alternatives, one row each."""
+        """Tabulate the trial to take and its alternatives, one row each."""
         objectives = [
             TableColumn(name, column_named(name).heading, is_number=True)
             for name in self.study.objectives
@@ -86,7 +86,7 @@ class Decision:
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the decision as plain values."""
+        """Convert to plain values."""
         return {
             "take": self.take,
             "sentence": self.sentence,
@@ -120,7 +120,7 @@ def gather_decision(
     alternatives = [Alternative(role, rows[of], of in kept) for of, role in roles.items()]
     is_useless = _is_useless(rows[take], floors)
     if is_useless:
-        sentence = "Take none: the best trial copies worse than the mean image does."
+        sentence = "Take none: the best trial's error is above that of the mean image."
     elif has_front:
         sentence = _of_front(summary, front)
     else:
@@ -142,7 +142,7 @@ def gather_decision(
 
 
 def _current(ties: TieSet | None, table: TrialTable, best: int) -> TieSet | None:
-    """Return the tie set if the best trial was compared and all that tie with it still count."""
+    """Return the tie set if it compared the best trial and all that tie with it still count."""
     if ties is None or best not in {of.candidate.number for of in ties.compared}:
         return None
     counting = set(table.numbers[table.counting].tolist())
@@ -159,7 +159,7 @@ def _first(ties: TieSet) -> int:
 
 
 def _roles(table: TrialTable, take: int, best: int) -> dict[int, str]:
-    """Name the trial to take, the best, and the best of a share of the parameters."""
+    """Name the trial to take, the best, and the best with a share of the parameters."""
     row = table.row_of(take)
     assert row is not None
     roles, sizes = {take: TAKE}, table.metrics["n_parameters"]
@@ -167,14 +167,14 @@ def _roles(table: TrialTable, take: int, best: int) -> dict[int, str]:
     smaller = {}
     for share, words in _SHARES.items():
         fits = np.flatnonzero(table.counting & (sizes <= share * sizes[row]))
-        if fits.size:  # of equal trials the tightest limit stands
+        if fits.size:  # of equal trials the strictest limit remains
             number = int(table.numbers[fits[np.argmin(table.value[fits])]])
             smaller[number] = f"at most {words} the parameters"
     return roles | {number: role for number, role in smaller.items() if number not in roles}
 
 
 def _front_roles(table: TrialTable, front: Sequence[int]) -> dict[int, str]:
-    """Name for each objective the trial of the Pareto set that is best in it."""
+    """Name for each objective the best trial of the Pareto set."""
     rows = [row for number in front if (row := table.row_of(number)) is not None]
     roles: dict[int, str] = {}
     for place, name in enumerate(table.objectives):
@@ -185,7 +185,7 @@ def _front_roles(table: TrialTable, front: Sequence[int]) -> dict[int, str]:
 
 
 def _is_useless(row: TrialRow, floors: Floors | None) -> bool:
-    """Tell whether the mean image does as well."""
+    """Return whether the mean image has as low an error."""
     error = row.test_mse
     return floors is not None and error is not None and error >= floors.test_pca_mse[0]
 
@@ -193,7 +193,7 @@ def _is_useless(row: TrialRow, floors: Floors | None) -> bool:
 def _of_front(study: StudySummary, front: Sequence[int]) -> str:
     titles = " and ".join(column_named(name).title for name in study.objectives)
     if len(front) == 1:
-        return f"{_lead(study)}ake trial {front[0]}: no other beats it in {titles}."
+        return f"{_lead(study)}ake trial {front[0]}: no other is better in {titles}."
     return (
         f"{'So far, no' if study.running else 'No'} one trial is best in {titles}: of the "
         f"{len(front):,} trials of the Pareto set, take the one whose trade-off suits."

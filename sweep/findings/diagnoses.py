@@ -1,4 +1,4 @@
-"""Diagnoses in words: what limits a trial, what another doubling would buy, what to try."""
+"""Word diagnoses: what limits a trial, what another doubling would gain, what to try."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ from sweep.findings.cells import count_cell, metric_cell, text_cell, times_floor
 from sweep.findings.commands import as_argument, enqueue_command
 from sweep.findings.tables import Cell, FindingTable, TableColumn
 
-#: What a trial of each label does.
+#: The predicate for each label.
 _VERBS = {
-    Limit.NOTHING: "is limited by nothing",
+    Limit.NOTHING: "has no limit",
     Limit.DIVERGED: "diverged",
     Limit.DEAD_UNITS: "has dead units",
     Limit.SATURATED_UNITS: "has saturated units",
@@ -46,12 +46,12 @@ _METHOD = "2 × epochs, width, images: the share by which twice as many would lo
 def limit_sentence(who: str, diagnosis: Diagnosis) -> str:
     """Say what limits a trial."""
     if diagnosis.limit is None:
-        return f"What limits {who[0].lower()}{who[1:]} is not known: {diagnosis.because}."
+        return f"It is unknown what limits {who[0].lower()}{who[1:]}: {diagnosis.because}."
     return f"{who} {_VERBS[diagnosis.limit]}: {diagnosis.because}."
 
 
 def gains_sentence(diagnosis: Diagnosis) -> str:
-    """Say what another doubling would buy; nothing where nothing is known."""
+    """Say what another doubling would gain; empty if nothing is known."""
     if not diagnosis.gains:
         return ""
     known = [
@@ -64,7 +64,7 @@ def gains_sentence(diagnosis: Diagnosis) -> str:
 
 
 def remedy_sentence(study: str, of: DiagnosedTrial) -> str:
-    """Say what to try and the command that does it; nothing where there is nothing to try."""
+    """Say what to try and the command for it; empty if there is nothing to try."""
     if of.diagnosis.remedy is None:
         return ""
     return f"To try: {_change(of)}: `{_command(study, of)}`."
@@ -91,7 +91,7 @@ def _command(study: str, of: DiagnosedTrial) -> str:
 
 
 def counts_sentence(diagnosed: Sequence[DiagnosedTrial]) -> str:
-    """Count the labels; nothing where there is one trial."""
+    """Count the labels; empty for a single trial."""
     if len(diagnosed) < 2:
         return ""
     counts = Counter(str(of.diagnosis.limit or "not known") for of in diagnosed)
@@ -102,7 +102,7 @@ def counts_sentence(diagnosed: Sequence[DiagnosedTrial]) -> str:
 def diagnosis_table(
     study: str, diagnosed: Sequence[DiagnosedTrial], floors: Floors | None
 ) -> FindingTable:
-    """Lay out what limits each trial, one row a trial."""
+    """Tabulate what limits each trial, one row per trial."""
     note = f"Diagnoses come with the first trial that finishes: `sweep resume {quote(study)}`."
     if diagnosed:
         best = min(diagnosed, key=lambda of: of.trial.value or float("inf"))

@@ -1,7 +1,7 @@
-"""How a sentence is rendered: as ASCII in a terminal, or in pieces of text and code on a page.
+"""Render sentences: as ASCII in a terminal, or as pieces of text and code on a page.
 
-Sentences are phrased once, as pages show them: with typographic apostrophes, minus signs and
-powers of ten, and with commands between backticks.
+Sentences are worded once, as pages show them: with typographic apostrophes, minus signs and powers
+of ten, and with commands between backticks.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Why trials of a study failed."""
+"""Tabulate why trials of a study failed."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ def failure_table(failed: Sequence[TrialRow], n_failed: int) -> FindingTable:
         title="Failed trials",
         columns=_COLUMNS,
         rows=[_row(reason, of) for reason, of in by_frequency],
-        note=f"They take no part in any number.{counted}",
+        note=f"They are excluded from all numbers.{counted}",
     )
 
 

@@ -1,7 +1,7 @@
-"""Which trials to show: the same filter for commands, the grid, brushed charts and addresses.
+"""Filter trials: one syntax for commands, the grid, brushed charts and addresses.
 
-Written ``hidden_width:32..64;activation:relu,tanh;val_mse:..0.01``: columns of a TrialTable, each
-with a range (either end may be left open) or with the values that are wanted. All must hold.
+Example: ``hidden_width:32..64;activation:relu,tanh;val_mse:..0.01``. Each column of a TrialTable
+has a range (either end may be open) or a list of wanted values. All conditions must hold.
 """
 
 import difflib
@@ -20,7 +20,7 @@ from sweep.store.table import Choices, Column, Mask, TrialTable
 
 Range = tuple[float, float]
 
-#: Longest filter, as typed or in an address.
+#: Maximum length of a filter, typed or in an address.
 FILTER_LETTERS = 4_000
 
 _OPEN = (-np.inf, np.inf)
@@ -30,9 +30,9 @@ _OPEN = (-np.inf, np.inf)
 class Filter:
     """Conditions on the columns of a table, by their names."""
 
-    #: Lowest and highest value that is let through; infinite where open.
+    #: Lowest and highest accepted value; infinite if open.
     ranges: Mapping[str, Range] = field(default_factory=dict)
-    #: The values that are let through, as text.
+    #: Accepted values, as text.
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
@@ -40,13 +40,13 @@ class Filter:
 
     @classmethod
     def parse(cls, text: str | None) -> Self:
-        """Parse an address's filter. Raises UsageError with the part that cannot be read."""
+        """Parse an address's filter. Raises UsageError with the invalid part."""
         ranges: dict[str, Range] = {}
         choices: dict[str, tuple[str, ...]] = {}
         for part in filter(None, short_enough(text or "").split(";")):
             name, colon, wanted = part.partition(":")
             if not (name and colon and wanted):
-                raise UsageError(f"where: '{part}' is no condition. Write column:low..high.")
+                raise UsageError(f"where: '{part}' is not a condition. Write column:low..high.")
             if ".." in wanted:
                 ranges[name] = _range(part, *wanted.split("..", 1))
             else:
@@ -66,7 +66,7 @@ class Filter:
         return replace(self, ranges=ranges)
 
     def among(self, name: str, values: tuple[str, ...]) -> "Filter":
-        """Set the values of a column to choose from; none removes the condition."""
+        """Set the accepted values of a column; none removes the condition."""
         others = {key: wanted for key, wanted in self.choices.items() if key != name}
         return replace(self, choices={**others, name: values} if values else others)
 
@@ -76,7 +76,7 @@ class Filter:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that have a condition."""
+        """The columns with a condition."""
         return (*self.ranges, *self.choices)
 
     def mask(self, table: TrialTable) -> Mask:
@@ -96,7 +96,7 @@ class Filter:
         return table.where(self.mask(table)) if self else table
 
     def in_words(self) -> dict[str, str]:
-        """Each condition as people say it, by the name of its column."""
+        """Word each condition, by the name of its column."""
         said = {name: _range_in_words(name, *span) for name, span in self.ranges.items()}
         for name, wanted in self.choices.items():
             said[name] = f"{column_named(name).title} {' or '.join(wanted)}"
@@ -104,9 +104,11 @@ class Filter:
 
 
 def short_enough(text: str) -> str:
-    """Return the text of a filter. Raises UsageError where it is too long."""
+    """Return the text of a filter. Raises UsageError if it is too long."""
     if len(text) > FILTER_LETTERS:
-        raise UsageError(f"a filter may have {FILTER_LETTERS:,} letters; this has {len(text):,}.")
+        raise UsageError(
+            f"a filter has at most {FILTER_LETTERS:,} letters; this one has {len(text):,}."
+        )
     return text
 
 
@@ -119,11 +121,11 @@ def _range(part: str, low: str, high: str) -> Range:
 
 def _quoted(value: str) -> str:
     quoted = quote(value, safe="")
-    return quoted.replace(".", "%2E") if ".." in quoted else quoted  # two dots make a range
+    return quoted.replace(".", "%2E") if ".." in quoted else quoted  # ".." is a range
 
 
 def _end(value: float) -> str:
-    # In full: a rounded end would leave out the very trial that it was taken from.
+    # In full: a rounded end would exclude the trial that it was taken from.
     return repr(float(value)).removesuffix(".0") if np.isfinite(value) else ""
 
 

@@ -1,4 +1,4 @@
-"""Sentences and tables of findings as HTML, for reports and notebooks."""
+"""Render sentences and tables of findings as HTML, for reports and notebooks."""
 
 from html import escape
 
@@ -8,7 +8,7 @@ from sweep.findings.tables import FindingTable
 
 
 def sentence_html(text: str) -> str:
-    """Set the commands of a sentence as code."""
+    """Render a sentence, with its commands as code."""
     return "".join(
         f"<code>{escape(piece.text)}</code>" if piece.is_code else escape(piece.text)
         for piece in pieces(text)
@@ -16,7 +16,7 @@ def sentence_html(text: str) -> str:
 
 
 def table_html(table: FindingTable) -> str:
-    """Lay a table out with its note; one without rows is a paragraph with what would fill it."""
+    """Render a table with its note; an empty table is a paragraph that says how to fill it."""
     if not table:
         return f'<p class="empty">{sentence_html(table.note)}</p>'
     classes = [' class="n"' if column.is_number else "" for column in table.columns]
@@ -41,5 +41,5 @@ def table_html(table: FindingTable) -> str:
 
 
 def decision_html(decision: Decision) -> str:
-    """Lay a decision out: its sentence, and the table of alternatives."""
+    """Render a decision: its sentence, and the table of alternatives."""
     return f'<p class="decision">{sentence_html(decision.sentence)}</p>{table_html(decision.table)}'

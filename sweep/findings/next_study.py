@@ -1,4 +1,4 @@
-"""The study that would settle what a study leaves open, as a study file with its reasons."""
+"""Write the study that would answer a study's open questions, as a study file with reasons."""
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,20 +33,20 @@ _Keys = tuple[str, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class NextStudy:
-    """A study file that reads, and what it changes."""
+    """A valid study file, and its changes."""
 
     study_file: StudyFile
     #: With a comment above each key that differs.
     text: str
     #: Changes by the path of their key.
     changes: Mapping[str, str]
-    #: Changes that would leave no valid file, and why.
+    #: Changes that would make the file invalid, and why.
     left_out: Sequence[str]
 
 
 @dataclass
 class _Draft:
-    """A study file while changes are put into it, valid after each."""
+    """A study file that is changed step by step and stays valid."""
 
     raw: dict[str, Any]
     comments: dict[str, str] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class _Draft:
         return _read(self.raw)
 
     def put(self, keys: _Keys, value: Any, why: str) -> bool:
-        """Put a value at a path, unless the file could not be used then."""
+        """Set the value at a path, unless it would make the file invalid."""
         raw = deepcopy(self.raw)
         table = raw
         for key in keys[:-1]:
@@ -74,10 +74,10 @@ class _Draft:
 
 
 def next_study(reader: StudyReader, advice: Sequence[Advice], name: str | None) -> NextStudy:
-    """Write the study that follows a study's advice; ``name`` is its own, else one is found.
+    """Write the study that follows a study's advice, as ``name`` or with a generated name.
 
-    Raises UsageError for a study without a finished trial, one that was trained for another study,
-    and a name that another study has; StudyFileError where its own file cannot be read.
+    Raises UsageError for a study without a finished trial, for one that was trained for another
+    study, and for a taken name; StudyFileError if its own file is invalid.
     """
     study = reader.study
     _check(study)
@@ -103,12 +103,12 @@ def _check(study: StudyHandle) -> None:
     if parent is not None:
         raise UsageError(
             f"study '{study.name}' was trained for '{parent.study}'. "
-            f"Write that one's: `sweep next {quote(parent.study)}`."
+            f"Write the next study of that one: `sweep next {quote(parent.study)}`."
         )
     if not study.table().counting.any():
         raise UsageError(
             f"study '{study.name}' has no finished trial to learn from. "
-            f"`sweep status {quote(study.name)}` says how far it is."
+            f"`sweep status {quote(study.name)}` shows its progress."
         )
 
 
@@ -116,7 +116,7 @@ def _check(study: StudyHandle) -> None:
 
 
 def _begin(reader: StudyReader, name: str | None) -> _Draft:
-    """Begin with the study's own file, under another name and with another seed."""
+    """Copy the study's own file, with another name and another seed."""
     study = reader.study
     stored = with_trials(reader.record.study_file, study.summary().n_trials)
     own = loads(stored, f"study '{study.name}'", check_packages=False)
@@ -124,14 +124,14 @@ def _begin(reader: StudyReader, name: str | None) -> _Draft:
     raw.pop("enqueue", None)
     raw.pop("warm_start", None)
     named = raw["study"].get("baseline")
-    if isinstance(named, int):  # of a trial that the next study does not have
+    if isinstance(named, int):  # a trial that the next study does not have
         del raw["study"]["baseline"]
     draft = _Draft(raw=raw)
     raw["study"]["name"] = _name(study.engine, study.name, name)
     draft.put(
         ("study", "seed"),
         min(own.study.seed + 1, _LARGEST_SEED),
-        "Other draws than the study before.",
+        "Draws differ from those of the previous study.",
     )
     if isinstance(named, int):
         rows = study.trials([named])
@@ -141,7 +141,7 @@ def _begin(reader: StudyReader, name: str | None) -> _Draft:
 
 
 def _name(engine: Engine, study: str, name: str | None) -> str:
-    """Return the name that was asked for, or else the first free one of NAME-2, NAME-3, ..."""
+    """Return the requested name, or else the first free one of NAME-2, NAME-3, ..."""
     if name is not None:
         if open_study_or_none(engine, name) is not None:
             raise UsageError(f"study '{name}' exists. Give the next study another --name.")
@@ -156,7 +156,7 @@ def _name(engine: Engine, study: str, name: str | None) -> str:
 
 
 def _follow(draft: _Draft, advice: Sequence[Advice]) -> list[Change]:
-    """Put the changes of the advice into the file; return those that it took."""
+    """Apply the changes of the advice to the file; return the applied ones."""
     taken: dict[str, Change] = {}
     for of in advice:
         for change in of.changes:
@@ -191,7 +191,7 @@ def _nodes(nodes: Sequence[Node], path: _Keys) -> Iterator[tuple[_Keys, Node]]:
 
 
 def _with_when(draft: _Draft, keys: _Keys, to: Any) -> Any:
-    """Keep what the choices that stay bring along."""
+    """Keep the settings below the remaining choices."""
     table: Any = draft.raw
     for key in keys:
         table = table.get(key, {}) if isinstance(table, dict) else {}
@@ -203,7 +203,7 @@ def _with_when(draft: _Draft, keys: _Keys, to: Any) -> Any:
 
 
 def _wider(one: Any, other: Any) -> Any:
-    """Both ranges, or both lists, in one."""
+    """Return the union of two ranges, or of two lists."""
     if "choices" in one:
         return {"choices": sorted({*one["choices"], *other["choices"]})}
     return {**one, "low": min(one["low"], other["low"]), "high": max(one["high"], other["high"])}
@@ -217,7 +217,7 @@ def _is_table(to: Any) -> bool:
 
 
 def _run_best_first(draft: _Draft, reader: StudyReader, with_most_epochs: bool) -> None:
-    """Enqueue the best configurations as the new space has them, and the baseline."""
+    """Enqueue the best configurations, adapted to the new space, and the baseline."""
     entries: list[dict[str, Any]] = []
     whys: list[str] = []
     space = draft.study_file.space
@@ -233,14 +233,14 @@ def _run_best_first(draft: _Draft, reader: StudyReader, with_most_epochs: bool) 
     tried = reader.table.counting & reader.table.is_baseline
     if baseline and tried.any() and dict(baseline) not in entries:
         entries.append(dict(baseline))
-        whys.append("The baseline, to compare with.")
+        whys.append("The baseline, for comparison.")
     if entries and draft.put(("enqueue",), entries, "The best configurations run first."):
         del draft.comments["enqueue"]
         draft.comments |= {f"enqueue.{place}": in_ascii(why) for place, why in enumerate(whys)}
 
 
 def _searched(nodes: Sequence[Node], settings: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the settings that the space searches; None unless it has their values."""
+    """Return the settings that the space searches; None unless it contains their values."""
     found: dict[str, Any] = {}
     for node in nodes:
         if not isinstance(node, Searched) or node.setting not in settings:
@@ -259,10 +259,10 @@ def _origin(study: str, row: TrialRow, with_most_epochs: bool) -> str:
 
 
 def _warm_start(draft: _Draft, study: StudyHandle, fixed: Sequence[str]) -> None:
-    """Let the sampler learn from the study, where it can."""
+    """Let the sampler learn from the study, if it can."""
     if draft.study_file.sampler.name is not Sampler.TPE:
         return
-    # The best run first as [[enqueue]] has them, which also says why.
+    # The best configurations run first through [[enqueue]], which also says why.
     table: dict[str, Any] = {"studies": [study.name], "best": 0}
     if fixed:
         table["ignore"] = sorted(set(fixed))
@@ -280,11 +280,11 @@ def _warm_start(draft: _Draft, study: StudyHandle, fixed: Sequence[str]) -> None
 
 
 def _heading(reader: StudyReader, advice: Sequence[Advice]) -> str:
-    """Say where the file comes from, and what a study file cannot do."""
+    """Say where the file comes from, and what a study file cannot change."""
     study, n = reader.study.name, int(reader.table.counting.sum())
     lines = [
         f"`sweep next {quote(study)}` wrote this from {count(n, 'finished trial')} of study "
-        f"'{study}'. What has no comment is as it was there.",
+        f"'{study}'. Lines without a comment are unchanged.",
         *(in_ascii(of.with_command) for of in advice if not of.changes),
     ]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""How far a study is: its state, counts of its trials, the time left, data and trainers in use."""
+"""Report a study's progress: its state, counts of its trials, remaining time, data and trainers."""
 
 from collections.abc import Mapping, Sequence
 from shlex import quote
@@ -19,18 +19,18 @@ class StudyStatus(NamedTuple):
     word: str
     #: Sentences; may be empty.
     detail: str
-    #: A study that its coordinator left behind, whatever phase it was in.
+    #: Whether its coordinator has disappeared, whatever phase it was in.
     lacks_coordinator: bool = False
 
 
 def study_status(study: StudySummary) -> StudyStatus:
-    """Return the phase, or "interrupted" where the coordinator is gone, and how to go on."""
-    lease, go_on = study.held_by, f"Go on: `sweep resume {quote(study.name)}`."
+    """Return the phase, or "interrupted" if the coordinator is dead, and how to continue."""
+    lease, go_on = study.held_by, f"To continue: `sweep resume {quote(study.name)}`."
     if study.running and lease is not None:
         since = f"Process {lease.pid} on {lease.host} has run it since {moment(lease.taken_at)}."
         return StudyStatus(study.phase, since)
     if study.phase in ACTIVE_PHASES and lease is not None:
-        gone = f"Process {lease.pid} on {lease.host}, which ran it, is gone."
+        gone = f"Process {lease.pid} on {lease.host}, which ran it, is dead."
         return StudyStatus(StudyPhase.INTERRUPTED, f"{gone} {go_on}", lacks_coordinator=True)
     because = study.ended_because or ""
     because = f"{because[:1].upper()}{because[1:]}." if because else ""
@@ -40,7 +40,7 @@ def study_status(study: StudySummary) -> StudyStatus:
 
 
 def trained_on(record: StudyRecord) -> str:
-    """Name the data set and how many of its training images train and validate."""
+    """Name the data set and how many of its training images are for training and validation."""
     data, counts = record.settings.data, record.provenance.get("images", {})
     if "n_train" not in counts:  # no worker has read them yet
         limit = "" if data.train_limit is None else f", at most {count(data.train_limit, 'image')}"
@@ -51,7 +51,7 @@ def trained_on(record: StudyRecord) -> str:
 
 
 def trial_counts(study: StudySummary) -> Mapping[str, int]:
-    """Count trials by how they ended; those marked invalid count twice."""
+    """Count trials by how they ended; invalid trials count twice."""
     return {
         "complete": study.counts["COMPLETE"] - study.n_reused,
         "reused": study.n_reused,
@@ -65,12 +65,12 @@ def trial_counts(study: StudySummary) -> Mapping[str, int]:
 
 
 def tally(counts: Mapping[str, int]) -> str:
-    """List counts that are not 0: ``20 complete, 3 pruned, 1 diverged``."""
+    """List non-zero counts: ``20 complete, 3 pruned, 1 diverged``."""
     return ", ".join(f"{n:,} {kind}" for kind, n in counts.items() if n)
 
 
 def seconds_left(study: StudySummary) -> float | None:
-    """Time until the last trial at the pace of the last minute; None where that is not known."""
+    """Estimate the time until the last trial at the pace of the last minute; None if unknown."""
     if not study.running or study.phase is StudyPhase.PAUSED:
         return None
     if study.n_trials is None or not study.trials_per_second:
@@ -79,9 +79,9 @@ def seconds_left(study: StudySummary) -> float | None:
 
 
 def trainers(record: StudyRecord, workers: Sequence[WorkerRow]) -> str:
-    """List the trainers that trials were trained with: ``fused (37 trials)``.
+    """List the trainers that trained the trials: ``fused (37 trials)``.
 
-    With the reason where the study's space leaves no choice.
+    With the reason if the study's space leaves no choice.
     """
     used = trainers_used(workers)
     said = ", ".join(f"{of} ({count(n, 'trial')})" for of, n in used.items())
@@ -91,6 +91,6 @@ def trainers(record: StudyRecord, workers: Sequence[WorkerRow]) -> str:
 
 
 def only_trainer(space: Space) -> str:
-    """Say why the reference trainer trains a study; empty where any trainer can."""
+    """Say why the reference trainer trains a study; empty if any trainer can."""
     beyond = space.reference_only()
     return f"{' and '.join(beyond)}, which no other trainer can train" if beyond else ""

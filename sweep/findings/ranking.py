@@ -1,4 +1,4 @@
-"""The best trials of a study beside its baseline."""
+"""Rank the best trials of a study, with its baseline."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -47,7 +47,7 @@ class RankedTrial(NamedTuple):
 
 
 def gather_ranking(study: StudyHandle, table: TrialTable, n: int) -> list[RankedTrial]:
-    """Read the ``n`` best trials, before them the baseline where it is not one of them."""
+    """Read the ``n`` best trials, preceded by the baseline if it is not one of them."""
     best, base = best_numbers(table, n), _baseline_of(table)
     ranks: dict[int, int | None] = {number: rank for rank, number in enumerate(best, start=1)}
     roles = dict([base] if base else [])
@@ -61,7 +61,10 @@ def gather_ranking(study: StudyHandle, table: TrialTable, n: int) -> list[Ranked
 
 
 def best_numbers(table: TrialTable, n: int) -> list[int]:
-    """Return the trials with the lowest first objective; with several, of the Pareto set."""
+    """Return the trials with the lowest first objective.
+
+    With several objectives, the Pareto set.
+    """
     rows = np.flatnonzero(table.counting)
     if len(table.objectives) > 1:
         rows = rows[np.isfinite(table.values[rows]).all(axis=1)]
@@ -82,7 +85,7 @@ def _baseline_of(table: TrialTable) -> tuple[int, str] | None:
 def ranking_table(
     ranking: Sequence[RankedTrial], floors: Floors | None, objectives: Sequence[str]
 ) -> FindingTable:
-    """Lay the ranking out, one row a trial."""
+    """Tabulate the ranking, one row per trial."""
     if not ranking:
         note = "Nothing to compare yet: no trial has finished with a finite error."
     elif len(objectives) > 1:
@@ -110,7 +113,7 @@ def _row(line: RankedTrial, floors: Floors | None) -> list[Cell]:
     ]
 
 
-_PARETO = "The trials that no other beats in every objective (the Pareto set), lowest error first."
+_PARETO = "The Pareto set, lowest error first: trials that no other trial dominates."
 _CHOSEN = (
     "Chosen by validation error; the test error was measured once, at the end of each trial’s "
     "training."

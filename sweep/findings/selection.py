@@ -1,4 +1,4 @@
-"""Which trials are listed, and in which order: for commands and the grid of a page.
+"""Choose which trials are listed, in which order, for commands and the grid of a page.
 
 Notation: K trials in the table, n of them shown.
 """
@@ -19,7 +19,7 @@ Rows = NDArray[np.intp]  # (n,)
 
 
 class Sort(NamedTuple):
-    """A column that trials are ordered by."""
+    """A column that trials are sorted by."""
 
     name: str
     descending: bool
@@ -28,7 +28,7 @@ class Sort(NamedTuple):
 def parse_sort(text: str | None) -> list[Sort]:
     """Parse an order: ``activation,-value`` is by activation, then highest value first.
 
-    A column that is named again changes nothing: trials are in its order by then.
+    A repeated column has no effect.
     """
     found: dict[str, Sort] = {}
     for part in (text or "").split(","):
@@ -40,10 +40,10 @@ def parse_sort(text: str | None) -> list[Sort]:
 def ordered_rows(table: TrialTable, sort: Sequence[Sort]) -> Rows:
     """Return the rows in order; those without the sorted value come last.
 
-    Raises UsageError for a column that is not there.
+    Raises UsageError for an unknown column.
     """
     keys = [_key(table, by) for by in reversed(sort)]
-    # Of equals the lower number comes first: rows stand in that order.
+    # Ties are in the order of the rows, which is that of the numbers.
     return np.lexsort(keys) if keys else np.arange(len(table))
 
 
@@ -55,9 +55,9 @@ def _key(table: TrialTable, by: Sort) -> Numbers:
 
 
 def word_places(name: str, column: Choices) -> tuple[Numbers, tuple[str, ...]]:
-    """Return each row's place among the words that are there, and the words in their order.
+    """Return each row's rank among the occurring words, and the words in order.
 
-    Words stand in the order in which the product names them, others by the alphabet.
+    The product's own names are in the order of their definition, others are alphabetical.
     """
     present = set(np.unique(column.codes[column.codes >= 0]).tolist())
     order: Sequence[str] = STATES if name == "state" else ()

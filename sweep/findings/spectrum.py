@@ -1,4 +1,4 @@
-"""What a trial's error spectrum says, in sentences: what is learned, and what keeps the rest."""
+"""Describe a trial's error spectrum in sentences: what is learned, and why the rest is not."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -16,24 +16,24 @@ from sweep.catalogue.formats import count, number, percent
 from sweep.enums import Loss, Output, Schedule
 from sweep.findings.tables import Cell, FindingTable, TableColumn
 
-#: A component further away than this many times the epochs trained is not predicted.
+#: A component that would take more than this many times the trained epochs is not predicted.
 _FURTHEST = 100.0
-#: Of the components that can be learned: the one whose epoch is predicted.
+#: Share of the learnable components up to the one whose epoch is predicted.
 _LATE = 0.9
-#: Error in directions learned long ago is worth a sentence from this share of the error on.
+#: Error in directions learned long ago is reported from this share of the error on.
 _NOTABLE = 0.1
-#: It went with the rate where this part of it is left, and did not where the other is.
+#: It depends on the rate if at most the first share of it is left, and does not from the second on.
 _WENT, _STAYED = 0.2, 0.7
-#: Dead units explain a front that stands where they are this share of all, and the units that are
-#: left are at most so many times the components at the front.
+#: Dead units explain a front that stopped if they are this share of all, and the live units are at
+#: most this many times the components at the front.
 _MANY_DEAD, _ENOUGH = 0.2, 2.0
 
 
 class _Trial(NamedTuple):
-    """What the sentences need to know of a trial besides its spectrum."""
+    """What the sentences need in addition to a trial's spectrum."""
 
     config: Mapping[str, Any]
-    #: Share of dead units; None where it is not known.
+    #: Share of dead units; None if it is unknown.
     dead_share: float | None
 
     @property
@@ -50,7 +50,7 @@ class _Trial(NamedTuple):
 
     @property
     def wants_the_mean(self) -> bool:
-        """Whether the loss is lowest at the pixels themselves, and nothing pulls the weights."""
+        """Whether the loss is minimal at the pixels themselves, and nothing pulls the weights."""
         is_squared = self.config.get("loss") == Loss.MSE
         return is_squared and not self.config.get("weight_decay")
 
@@ -60,7 +60,7 @@ def spectrum_sentences(
     config: Mapping[str, Any],
     diagnostics: Mapping[str, float] | None = None,
 ) -> list[str]:
-    """Say what a trial has learned, how fast, and what its spectrum shows of the rest."""
+    """Describe what a trial has learned, how fast, and what its spectrum shows about the rest."""
     if spectrum is None:
         return []
     trial = _Trial(config, None if diagnostics is None else diagnostics.get("dead_share"))
@@ -104,18 +104,18 @@ def _law(spectrum: Spectrum, law: FrontLaw, trial: _Trial) -> str:
 
 def _standstill(found: Standstill, trial: _Trial) -> str:
     component = found.front.component
-    said = f"The front has stood at component {component:.0f} since epoch {found.since}"
+    said = f"The front has been at component {component:.0f} since epoch {found.since}"
     dead = trial.dead_share or 0.0
     alive = round((1.0 - dead) * trial.width)
     if dead >= _MANY_DEAD and alive <= _ENOUGH * component:
         return f"{said}: {percent(dead)} of the units are dead, which leaves {alive:,}."
     if dead < _MANY_DEAD and component >= 0.5 * trial.width:
-        return f"{said}: its {count(trial.width, 'unit')} carry no more."
+        return f"{said}: the capacity of its {count(trial.width, 'unit')}."
     return f"{said}; more epochs at this learning rate hardly move it."
 
 
 def _residue(found: Residue | None, trial: _Trial) -> str:
-    """Tell jitter from an output that cannot reach the pixels, where the rate tells them apart."""
+    """Distinguish jitter from an output that cannot reach the pixels, if the rate allows it."""
     if found is None:
         return ""
     widest = f"the {count(found.last_component, 'widest component')}"
@@ -141,7 +141,7 @@ def _residue(found: Residue | None, trial: _Trial) -> str:
     if trial.is_sigmoid:
         return (
             f"{said}: jitter of steps at a constant learning rate, or values that the sigmoid "
-            'output does not reach; a rate that falls to 0 (`lr_schedule = "cosine"`) tells which.'
+            'output does not reach; a rate that falls to 0 (`lr_schedule = "cosine"`) shows which.'
         )
     if trial.wants_the_mean:
         return (
@@ -159,7 +159,7 @@ _VALUES = {
 
 
 def pixel_table(found: Mapping[str, float] | None) -> FindingTable:
-    """Share of the pixels and of the test error by pixel value; means over the seeds."""
+    """Tabulate the pixels and the test error by pixel value; means over the seeds."""
     return FindingTable(
         title="Error by pixel value",
         columns=(

@@ -1,4 +1,4 @@
-"""What a study shows: numbers, verdicts, tables and sentences, gathered once for every face."""
+"""Gather everything a study shows: numbers, verdicts, tables and sentences, once for all faces."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,13 +36,13 @@ from sweep.findings.width import verdict_in_words
 from sweep.store.handle import StudyHandle
 from sweep.store.records import StudySummary, TrialRow
 
-#: Failures whose reasons are counted, the latest.
+#: Number of latest failures whose reasons are counted.
 _N_FAILURES = 500
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudyFindings:
-    """Everything that there is to say about a study, as far as it is known."""
+    """All findings about a study, as far as they are known."""
 
     #: Heading of the advice.
     advice_title: ClassVar[str] = "What to do next"
@@ -50,33 +50,33 @@ class StudyFindings:
     study: StudySummary
     #: None while no trial counts.
     verdict: Verdict | None
-    #: None where the data set is not known or not at hand.
+    #: None if the data set is unknown or not on this machine.
     floors: Floors | None
     width: WidthLaw
-    #: Of the best trial of each width, the narrowest first.
+    #: For the best trial of each width, the narrowest first.
     diagnoses: Sequence[DiagnosedTrial]
-    #: None where too few seeds tell.
+    #: None with too few seeds.
     ties: TieSet | None
     #: The latest of the failed trials.
     failed: Sequence[TrialRow] = ()
-    #: The ablation analysis that was run last; None without one.
+    #: The latest ablation analysis; None without one.
     ablation: StudyExplanation | None = None
-    #: Analyses that are of another study, a sentence each.
+    #: Analyses that belong to another study, a sentence each.
     ignored: Sequence[str] = ()
     #: None while no network is analysed.
     probes: ProbeSummary | None = None
-    #: The best trials beside the baseline.
+    #: The best trials and the baseline.
     ranking: Sequence[RankedTrial] = ()
     #: Which trial to take; None while no trial counts.
     decision: Decision | None = None
     #: What the next study should change, the most valuable first.
     advice: Sequence[Advice] = ()
-    #: What the error spectrum of the best trial says, in sentences.
+    #: Sentences about the error spectrum of the best trial.
     front: Sequence[str] = ()
 
     @property
     def headline(self) -> str:
-        """Name the trial that copies best, and how well it does."""
+        """The trial with the best copies, and its error."""
         return headline(self.study, self.verdict)
 
     @property
@@ -86,7 +86,7 @@ class StudyFindings:
 
     @property
     def reasons(self) -> list[str]:
-        """Why the error stops where it stops, in sentences."""
+        """Sentences about why the error stops where it stops."""
         if not self.diagnoses:
             return []
         steps = self.ablation.found.forward.steps if self.ablation else ()
@@ -105,7 +105,7 @@ class StudyFindings:
 
     @property
     def sentences(self) -> list[str]:
-        """The whole answer: the headline, what explains it, and why the error stops."""
+        """The complete answer: the headline, its explanation, and why the error stops."""
         return [self.headline, *self.explanations, *self.reasons]
 
     @property
@@ -131,25 +131,25 @@ class StudyFindings:
 
     @property
     def ties_heading(self) -> str:
-        """Name those of the best that tie, or say that it is not known."""
-        unknown = "The best configurations; which of them tie takes several seeds to tell"
+        """Name the best configurations that tie, or say that it is unknown."""
+        unknown = "The best configurations; finding ties takes several seeds"
         return ties_sentence(self.ties).removesuffix(".") or unknown
 
     @property
     def diagnosis_heading(self) -> str:
-        """What limits the best of each width."""
+        """Heading of what limits the best of each width."""
         return (counts_sentence(self.diagnoses) or self._limit_of_best).removesuffix(".")
 
     # --- tables ---------------------------------------------------------------------------------
 
     @property
     def ranking_table(self) -> FindingTable:
-        """The best trials beside the baseline."""
+        """Tabulate the best trials and the baseline."""
         return ranking_table(self.ranking, self.floors, self.study.objectives)
 
     @property
     def diagnosis_table(self) -> FindingTable:
-        """What limits the best trial of each width."""
+        """Tabulate what limits the best trial of each width."""
         table = diagnosis_table(self.study.name, self.diagnoses, self.floors)
         return table.without_empty()
 
@@ -165,12 +165,12 @@ class StudyFindings:
 
     @property
     def failure_table(self) -> FindingTable:
-        """Why trials failed."""
+        """Tabulate why trials failed."""
         return failure_table(self.failed, self.study.counts["FAIL"])
 
     @property
     def tables(self) -> list[FindingTable]:
-        """The tables that have rows."""
+        """Return the tables that have rows."""
         paths = [path_table(self.ablation, reverse=of) for of in (False, True) if self.ablation]
         every = (
             *(self.ranking_table, self.diagnosis_table, self.ties_table, *paths),
@@ -180,7 +180,7 @@ class StudyFindings:
 
     @property
     def no_ablation(self) -> str:
-        """What would make an ablation analysis, where there is none of this study."""
+        """Say how to get an ablation analysis, if the study has none."""
         return " ".join([no_ablation(self.study.name), *self.ignored])
 
     def _repr_html_(self) -> str:
@@ -193,7 +193,7 @@ class StudyFindings:
         return f"{head}{advised}{''.join(tables)}"
 
     def to_json(self) -> dict[str, Any]:
-        """Return sentences and tables as plain values."""
+        """Convert sentences and tables to plain values."""
         return {
             "study_name": self.study.name,
             "decision": self.decision and self.decision.to_json(),
@@ -204,10 +204,10 @@ class StudyFindings:
 
 
 def gather_study(reader: StudyReader, *, n_best: int = 0, in_short: bool = False) -> StudyFindings:
-    """Gather what is known of a study; nothing is trained or downloaded for it.
+    """Gather the findings about a study; nothing is trained or downloaded for it.
 
-    With ``n_best`` that many of the best trials are read. ``in_short`` leaves ablation analysis and
-    probes out.
+    With ``n_best``, that many of the best trials are read. ``in_short`` omits ablation analysis and
+    probes.
     """
     study, table, floors = reader.study, reader.table, reader.floors
     summary, ties = study.summary(), study_ties(study)
@@ -231,7 +231,7 @@ def gather_study(reader: StudyReader, *, n_best: int = 0, in_short: bool = False
 
 
 def _front_of_best(reader: StudyReader) -> list[str]:
-    """Say what the best trial has learned; nothing where no spectrum was measured."""
+    """Say what the best trial has learned; empty if no spectrum was measured."""
     best, bands = reader.compared.best if reader.compared else None, reader.record.spectrum_bands
     if best is None or bands is None:
         return []

@@ -1,6 +1,6 @@
-"""Studies side by side, and trials of several studies.
+"""Compare studies side by side, and trials of several studies.
 
-Notation: n studies, or n trials, in the order in which they were asked for.
+Notation: n studies, or n trials, in the requested order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,9 +25,9 @@ from sweep.studyfile.enqueue import describe
 from sweep.studyfile.space import placements
 from sweep.studyfile.words import show
 
-#: Sections beside the space, in the order of a study file.
+#: Sections other than the space, in the order of a study file.
 _SECTIONS = ("study", "data", "sampler", "warm_start", "pruner", "budget", "workers")
-#: What tells studies apart, and not what they do.
+#: Keys that identify studies without affecting them.
 _NAMES = ("study.name", "study.description")
 
 
@@ -48,37 +48,37 @@ class TrialsOfStudies:
     """Settings, metrics and curves of trials of several studies."""
 
     trials: Sequence[StudyTrial]  # (n,)
-    #: Those that differ come first.
+    #: Differing ones come first.
     settings: Sequence[ComparedRow]
     measured: Sequence[ComparedRow]
     curves: Sequence[Sequence[CurvePoint]]  # (n,) means over the seeds
     headline: str
-    #: Why the errors are not comparable, or what to mind; a sentence each.
+    #: Why the errors are not comparable, or caveats; a sentence each.
     cautions: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudyComparison:
-    """What studies found, what they took, and in what their files differ."""
+    """Results and efforts of studies, and the differences of their files."""
 
     studies: Sequence[StudySummary]  # (n,)
     headline: str
-    #: Why the errors are not comparable, or what to mind; a sentence each.
+    #: Why the errors are not comparable, or caveats; a sentence each.
     cautions: Sequence[str]
-    #: A row a fact, a column a study.
+    #: A row per fact, a column per study.
     results: FindingTable
-    #: Keys of the study files that differ.
+    #: Differing keys of the study files.
     differences: FindingTable
-    #: Settings of the best trials that differ.
+    #: Differing settings of the best trials.
     best: FindingTable
 
     @property
     def tables(self) -> Sequence[FindingTable]:
-        """All tables, in the order in which they are shown."""
+        """All tables, in display order."""
         return (self.results, self.differences, self.best)
 
     def to_json(self) -> dict[str, Any]:
-        """Return sentences and tables as plain values."""
+        """Convert sentences and tables to plain values."""
         return {
             "studies": [study.name for study in self.studies],
             "headline": self.headline,
@@ -88,7 +88,7 @@ class StudyComparison:
 
 
 class _Compared(NamedTuple):
-    """A study with what is read of it."""
+    """A study and what was read of it."""
 
     handle: StudyHandle
     table: TrialTable
@@ -96,12 +96,12 @@ class _Compared(NamedTuple):
     record: StudyRecord
     #: None without a trial that counts.
     best: TrialRow | None
-    #: For which a coordinator held it.
+    #: How long a coordinator held it.
     seconds: float
 
 
 def gather_trials(chosen: Sequence[tuple[StudyHandle, int]]) -> TrialsOfStudies:
-    """Compare trials of several studies. Raises NotFoundError for one that is not there."""
+    """Compare trials of several studies. Raises NotFoundError for one that does not exist."""
     trials = [StudyTrial(study.name, study.trial(of)) for study, of in chosen]
     studies = {study.name: study for study, _ in chosen}
     rows = [trial.row for trial in trials]
@@ -122,7 +122,7 @@ def gather_trials(chosen: Sequence[tuple[StudyHandle, int]]) -> TrialsOfStudies:
 def gather_studies(
     handles: Sequence[StudyHandle], tables: Sequence[TrialTable] | None = None
 ) -> StudyComparison:
-    """Compare studies; ``tables`` are their trials where these are known already."""
+    """Compare studies; ``tables`` are their trials if these are known already."""
     tables = [handle.table() for handle in handles] if tables is None else tables
     studies = [_read(handle, table) for handle, table in zip(handles, tables, strict=True)]
     cautions, are_comparable = _cautions({of.handle.name: of.record for of in studies})
@@ -139,7 +139,7 @@ def gather_studies(
 
 def _read(handle: StudyHandle, table: TrialTable) -> _Compared:
     summary = handle.summary()
-    # By the first objective, also where there are several.
+    # By the first objective, even if there are several.
     numbers = () if summary.best_number is None else (summary.best_number,)
     best = next(iter(handle.trials(numbers)), None)
     return _Compared(handle, table, summary, handle.record(), best, handle.usage().wall_seconds)
@@ -149,7 +149,7 @@ def _read(handle: StudyHandle, table: TrialTable) -> _Compared:
 
 
 def _cautions(records: Mapping[str, StudyRecord]) -> tuple[list[str], bool]:
-    """Why errors are not comparable, or what to mind; and whether they are."""
+    """Return why errors are not comparable, or caveats; and whether they are comparable."""
     wrong = [
         said
         for said in (
@@ -163,7 +163,7 @@ def _cautions(records: Mapping[str, StudyRecord]) -> tuple[list[str], bool]:
     limits = {name: trained_on(record) for name, record in records.items()}
     if len({record.settings.data.train_limit for record in records.values()}) > 1:
         said = "; ".join(f"'{name}': {on}" for name, on in limits.items())
-        return [f"A lower error may come from more images ({said})."], True
+        return [f"A lower error may be due to more images ({said})."], True
     return [], True
 
 
@@ -174,7 +174,7 @@ def _apart(records: Mapping[str, StudyRecord], verb: str, key: Any, said: Any) -
 
 
 def _images(record: StudyRecord) -> str:
-    """Return the images' digest, or their name while no worker has read them."""
+    """Return the images' digest, or their name if no worker has read them yet."""
     return str(record.provenance.get("data_sha256") or record.dataset)
 
 
@@ -192,7 +192,7 @@ def _split(record: StudyRecord) -> str:
 
 
 def _headline(studies: Sequence[_Compared]) -> str:
-    """Say which study has the lowest error, by how much, and at equal numbers of trials."""
+    """Say which study has the lowest error, by how much, and for equal numbers of trials."""
     ranked = sorted(
         (of for of in studies if of.summary.best_value is not None),
         key=lambda of: of.summary.best_value or 0.0,
@@ -309,7 +309,7 @@ def _best_settings(studies: Sequence[_Compared]) -> FindingTable:
 def _study_files(
     records: Mapping[str, StudyRecord],
 ) -> tuple[list[Mapping[str, str]], list[str]]:
-    """Return what each file says, by key, and a sentence for each that cannot be read."""
+    """Return what each file says, by key, and a sentence for each invalid file."""
     files: list[Mapping[str, str]] = []
     unread = []
     for name, record in records.items():
@@ -335,7 +335,7 @@ def _flattened(file: StudyFile) -> dict[str, str]:
 
 
 def _space(file: StudyFile) -> dict[str, str]:
-    """Describe searched and fixed settings by path; those that the file leaves out by defaults."""
+    """Describe searched and fixed settings by path, including defaults of missing ones."""
     found = {f"space.{name}": _text(setting.default) for name, setting in SETTINGS.items()}
     for placed in placements(file.space.nodes):
         node = placed.node
@@ -366,7 +366,7 @@ def _differences(names: Sequence[str], files: Sequence[Mapping[str, str]]) -> Fi
         title="What differs between the study files",
         columns=_columns(names),
         rows=[(Cell(key, key), *(_said(file, key) for file in files)) for key in differ],
-        note="" if differ else "The study files say the same.",
+        note="" if differ else "The study files are equal.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Tables of findings: each cell with the text that people read and the value behind it."""
+"""Define tables of findings, whose cells have a text for people and the underlying value."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,47 +13,47 @@ class TableColumn(NamedTuple):
 
     #: Key in JSON.
     name: str
-    #: Heading; empty above the labels of rows.
+    #: Heading; empty above row labels.
     title: str
     is_number: bool = False
-    #: Values are names. A terminal shows those of settings and metrics, as commands take them.
+    #: Whether values are names. A terminal shows settings and metrics as commands accept them.
     is_name: bool = False
 
 
 class Cell(NamedTuple):
-    """What a row says in a column."""
+    """The content of a row in one column."""
 
     text: str = NOTHING
-    #: For JSON; None where nothing is known.
+    #: For JSON; None if unknown.
     value: Any = None
     #: Number of the trial that the cell names, for a link.
     trial: int | None = None
-    #: Numbers that the text begins with, joined by commas, for links.
+    #: Numbers that the text begins with, separated by commas, for links.
     trials: Sequence[int] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class FindingTable:
-    """A table that the faces lay out as it is."""
+    """A table that the faces render unchanged."""
 
     title: str
     columns: Sequence[TableColumn]
-    #: One cell a column.
+    #: One cell per column.
     rows: Sequence[Sequence[Cell]]
-    #: Sentences under it; of a table without rows, what would fill it. May be empty.
+    #: Sentences below it; for an empty table, how to fill it. May be empty.
     note: str = ""
 
     @property
     def has_headings(self) -> bool:
-        """Whether any column has a heading; otherwise rows are labels with what they stand for."""
+        """Whether any column has a heading; otherwise rows are labels with values."""
         return any(column.title for column in self.columns)
 
     def __bool__(self) -> bool:
-        """Tell whether it has a row."""
+        """Return whether it has a row."""
         return bool(self.rows)
 
     def without(self, *names: str) -> "FindingTable":
-        """Leave columns out."""
+        """Remove columns."""
         kept = [place for place, column in enumerate(self.columns) if column.name not in names]
         return replace(
             self,
@@ -62,13 +62,13 @@ class FindingTable:
         )
 
     def without_empty(self) -> "FindingTable":
-        """Leave columns out in which no row says anything."""
+        """Remove columns whose cells are all empty."""
         texts = zip(*([cell.text for cell in row] for row in self.rows), strict=True)
         columns = zip(self.columns, texts, strict=True) if self else ()
         return self.without(*(of.name for of, said in columns if {*said} <= {"", NOTHING}))
 
     def without_constant(self) -> tuple["FindingTable", dict[str, str]]:
-        """Leave out columns in which all of several rows say the same; also what they say."""
+        """Remove columns that are the same in all of several rows; also return their values."""
         first = self.rows[0] if len(self.rows) > 1 else ()
         same = {
             column.name: cell.text
@@ -78,6 +78,6 @@ class FindingTable:
         return self.without(*same), same
 
     def records(self) -> list[dict[str, Any]]:
-        """Values by the names of the columns, one record a row, for JSON."""
+        """Return values by the names of the columns, one record per row, for JSON."""
         names = [column.name for column in self.columns]
         return [dict(zip(names, (cell.value for cell in row), strict=True)) for row in self.rows]

@@ -1,4 +1,4 @@
-"""Which of a study's best configurations tie with the best: sentences and a table."""
+"""Report which of a study's best configurations tie with the best: sentences and a table."""
 
 from shlex import quote
 
@@ -19,12 +19,12 @@ _COLUMNS = (
 )
 
 
-#: Of the configurations that may be named in place of the best.
+#: For configurations that may be chosen instead of the best.
 _NEAR_IT = f"within {change(NEAR - 1)} of the best error"
 
 
 def ties_sentence(ties: TieSet | None) -> str:
-    """Say how many of the best configurations tie; nothing where too few seeds tell."""
+    """Say how many of the best configurations tie; empty with too few seeds."""
     if ties is None:
         return ""
     n_tied = sum(of.is_tied for of in ties.compared)
@@ -38,7 +38,7 @@ def ties_sentence(ties: TieSet | None) -> str:
 
 
 def ties_table(study: str, ties: TieSet | None) -> FindingTable:
-    """Lay the best configurations out beside the best."""
+    """Tabulate the best configurations, compared with the best one."""
     return FindingTable(
         title="Which of the best tie with the best",
         columns=_COLUMNS,
@@ -64,13 +64,13 @@ def _row(of: Tied, ties: TieSet) -> list[Cell]:
 def _method(ties: TieSet) -> str:
     seeds = "the study’s own seeds"
     if ties.retrained_in is not None:
-        seeds = f"fresh seeds, with which study {ties.retrained_in} trained them again"
+        seeds = f"new seeds, with which study {ties.retrained_in} retrained them"
     roles = {"smallest that ties": ties.smallest, "cheapest to train": ties.cheapest}
     left_out = ", ".join(map(str, ties.left_out))
     said = (
         f"Welch’s t test of log validation errors over {seeds}; p corrected after Holm over all "
         "pairs.",
-        f"Left out, for lack of seeds: {left_out}." if left_out else "",
+        f"Omitted, because they have too few seeds: {left_out}." if left_out else "",
         ties.left_open,
         *(f"The {role} {_NEAR_IT} is trial {of}." for role, of in roles.items() if of is not None),
     )
@@ -78,24 +78,24 @@ def _method(ties: TieSet) -> str:
 
 
 _TOO_FEW = (
-    f"Nothing to compare: it takes two configurations with {MIN_SEEDS} seeds each, as a study with "
-    f"`study.repeat = {MIN_SEEDS}` trains them."
+    f"Nothing to compare: that needs two configurations with {MIN_SEEDS} seeds each, as in a "
+    f"study with `study.repeat = {MIN_SEEDS}`."
 )
 
 
 def _offer(study: str) -> str:
-    return f"`sweep ties {quote(study)} --run` trains the best again, with fresh seeds."
+    return f"`sweep ties {quote(study)} --run` retrains the best with new seeds."
 
 
 def next_ties(study: StudyHandle, ties: TieSet | None) -> str:
-    """Name the command that would tell more; nothing for a study that is itself derived."""
+    """Name the command that would tell more; empty for a derived study."""
     command = f"sweep ties {quote(study.name)} --run --top"
     if ties is None or ties.retrained_in is None:
         return "" if study.retrains() or study.explains() else _offer(study.name)
     trained = {*ties.left_out, *(of.candidate.number for of in ties.compared)}
     n = len(trained)
     if trained != {*best_numbers(study, n)}:
-        return f"They are not the study’s {n} best any more: `{command} {n}` trains those."
+        return f"They are no longer the study’s {n} best: `{command} {n}` trains those."
     if ties.left_open:
         return f"With twice as many seeds: `{command} {n} --seeds {2 * ties.n_seeds}`."
     return ""

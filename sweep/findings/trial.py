@@ -1,4 +1,4 @@
-"""Everything that is shown about one trial, as plain data."""
+"""Gather everything that is shown about one trial, as plain data."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from sweep.store.records import (
 
 @dataclass(frozen=True, kw_only=True)
 class Rank:
-    """A trial's place among those that count, by the first objective."""
+    """A trial's rank among those that count, by the first objective."""
 
     #: From 1; trials of the same value share a place.
     place: int
@@ -52,7 +52,7 @@ class TrialFindings:
     next: int | None
     #: The study's best trial, which may be this one; None while no trial counts.
     best: TrialRow | None
-    #: Number of the study's baseline; None where it was not tried.
+    #: Number of the study's baseline; None if it was not tried.
     baseline: int | None
     diagnosis: Diagnosis
     #: What limits it and how its training went.
@@ -80,9 +80,9 @@ class TrialFindings:
 def gather_trial(
     study: StudyHandle, number: int, read_floors: Callable[[StudyHandle], Floors | None]
 ) -> TrialFindings:
-    """Gather what is known about a trial. Raises NotFoundError without the study or the trial.
+    """Gather what is known about a trial. Raises NotFoundError if study or trial do not exist.
 
-    Floors are read, or computed, only for a trial with a test error to compare with them.
+    Floors are read or computed only for a trial with a test error to compare with them.
     """
     trial, standing = study.trial(number), study.standing(number)
     floors = None if trial.test_mse is None else read_floors(study)

@@ -1,4 +1,4 @@
-"""Trials one below the other: their columns as text, and the lists that commands show."""
+"""List trials: their columns as text, and the lists that commands show."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,14 @@ from sweep.findings.tables import NOTHING, Cell, FindingTable, TableColumn
 from sweep.store.remarks import Remarks
 from sweep.store.table import Choices, TrialTable
 
-#: Of every list, then what was searched.
+#: Columns of every list, followed by what was searched.
 _TRIAL = ("number", "state", "value", "test_mse", "psnr", "train_seconds")
 _BEST = ("test_mse", "psnr", "exact_pixel_share")
 _TITLES = {"number": "trial"}
 
 
 def texts(table: TrialTable, name: str) -> list[str]:
-    """Format a column; empty text where a trial has no such value."""
+    """Format a column; empty text if a trial has no such value."""
     values = table.column(name)
     if isinstance(values, Choices):
         known = [*map(formats.value, values.names), ""]  # code -1 is the last
@@ -26,7 +26,7 @@ def texts(table: TrialTable, name: str) -> list[str]:
 
 
 def cell_texts(table: TrialTable, name: str) -> list[str]:
-    """Format a column below its heading; empty also where a trial does not use the setting."""
+    """Format a column for a table with headings; empty also if a trial does not use the setting."""
     column = table.column(name)
     if name in table.settings:
         shown = zip(texts(table, name), used(table, name), strict=True)
@@ -66,7 +66,7 @@ def best_list(table: TrialTable, others: Sequence[str] = ()) -> FindingTable:
 
 
 def _list(table: TrialTable, columns: Mapping[str, Sequence[str]]) -> FindingTable:
-    """Headings are names that ``--where`` and ``--sort`` take."""
+    """Build a list whose headings are names that ``--where`` and ``--sort`` accept."""
     return FindingTable(
         title="Trials",
         columns=[

@@ -1,6 +1,6 @@
-"""Sentences about one trial: what limits it, how its training went.
+"""Write sentences about one trial: what limits it, how its training went.
 
-Each rule is a function that returns a sentence, or "" where it has nothing to say.
+Each rule is a function that returns a sentence, or "" if it does not apply.
 """
 
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ def training_sentences(
     best_curve: Sequence[CurvePoint] = (),
     diagnosis: Diagnosis | None = None,
 ) -> list[str]:
-    """Say how the training went and what held it back.
+    """Describe how the training went and what limited it.
 
-    ``curve`` and ``best_curve``, that of the study's best trial, are means over seeds. What
-    ``limit_sentence`` says of the ``diagnosis`` is not repeated.
+    ``curve`` and ``best_curve``, that of the study's best trial, are means over seeds. The content
+    of ``limit_sentence`` about the ``diagnosis`` is not repeated.
     """
     limit = diagnosis.limit if diagnosis else None
     ended = [_trend(curve, limit), _beside_pca(trial, floors, limit), _gap(diagnosis)]
@@ -46,7 +46,7 @@ def _progress(trial: TrialRow, curve: Sequence[CurvePoint]) -> str:
     if not curve or not epochs:
         return "It is in its first epoch."
     rest = (epochs - len(curve)) * (_epoch_seconds(curve) or 0.0)
-    left = f", about {duration(rest)} to go" if rest else ""
+    left = f", about {duration(rest)} left" if rest else ""
     return f"{len(curve)} of {epochs} epochs are done{left}."
 
 
@@ -72,7 +72,7 @@ def _pruning(trial: TrialRow, curve: Sequence[CurvePoint], best_curve: Sequence[
 
 
 def _trend(curve: Sequence[CurvePoint], limit: Limit | None) -> str:
-    """Tell whether the error had risen again at the end."""
+    """Say whether the error had risen again at the end."""
     errors = [point.val_mse for point in curve if point.val_mse]
     lowest = min(errors, default=0.0)
     if len(errors) < 2 or limit is Limit.OVERFITS or errors[-1] <= (1 + RISEN) * lowest:
@@ -84,14 +84,14 @@ def _trend(curve: Sequence[CurvePoint], limit: Limit | None) -> str:
 
 
 def _beside_pca(trial: TrialRow, floors: Floors | None, limit: Limit | None) -> str:
-    """Say how many components PCA needs to do as well."""
+    """Say how many components PCA needs for the same error."""
     width, error = trial.hidden_width, trial.test_mse
     floor = None if floors is None else floor_at(floors, width)
     if floors is None or error is None or width is None or floor is None:
         return ""
     components = pca_equivalent(floors, error)
     if components == 0:
-        return "" if limit is Limit.WORSE_THAN_MEAN else "It does no better than the mean image."
+        return "" if limit is Limit.WORSE_THAN_MEAN else "It is no better than the mean image."
     is_bounded = trial.config.get("output_activation") == Output.SIGMOID
     no_floor = "; PCA is no lower bound of sigmoid outputs" if is_bounded else ""
     if error <= floor:
@@ -99,13 +99,13 @@ def _beside_pca(trial: TrialRow, floors: Floors | None, limit: Limit | None) -> 
     if limit is Limit.STUCK:
         return ""
     return (
-        f"It does as well as PCA with {count(components, 'component')}, with "
+        f"It is as good as PCA with {count(components, 'component')}, with "
         f"{count(width, 'hidden unit')}{no_floor}."
     )
 
 
 def _gap(diagnosis: Diagnosis | None) -> str:
-    """Say how much worse the loss is on test images than on training images."""
+    """Compare the loss on test images with that on training images."""
     gap = None if diagnosis is None else diagnosis.loss_gap
     if diagnosis is None or gap is None or diagnosis.limit is Limit.OVERFITS:
         return ""

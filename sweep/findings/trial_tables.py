@@ -1,4 +1,4 @@
-"""Tables about one trial: its settings, measurements, networks, probe, seeds and provenance."""
+"""Tabulate one trial: its settings, measurements, networks, probe, seeds and provenance."""
 
 from collections.abc import Mapping, Sequence
 from shlex import quote
@@ -37,12 +37,12 @@ def settings_table(trial: TrialRow) -> FindingTable:
             (Cell(column_named(name).title, name), Cell(value(of), of), mark[name in searched])
             for name, of in sorted(used.items(), key=lambda item: item[0] not in searched)
         ],
-        note="" if used else "Not chosen yet: the sampler chooses when the trial is handed out.",
+        note="" if used else "Not chosen yet: the sampler chooses when the trial is dispatched.",
     )
 
 
 def measured_table(trial: TrialRow, floors: Floors | None) -> FindingTable:
-    """Metrics beside their floors: the lower bounds that PCA and the pixels' entropy set."""
+    """Tabulate metrics with their lower bounds: PCA's error and the pixels' entropy."""
     known = [metric for metric in MEASURED if getattr(trial, metric.name) is not None]
     rows = [_measured(trial, metric, floors) for metric in known]
     if floors is not None and trial.test_mse is not None:
@@ -51,10 +51,10 @@ def measured_table(trial: TrialRow, floors: Floors | None) -> FindingTable:
     missing = (
         "Measured when training ends."
         if later
-        else "Not measured: only a trial whose training finishes is."
+        else "Not measured: only trials whose training finishes are."
     )
     return FindingTable(
-        title="Measured, beside its floor",
+        title="Metrics and lower bounds",
         columns=(
             _NAME,
             *_numbers({"value": "this trial", "floor": "floor"}),
@@ -85,7 +85,7 @@ def _beside(name: str, value: float, floor: float) -> Cell:
     """Compare a metric with its lower bound: a difference in nats, a ratio of errors."""
     if name == "test_bce":
         return Cell(f"{number(value - floor)} above the pixels’ entropy", value - floor)
-    if floor <= ROUNDING:  # to which a ratio means nothing
+    if floor <= ROUNDING:  # a ratio to it is meaningless
         return Cell("PCA copies exactly")
     return Cell(f"{number(value / floor)} times PCA", value / floor)
 
@@ -99,7 +99,7 @@ def _pca_equivalent(floors: Floors, test_mse: float, width: int | None) -> Seque
 
 
 def classes_table(errors: Sequence[float] | None, class_names: Sequence[str]) -> FindingTable:
-    """Test error by class, named by the labels themselves where their meaning is not known."""
+    """Tabulate test errors by class, named by the labels themselves if their meaning is unknown."""
     errors = errors or ()
     names = class_names if len(class_names) == len(errors) else map(str, range(len(errors)))
     return FindingTable(
@@ -115,15 +115,15 @@ _SEED_METRICS = {
 }
 _SHARES = {
     "dead_share": ("dead units", "no image activates them"),
-    "saturated_share": ("saturated", "(unit, image) pairs with hardly any slope left"),
-    "stuck_share": ("stuck outputs", "share of the error that saturated outputs make"),
+    "saturated_share": ("saturated", "(unit, image) pairs with almost no slope"),
+    "stuck_share": ("stuck outputs", "share of the error from saturated outputs"),
 }
 _NORMS = {"encoder_norm": "encoder norm", "decoder_norm": "decoder norm"}
 _DIAGNOSTICS = {name: label for name, (label, _) in _SHARES.items()} | _NORMS
 
 
 def seeds_table(results: Sequence[SeedResult]) -> FindingTable:
-    """Results of each seed with the diagnostics of its network, where there are several seeds."""
+    """Tabulate the results and diagnostics of each seed, if there are several seeds."""
     diagnostics = _DIAGNOSTICS if any(result.diagnostics for result in results) else {}
     return FindingTable(
         title="Seeds",
@@ -159,7 +159,7 @@ def network_table(trial: TrialDetail) -> FindingTable:
     )
 
 
-#: Label -> value and what it means.
+#: Label -> value and its meaning.
 _Found = dict[str, tuple[Cell, str]]
 
 
@@ -174,7 +174,7 @@ def _pair(values: Sequence[float | None]) -> tuple[Cell, str]:
     return Cell(", ".join(number(of, 4) for of in values), values), "encoder, decoder"
 
 
-#: Singular values that are listed.
+#: Maximum number of listed singular values.
 _N_VALUES = 8
 
 
@@ -194,12 +194,12 @@ def _ranks(found: Mapping[str, Any] | None, width: int | None) -> _Found:
         return ranks
     listed = " ".join(map(number, values[:_N_VALUES]))
     rest = f" … {number(values[-1])}" if len(values) > _N_VALUES else ""
-    label, meaning = f"{len(values)} singular values end to end", "1 copies a direction as it is"
+    label, meaning = f"{len(values)} singular values end to end", "1 copies a direction unchanged"
     return {**ranks, label: (Cell(listed + rest, values), meaning)}
 
 
 def _missing_analysis(trial: TrialDetail) -> _Found:
-    """Why the network has no analysis, where none can be made."""
+    """Say why the network has no analysis, if none is possible."""
     why = [event.message for event in trial.events if event.kind is EventKind.CODE_NOT_FINITE]
     return {"analysis of the network": (Cell("none", None), why[-1])} if why else {}
 
@@ -235,7 +235,7 @@ _CURVE = {
 
 
 def curve_table(curve: Sequence[CurvePoint]) -> FindingTable:
-    """Learning curve, the mean over the seeds."""
+    """Tabulate the learning curve, the mean over the seeds."""
     return FindingTable(
         title="Learning curve",
         columns=_numbers({"epoch": "epoch", **_CURVE}),
@@ -252,7 +252,7 @@ def curve_table(curve: Sequence[CurvePoint]) -> FindingTable:
 def provenance_table(
     trial: TrialDetail, dataset: str, provenance: Mapping[str, Any]
 ) -> FindingTable:
-    """Tabulate what is needed to train the trial again, besides its settings."""
+    """Tabulate what is needed to train the trial again, in addition to its settings."""
     packages = provenance.get("packages") or {}
     pairs = {
         "data set": dataset,

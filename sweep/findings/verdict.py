@@ -1,4 +1,4 @@
-"""How a study's best trial compares with its baseline and with the floors, in sentences."""
+"""Compare a study's best trial with its baseline and with the floors, in sentences."""
 
 from shlex import quote
 
@@ -14,12 +14,12 @@ from sweep.findings.progress import tally, trial_counts
 from sweep.store.records import StudySummary, TrialRow
 from sweep.store.table import TrialTable
 
-#: An error so many times the floor is not due to the width.
+#: An error this many times the floor is not due to the width.
 _FAR = 10.0
 
 
 def headline(study: StudySummary, verdict: Verdict | None) -> str:
-    """Say which trial copies best, and how well."""
+    """Name the trial with the best copies, and its error."""
     if verdict is not None:
         return _best(study, verdict.best)
     if study.n_finished == 0:
@@ -40,11 +40,11 @@ def _best(study: StudySummary, best: TrialRow) -> str:
     else:
         error = f"a test error of {number(best.test_mse)} per pixel"
     psnr = "" if best.psnr is None else f" ({number(best.psnr)} dB)"
-    return f"{lead} {best.number} copies best: {what} leave {error}{psnr}."
+    return f"{lead} {best.number} has the best copies: {what} have {error}{psnr}."
 
 
 def explanations(study: StudySummary, verdict: Verdict | None) -> list[str]:
-    """Say how the best compares with the baseline and with the floors."""
+    """Compare the best trial with the baseline and with the floors."""
     if verdict is None:
         return []
     said = (_beside_baseline(study, verdict), _beside_floor(verdict), _beside_entropy(verdict))
@@ -64,11 +64,11 @@ def _beside_baseline(study: StudySummary, verdict: Verdict) -> str:
     asked = f"the baseline (trial {baseline.number}, {_error(baseline)})"
     if times >= 1:
         return f"That is {_times(times)} less than {asked}."
-    return f"On the test images {asked} does {_times(1 / times)} better still."
+    return f"On the test images {asked} is even {_times(1 / times)} better."
 
 
 def untried_sentence(study: str, untried: UntriedBaseline) -> str:
-    """Why nothing is compared with the baseline, and what would do."""
+    """Say why nothing is compared with the baseline, and how to change that."""
     number, state = untried.number, untried.state
     if number is None and untried.to_enqueue is None:
         return (
@@ -79,7 +79,7 @@ def untried_sentence(study: str, untried: UntriedBaseline) -> str:
         command = enqueue_command(study, untried.to_enqueue or {})
         return f"The baseline was not tried; `{command}` queues it."
     if state is None:
-        return f"The baseline is to be trial {number}, which this study does not have yet."
+        return f"The baseline is trial {number}, which this study does not have yet."
     why = "is marked invalid" if untried.is_invalid else f"is {state}"
     return f"The baseline (trial {number}) {why}, so nothing is compared with it."
 
@@ -88,20 +88,20 @@ def _beside_floor(verdict: Verdict) -> str:
     floor, components = verdict.floor, verdict.pca_components
     if floor is None:
         return ""
-    as_good = f"PCA does as well with {count(components or 0, 'component')}"
+    as_good = f"PCA is as good with {count(components or 0, 'component')}"
     times = verdict.times_floor
     if floor < ROUNDING or (times or 0) > _FAR:
         left = "exactly" if floor < ROUNDING else f"almost exactly (PCA, {number(floor)})"
         return (
-            f"A linear code of that width could copy every image {left}, so it is training that "
-            f"sets the limit here, not room in the hidden layer: {as_good}."
+            f"A linear code of that width could copy every image {left}, so the limit is "
+            f"training, not the width: {as_good}."
         )
     if times is None:
         return ""
     best_linear = f"The best linear code of the same width (PCA, {number(floor)})"
     if times <= 1:
-        return f"{best_linear} does {_times(1 / times)} worse: the nonlinear code pays."
-    return f"{best_linear} does {_times(times)} better; {as_good}."
+        return f"{best_linear} is {_times(1 / times)} worse: the nonlinear code pays off."
+    return f"{best_linear} is {_times(times)} better; {as_good}."
 
 
 def _beside_entropy(verdict: Verdict) -> str:
@@ -111,9 +111,9 @@ def _beside_entropy(verdict: Verdict) -> str:
     if entropy is None or not baseline.test_bce or baseline.test_bce < entropy:
         return ""
     return (
-        "The baseline’s cross-entropy says little of this: of its "
+        "The baseline’s cross-entropy says little about this: of its "
         f"{number(baseline.test_bce)} nats per pixel, {number(entropy)} are the "
-        "pixels’ entropy, which no copy can go below."
+        "pixels’ entropy, the lower bound of any copy."
     )
 
 
@@ -128,7 +128,7 @@ def _times(ratio: float) -> str:
 
 
 def beaten_by(table: TrialTable, baseline: TrialRow | None) -> str:
-    """Say how many trials do better than the baseline."""
+    """Say how many trials are better than the baseline."""
     finished = table.value[table.counting]
     if baseline is None or baseline.value is None or len(finished) < 2:
         return ""

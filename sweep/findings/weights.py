@@ -1,4 +1,4 @@
-"""Weights that a study has kept, and the files to take a trained network away in."""
+"""Read weights that a study has kept, and write the files of a trained network."""
 
 from shlex import quote
 
@@ -14,7 +14,7 @@ _SHOWN_NUMBERS = 12
 
 
 def read_weights(study: StudyHandle, number: int) -> bytes:
-    """Return the weights file of a trial. Raises NotFoundError where it was not kept."""
+    """Return the weights file of a trial. Raises NotFoundError if it was not kept."""
     artifact_id = study.trial(number).artifact_id
     if artifact_id is None:
         raise NotFoundError(no_weights(study, number))
@@ -22,7 +22,10 @@ def read_weights(study: StudyHandle, number: int) -> bytes:
 
 
 def best_with_weights(study: StudyHandle) -> int:
-    """Return the number of the best trial whose weights are kept. Raises NotFoundError without."""
+    """Return the number of the best trial whose weights are kept.
+
+    Raises NotFoundError if none are.
+    """
     rows = filter(counts, study.trials(study.trials_with_weights()))
     best = min(rows, key=lambda row: (row.value, row.number), default=None)
     if best is None:
@@ -50,8 +53,8 @@ def command_to_train(study: str, number: int) -> str:
 def model_files(study: StudyHandle, number: int, weights: bytes | None = None) -> dict[str, bytes]:
     """Return the weights of a trial and programs that load them, by the names of their files.
 
-    In this order: safetensors, PyTorch, Keras. Without ``weights`` they are those that were kept.
-    Raises NotFoundError where they were not, and DataError where they are damaged.
+    In this order: safetensors, PyTorch, Keras. ``weights`` are by default those that were kept.
+    Raises NotFoundError if none were kept, and DataError if they are damaged.
     """
     weights = read_weights(study, number) if weights is None else weights
     try:

@@ -1,4 +1,4 @@
-"""What the error by width tells: its law in sentences, and what would tell more."""
+"""Describe the error by width: its law in sentences, and what would determine it."""
 
 import math
 from shlex import quote
@@ -18,7 +18,7 @@ from sweep.store.records import Domain, NumberDomain
 _SAID = {
     WidthVerdict.PLATEAU: "The error has stopped falling with the width",
     WidthVerdict.FALLING: "The error is still falling with the width",
-    WidthVerdict.TOO_FEW: "The widths tried do not tell what wider layers would do",
+    WidthVerdict.TOO_FEW: "The tried widths do not show what wider layers would do",
     WidthVerdict.SCATTERED: "The error follows no law in the width",
     WidthVerdict.BENT: "The error follows no single power law in the width",
 }
@@ -26,7 +26,7 @@ _PERHAPS = {
     WidthVerdict.PLATEAU: "The error has perhaps stopped falling with the width",
     WidthVerdict.FALLING: "The error is perhaps still falling with the width",
 }
-#: Widths of a study that would tell.
+#: Maximum number of widths of a study that would determine the law.
 _MAX_CHOICES = 9
 
 
@@ -41,10 +41,10 @@ def verdict_in_words(found: WidthLaw) -> str:
 
 
 def what_would_tell(study: str, found: WidthLaw, errors: WidthErrors, domain: Domain | None) -> str:
-    """Name the study that would give the law that the errors lack; empty where there is one.
+    """Name the study that would determine the missing law; empty if there is one.
 
-    ``domain`` is what the study draws hidden_width from: a range can be widened, choices and a
-    fixed value (None) stay what they are.
+    ``domain`` is the study's domain of hidden_width: a range can be widened, choices and a fixed
+    value (None) cannot.
     """
     widths = errors.widths
     if found.law is not None or found.verdict is WidthVerdict.BENT or not len(widths):
@@ -53,34 +53,34 @@ def what_would_tell(study: str, found: WidthLaw, errors: WidthErrors, domain: Do
         return _of_the_width_alone(errors)
     if not isinstance(domain, NumberDomain):
         return (
-            "A study of more widths would tell: `sweep start FILE --name OTHER "
+            "A study of more widths would show it: `sweep start FILE --name OTHER "
             "--set 'space.hidden_width={ low = 8, high = 1024, log = true }'`."
         )
     wanted, step = MIN_SPAN * widths[0], domain.step or 1
     if wanted <= domain.high:
-        return f"More trials would tell: `sweep resume {quote(study)} --trials N`."
+        return f"More trials would show it: `sweep resume {quote(study)} --trials N`."
     high = domain.low + step * math.ceil((wanted - domain.low) / step)
     return (
-        f"A wider range would tell: `sweep resume {quote(study)} --trials N "
+        f"A wider range would show it: `sweep resume {quote(study)} --trials N "
         f"--set space.hidden_width.high={high:.0f}`."
     )
 
 
 def _of_the_width_alone(errors: WidthErrors) -> str:
-    """Say that the effects of other settings, where they differ, hide the width's."""
+    """Say that differing other settings hide the effect of the width."""
     n = len(errors.widths)
     places = np.unique(np.linspace(0, n - 1, min(n, _MAX_CHOICES)).round().astype(int))
     choices = ", ".join(f"{width:.0f}" for width in errors.widths[places])
     best = errors.numbers[np.argmin(errors.best)]
     return (
-        "A study of the width alone would tell, with several seeds and all other settings fixed as "
+        "A study of only the width would show it, with several seeds and all other settings as "
         f"in trial {best}: `[space] hidden_width = [{choices}]`, "
         '`[sampler] name = "grid"`, `[study] repeat = 3`.'
     )
 
 
 def about_law(found: WidthLaw) -> str:
-    """Return the verdict on wider layers and the law that it rests on, where there is one."""
+    """Return the verdict on wider layers and the law that it is based on, if there is one."""
     said = [verdict_in_words(found)]
     law = found.law
     if law is None:
@@ -91,8 +91,8 @@ def about_law(found: WidthLaw) -> str:
     )
     if law.knee is not None:
         said.append(
-            f"From a knee at {_value(law.knee)} units on, more than half of the error is what no "
-            "width removes."
+            f"From a knee at {_value(law.knee)} units on, more than half of the error is the "
+            "limit that no width removes."
         )
     return " ".join(said)
 

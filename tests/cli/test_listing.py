@@ -50,7 +50,7 @@ def test_a_running_phase_without_its_coordinator_is_said_to_be_so(
     add_rows(store, sweep_leases, lease_row(study_id, expires_at=EPOCH))
     answer = cli("list")
     assert study_status(open_study(store, "study").summary()).word in answer.out
-    assert "which ran it, is gone. Go on: `sweep resume study`" in answer.err
+    assert "which ran it, is dead. To continue: `sweep resume study`" in answer.err
 
 
 def test_list_leaves_out_what_was_trained_for_a_study(cli: Cli, study: int, store: Engine) -> None:
@@ -182,7 +182,7 @@ def test_what_all_trials_have_in_common_stands_above_them(cli: Cli, study: int) 
         (["--sort", "beauty"], "unknown column 'beauty'"),
         (["--sort", "val_mes"], "Did you mean 'val_mse'"),
         (["--state", "complte"], "Did you mean 'complete'"),
-        (["--where", "tahn"], "no value of a trial"),
+        (["--where", "tahn"], "not a value of any trial"),
         (["--where", "widht<3"], "Did you mean 'hidden_width'"),
         (["--limit", "0"], "--limit"),
         (["--limit", "9" * 30], "--limit"),

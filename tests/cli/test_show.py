@@ -89,7 +89,7 @@ def test_show_tells_what_a_network_is_made_of(cli: Cli, study: int, store: Engin
     lines = [" ".join(line.split()) for line in cli("show", "study", 0).out.splitlines()]
     assert "effective rank of the code 7.500 directions in use, of 784 units" in lines
     listed = "1.25 1.12 1.00 0.875 0.750 0.625 0.500 0.375 … 0.125"
-    assert f"10 singular values end to end {listed} 1 copies a direction as it is" in lines
+    assert f"10 singular values end to end {listed} 1 copies a direction unchanged" in lines
     assert "PCA code of that size 65.0 % 60.0 %" in lines
     said = cli("show", "study", 0, "--json").json
     assert (said["decomposition"], said["probe"]) == (found, PROBE)

@@ -43,7 +43,7 @@ def test_those_that_tie_are_told_with_the_smallest_of_them(cli: Cli, store: Engi
     assert "yes, smallest, cheapest to train" in told
     assert "1 % more error than the best, which may be chance with 3 seeds" in told
     assert "over the study's own seeds;" in told
-    assert "`sweep ties x --run` trains the best again" in told
+    assert "`sweep ties x --run` retrains the best" in told
 
 
 def test_a_study_of_single_seeds_is_told_what_would_do(cli: Cli, study: int) -> None:
@@ -61,17 +61,17 @@ def test_what_was_trained_again_is_told_from_then_on(cli: Cli, store: Engine) ->
     add(store)
     answer = cli(*RUN, "--top", 2, "--seeds", 4)
     assert answer.code == 0
-    assert "over fresh seeds, with which study x-ties trained them again;" in answer.out
+    assert "over new seeds, with which study x-ties retrained them;" in answer.out
     found = cli("ties", "x", "--json").json
     assert [(of["number"], of["n_seeds"]) for of in found["compared"]] == [(0, 4), (1, 4)]
     assert (found["retrained_in"], found["left_out"]) == ("x-ties", [])
     assert "over the study's own seeds" in cli("ties", "x", "-n", 10).out
     assert "--run" not in cli("ties", "x-ties").out  # which is not offered there
-    assert "any more" not in answer.out
+    assert "no longer" not in answer.out
     better = TrialConfig(hidden_width=128)
     add_trial(store, open_study(store, "x").summary().study_id, 4, 0.001, config=better)
     told = cli("ties", "x").out
-    assert "not the study's 2 best any more: `sweep ties x --run --top 2` trains those" in told
+    assert "no longer the study's 2 best: `sweep ties x --run --top 2` trains those" in told
     assert "which trained its best again" in cli("delete", "x", "--yes").err
 
 
@@ -85,7 +85,7 @@ def test_an_interrupted_run_is_code_130_and_says_how_to_go_on(
     assert answer.code == 130
     assert "`sweep ties x --run --top 3 --seeds 5`" in answer.err
     assert "over the study's own seeds" in cli("ties", "x").out
-    assert "study x-ties trained them again" in cli(*RUN).out
+    assert "study x-ties retrained them" in cli(*RUN).out
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def test_a_proxy_can_say_that_it_was_reached_over_tls(served: Served) -> None:
 
 def test_a_filter_has_a_longest_length(view: View) -> None:
     for ask in (Filter.parse, lambda text: add_typed(Filter(), text, view.table("small"))):
-        with pytest.raises(UsageError, match="may have 4,000 letters; this has 4,001"):
+        with pytest.raises(UsageError, match="has at most 4,000 letters; this one has 4,001"):
             ask("a" * (FILTER_LETTERS + 1))
 
 

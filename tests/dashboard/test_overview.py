@@ -233,4 +233,4 @@ def test_a_chart_of_one_width_gives_way_to_the_study_that_would_fill_it(
     assert not drawn.data
     said = str(drawn.layout.annotations[0].text).replace("<br>", " ")
     assert "it needs finished trials of two widths" in said
-    assert "A study of more widths would tell: `sweep start" in about
+    assert "A study of more widths would show it: `sweep start" in about

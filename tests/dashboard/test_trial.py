@@ -88,8 +88,8 @@ def test_a_trial_that_does_not_count_has_no_rank(view: View, engine: Engine, stu
     ("state", "told"),
     [
         ("RUNNING", "Measured when training ends."),
-        ("PRUNED", "Not measured: only a trial whose training finishes is."),
-        ("FAIL", "Not measured: only a trial whose training finishes is."),
+        ("PRUNED", "Not measured: only trials whose training finishes are."),
+        ("FAIL", "Not measured: only trials whose training finishes are."),
     ],
 )
 def test_a_trial_that_is_not_measured_says_whether_it_will_be(

@@ -121,7 +121,7 @@ def test_ties_are_a_table_with_roles(view: View, engine: Engine) -> None:
     assert '"data-label": "times best"' in as_json(laid_out)
     assert "over the study’s own seeds;" in said[-1]
     trained_again = replace(found, ties=replace(found.ties, retrained_in="study-ties")).ties_table
-    assert "over fresh seeds, with which study study-ties trained" in trained_again.note
+    assert "over new seeds, with which study study-ties retrained" in trained_again.note
 
 
 NOTHING = findings()

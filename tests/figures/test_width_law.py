@@ -70,7 +70,7 @@ def test_each_choice_has_a_line_and_its_median_and_only_one_name() -> None:
 def test_two_widths_make_no_law_but_a_chart() -> None:
     chart = gather_width_law(study().where(study().numbers < 4))
     assert chart.about == (
-        "The widths tried do not tell what wider layers would do: 2 widths from 2 to 4, but a law "
+        "The tried widths do not show what wider layers would do: 2 widths from 2 to 4, but a law "
         "needs 5 or more, the widest 8 times the narrowest."
     )
     assert chart.law_widths == [] and len(draw_width_law(chart).data) > 2
@@ -83,11 +83,11 @@ def range_to(high: float, step: float | None) -> NumberDomain:
 @pytest.mark.parametrize(
     ("domain", "told"),
     [
-        (None, "A study of more widths would tell: `sweep start"),
-        (ChoiceDomain(choices=(2, 4)), "A study of more widths would tell: `sweep start"),
-        (range_to(13, step=None), "A wider range would tell: `sweep resume x --trials N --set "),
+        (None, "A study of more widths would show it: `sweep start"),
+        (ChoiceDomain(choices=(2, 4)), "A study of more widths would show it: `sweep start"),
+        (range_to(13, step=None), "A wider range would show it: `sweep resume x --trials N --set "),
         (range_to(13, step=3), "space.hidden_width.high=17"),
-        (range_to(64, step=None), "More trials would tell: `sweep resume x --trials N"),
+        (range_to(64, step=None), "More trials would show it: `sweep resume x --trials N"),
     ],
 )
 def test_what_a_law_lacks_can_be_pasted(domain: Domain | None, told: str) -> None:
@@ -120,7 +120,7 @@ def test_no_law_is_drawn_through_errors_that_follow_none() -> None:
 def test_the_study_that_would_give_a_law_varies_the_width_alone() -> None:
     chart = gather_width_law(scattered())
     told = what_would_tell("x", chart.found, chart.errors, range_to(64, step=None))
-    assert "all other settings fixed as in trial 4: `[space] hidden_width" in told
+    assert "all other settings as in trial 4: `[space] hidden_width" in told
     assert "hidden_width = [2, 4, 8, 16, 32, 64]" in told
 
 

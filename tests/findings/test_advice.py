@@ -91,7 +91,7 @@ def test_settings_without_effect_are_to_be_fixed_at_the_best_trial_s_values(
     assert to.keys() == {"beta1", "batch_size", "weight_init"}
     assert to["weight_init"] == best["weight_init"]
     assert to["beta1"] == pytest.approx(best["beta1"], rel=5e-3)
-    assert "No effect on the error can be told of" in found.sentence
+    assert "No effect on the error is detectable for" in found.sentence
 
 
 def test_too_much_noise_leaves_open_whether_a_setting_has_an_effect(engine: Engine) -> None:

@@ -54,7 +54,7 @@ def test_what_is_typed_is_understood(text: str, where: str) -> None:
     [
         ("tahn", "Did you mean 'tanh'"),
         ("loss:bec", "Did you mean 'bce'"),
-        ("value<low", "stands a number"),
+        ("value<low", "has to follow"),
         ("colour:red", "unknown column 'colour'"),
         ("widht:32", "Did you mean 'hidden_width'"),
         ("optimiser:adam", "Did you mean 'optimizer'"),

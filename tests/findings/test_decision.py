@@ -23,7 +23,7 @@ from tests.support.store_factories import (
     sqlite_store,
 )
 
-TIES_RUN = "`sweep ties study --run` trains the best again, with fresh seeds."
+TIES_RUN = "`sweep ties study --run` retrains the best with new seeds."
 LIMIT = "Under another limit: `sweep best study --where 'n_parameters<50000'`."
 
 
@@ -185,7 +185,7 @@ def test_a_trial_that_is_best_in_every_objective_is_taken(engine: Engine) -> Non
     for number, values in enumerate([(0.1, 1.0), (0.2, 5.0)]):
         add_trial(engine, study_id, number, values)
     assert taken(engine).take == 0
-    assert taken(engine).sentence.startswith("Take trial 0: no other beats it")
+    assert taken(engine).sentence.startswith("Take trial 0: no other is better")
 
 
 def test_ties_with_a_trial_that_was_marked_invalid_since_decide_nothing(engine: Engine) -> None:

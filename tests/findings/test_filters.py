@@ -48,9 +48,9 @@ def test_a_range_leaves_out_trials_without_the_value() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("hidden_width", "is no condition"),
-        (":3..4", "is no condition"),
-        ("value:", "is no condition"),
+        ("hidden_width", "is not a condition"),
+        (":3..4", "is not a condition"),
+        ("value:", "is not a condition"),
         ("value:a..b", "are numbers"),
         ("colour:red", "unknown column 'colour'"),
         ("activation:1..2", "has no range"),

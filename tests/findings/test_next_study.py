@@ -87,7 +87,9 @@ def test_each_change_has_its_reason_above_it(engine: Engine) -> None:
     assert comment_above(found.text, "learning_rate = {") == "# Why learning_rate."
     assert comment_above(found.text, 'activation = "gelu"') == "# Why activation."
     assert comment_above(found.text, "epochs = {") == "# Why epochs."
-    assert comment_above(found.text, "seed = ") == "# Other draws than the study before."
+    assert (
+        comment_above(found.text, "seed = ") == "# Draws differ from those of the previous study."
+    )
     assert found.study_file.warm_start.ignore == ("activation",)
 
 

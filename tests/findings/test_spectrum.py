@@ -46,7 +46,7 @@ def test_nothing_learned_and_everything_learned_are_told() -> None:
     ("width", "dead_share", "why"),
     [
         (100, 0.5, ": 50 % of the units are dead, which leaves 50."),
-        (40, 0.0, ": its 40 units carry no more."),
+        (40, 0.0, ": the capacity of its 40 units."),
         (784, 0.0, "; more epochs at this learning rate hardly move it."),
         (784, 0.3, "; more epochs at this learning rate hardly move it."),
     ],
@@ -55,7 +55,7 @@ def test_a_front_that_stands_has_a_cause_only_where_units_explain_it(
     width: int, dead_share: float, why: str
 ) -> None:
     *_, stands = said(stopped(4, 12), replace(SIGMOID, hidden_width=width), dead_share)
-    assert stands.startswith("The front has stood at component ")
+    assert stands.startswith("The front has been at component ")
     assert stands.endswith(f"since epoch 4{why}")
 
 

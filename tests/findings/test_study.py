@@ -108,7 +108,7 @@ def test_of_causes_nothing_is_told_before_the_first() -> None:
 def test_what_is_not_known_is_not_told() -> None:
     assert said() == []
     assert said(labelled(0, 8, 0.3, None))[1:] == [
-        "What limits the best trial (0, 8 units) is not known: so it is."
+        "It is unknown what limits the best trial (0, 8 units): so it is."
     ]
 
 

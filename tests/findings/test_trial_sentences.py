@@ -85,8 +85,8 @@ def test_a_running_trial_tells_what_is_left() -> None:
 @pytest.mark.parametrize(
     ("test_mse", "sentence"),
     [
-        (0.95, "It does no better than the mean image."),
-        (0.55, "as well as PCA with 2 components, with 4 hidden units; PCA is no lower bound of"),
+        (0.95, "It is no better than the mean image."),
+        (0.55, "as good as PCA with 2 components, with 4 hidden units; PCA is no lower bound of"),
         (0.05, "beats PCA with as many components as it has hidden units; PCA is no lower bound"),
     ],
 )
@@ -103,7 +103,7 @@ def test_the_error_stands_beside_pca(test_mse: float, sentence: str) -> None:
 def test_of_linear_outputs_pca_may_be_a_bound() -> None:
     linear = TrialConfig(hidden_width=2, output_activation=Output.LINEAR, loss=Loss.MSE)
     shown = said(about=floors(0.9, 0.5, 0.1, 0.0), test_mse=0.5, config=linear)
-    assert shown == "It does as well as PCA with 1 component, with 2 hidden units."
+    assert shown == "It is as good as PCA with 1 component, with 2 hidden units."
 
 
 def test_retries_and_pace_are_told() -> None:

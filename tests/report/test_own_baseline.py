@@ -139,7 +139,7 @@ def test_a_baseline_without_a_result_is_named_with_its_state(
 
 def test_a_number_that_no_trial_has_is_told_in_one_message(engine: Engine) -> None:
     study = planted(engine, "8")
-    assert "The baseline is to be trial 8, which this study does not have yet." in sentences(study)
+    assert "The baseline is trial 8, which this study does not have yet." in sentences(study)
     with pytest.raises(NotFoundError, match="names trial 8 as its baseline, and does not have it"):
         choose_ends(study)
 
@@ -156,4 +156,4 @@ def test_the_story_of_the_question_is_told_of_its_configuration_alone(
     study = open_study(engine, "study")
     found = study_verdict(study, study.table(), floors())
     said = " ".join(explanations(study.summary(), found))
-    assert ("The baseline’s cross-entropy says little of this" in said) is is_told
+    assert ("The baseline’s cross-entropy says little about this" in said) is is_told

@@ -199,8 +199,8 @@ def test_headings_are_findings_where_there_is_one(engine: Engine) -> None:
     headings = re.findall("<summary>(.*)</summary>", render(engine, "study"))
     assert "Trial 23 is the best so far" not in headings
     assert "The search still improves: trial 23, the last, is the best" in headings
-    assert "Activation: no choice is told from the others" in headings
-    assert "The best configurations; which of them tie takes several seeds to tell" in headings
+    assert "Activation: no choice is distinguishable from the others" in headings
+    assert "The best configurations; finding ties takes several seeds" in headings
 
 
 def test_every_section_that_is_linked_is_there(engine: Engine) -> None:
@@ -220,7 +220,7 @@ def test_the_verdict_is_in_numbers(engine: Engine) -> None:
         "per pixel (20.0 dB)." in text
     )
     assert "4.6 times less than the baseline (trial 0, 0.0200)" in text
-    assert "The best linear code of the same width (PCA, 0.0424) does 9.8 times worse" in text
+    assert "The best linear code of the same width (PCA, 0.0424) is 9.8 times worse" in text
     assert "of its 0.290 nats per pixel, 0.240 are the pixels’ entropy" in text
 
 
@@ -308,7 +308,7 @@ def test_a_report_tells_ties_by_what_was_trained_again(engine: Engine) -> None:
     add_attributes(engine, child, of.attributes)
     add_tying(engine, child)
     text = Page(render(engine, "study")).text
-    assert "fresh seeds, with which study study-ties trained them again" in text
+    assert "new seeds, with which study study-ties retrained them" in text
     assert "The smallest that ties within 10 % of the best error is trial 2." in text
     assert "The cheapest to train within 10 % of the best error is trial 4." in text
 
@@ -417,7 +417,7 @@ def test_a_study_of_one_trial_has_a_report(engine: Engine) -> None:
     add_pictured(engine, add(engine), 0, 0.02)
     page = Page(render(engine, "study"))
     assert "That is the baseline." in page.text
-    assert "it is training that sets the limit here" in page.text
+    assert "the limit is training, not the width" in page.text
     assert "settings" not in page.ids  # nothing differs
 
 
@@ -430,7 +430,7 @@ def test_a_chart_of_one_width_gives_way_to_what_it_needs(engine: Engine) -> None
     # Several questions that lack the same are told so once.
     assert page.text.count("it needs finished trials of two widths") == 1
     assert "What do the codes tell of the labels?" not in page.text
-    assert "A study of more widths would tell: sweep start FILE --name OTHER" in page.text
+    assert "A study of more widths would show it: sweep start FILE --name OTHER" in page.text
 
 
 def test_a_study_of_failures_has_a_report_with_the_reasons(engine: Engine) -> None:

@@ -36,6 +36,6 @@ def test_a_study_is_watched_from_beginning_to_end(page: Page, serve: Serve, tmp_
         expect(done).to_have_text(re.compile("^(1?[1-9]|10|2[0-3])$"), timeout=60_000)
         expect(done).to_have_text("24", timeout=180_000)
         assert study.wait(timeout=30) == 0
-    expect(page.get_by_role("heading", level=1)).to_contain_text("copies best")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("has the best copies")
     expect(page.locator(".ranking td.rank").last).to_have_text("5")  # the best five are there
     expect(page.get_by_text("finished").first).to_be_visible()

@@ -20,7 +20,7 @@ def marks_of(page: Page, graph: str) -> int:
 
 def test_the_page_says_what_was_found_and_draws_it(page: Page, dashboard: str) -> None:
     page.goto(f"{dashboard}/study/small")
-    expect(page.get_by_role("heading", level=1)).to_contain_text("copies best")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("has the best copies")
     expect(page.locator("#overview-strip")).to_contain_text("of 60 trials")
     expect(page.locator("#overview-history .scatterlayer")).to_be_visible()
     expect(page.locator("#overview-importances .barlayer")).to_be_visible()

@@ -40,7 +40,7 @@ def test_the_words_the_chart_and_the_labels_come(page: Page, dashboard: str) -> 
     page.goto(f"{dashboard}/study/small")
     page.locator("#overview-strip").wait_for()
     page.keyboard.press("y")
-    expect(page.locator("#why-words")).to_contain_text("copies best")
+    expect(page.locator("#why-words")).to_contain_text("has the best copies")
     expect(page.locator("#why-limits tbody tr").first).to_be_visible()
     expect(page.locator("#why-ties")).to_contain_text("sweep ties small --run")
     page.locator("#why-width .scatterlayer .points path").first.wait_for()
