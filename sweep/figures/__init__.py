@@ -1,1 +1,1 @@
-"""Charts: for each, one function gathers its numbers and another draws them with Plotly."""
+"""Charts: each has one function that gathers its numbers and one that draws them with Plotly."""

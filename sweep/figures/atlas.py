@@ -1,4 +1,4 @@
-"""The atlas: pictures of every width, and what the errors do with the width."""
+"""The atlas: pictures of every width, and errors by width."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -16,13 +16,13 @@ from sweep.figures import style
 from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stacked
 from sweep.figures.pictures import Picture, PictureRow, picture_of, strip_of
 
-#: Black is right. Where the original is exactly 0 or 1 an error is orange, elsewhere white.
+#: Black is correct. Errors are orange if the original is exactly 0 or 1, otherwise white.
 _SATURATED = np.array([230, 159, 0])
 _BETWEEN = np.array([255, 255, 255])
 _DASHES = ("solid", "dash", "dot", "dashdot")
-#: Who is nearer: the first of two trials, or the second.
+#: Which trial is nearer: the first of two, or the second.
 _FIRST, _SECOND = np.array([86, 180, 233]), np.array([230, 159, 0])
-#: A difference of two errors has its full colour at a quarter of the scale, half an error's.
+#: A difference of two errors has its full colour at a quarter of the scale, half that of an error.
 _BRIGHTER = 2.0
 
 _ERRORS_NOTE = (
@@ -36,7 +36,7 @@ _COLOUR_ERRORS_NOTE = (
 
 
 def errors_apart(originals: Pixels, error_map: Pixels) -> Pixels:
-    """(N, height, width, 3) errors, those at pixels that are exactly 0 or 1 in another colour.
+    """Colour errors (N, height, width, 3): those at pixels that are exactly 0 or 1 differ.
 
     Errors of images in colour have the colours of their channels.
     """
@@ -48,7 +48,10 @@ def errors_apart(originals: Pixels, error_map: Pixels) -> Pixels:
 
 
 def apart_png(originals_png: bytes, errors_png: bytes) -> bytes | None:
-    """Draw ``errors_apart`` of strips as a strip; None unless both are of ten images alike."""
+    """Draw ``errors_apart`` of strips as a strip.
+
+    None unless both have ten images of the same size.
+    """
     originals, error_map = images_of(originals_png), images_of(errors_png)
     if originals is None or error_map is None or originals.shape != error_map.shape:
         return None
@@ -56,16 +59,19 @@ def apart_png(originals_png: bytes, errors_png: bytes) -> bytes | None:
 
 
 def nearer(first_errors: Pixels, second_errors: Pixels) -> Pixels:
-    """Images (N, height, width, 3) of which trial is nearer, from two error maps."""
+    """Draw images (N, height, width, 3) of which trial is nearer, from two error maps."""
     difference = first_errors.astype(np.int16) - second_errors
     if difference.ndim == 4:
-        difference = difference.mean(axis=3)  # of the channels
+        difference = difference.mean(axis=3)  # mean over the channels
     colour = np.where((difference < 0)[..., None], _FIRST, _SECOND)
     return _painted(colour, np.minimum(_BRIGHTER * np.abs(difference) / 255.0, 1.0))
 
 
 def nearer_png(first_errors_png: bytes, second_errors_png: bytes) -> bytes | None:
-    """Draw ``nearer`` of two trials' error strips as a strip; None unless they are alike."""
+    """Draw ``nearer`` of two trials' error strips as a strip.
+
+    None unless they have the same size.
+    """
     first, second = images_of(first_errors_png), images_of(second_errors_png)
     if first is None or second is None or first.shape != second.shape:
         return None
@@ -77,7 +83,7 @@ def _painted(colour: NDArray[np.int64], strength: NDArray[np.float64]) -> Pixels
 
 
 def gather_pictures(atlas: Atlas) -> list[PictureRow]:
-    """Rows of pictures: originals, then copies and errors of each trial."""
+    """Build rows of pictures: originals, then copies and errors of each trial."""
     names = atlas.image_names
     lines = [_row("Originals", "", atlas.originals, "Original", names)]
     for of in atlas.trials:
@@ -106,7 +112,7 @@ def _row(
 
 
 def atlas_note(atlas: Atlas) -> str:
-    """Explain the colours, and say where a wider layer no longer helps and what has no pictures."""
+    """Explain the colours, where wider layers no longer help, and which pictures are missing."""
     stops = stops_in_words(atlas.image_stops, "of these images", "images")
     missing = ", ".join(str(row.hidden_width) for row in atlas.without_pictures)
     gone = f"No pictures were kept of the best of width {missing}." if missing else ""
@@ -115,20 +121,20 @@ def atlas_note(atlas: Atlas) -> str:
 
 
 class ErrorsByWidth(NamedTuple):
-    """The errors of several things, each a line over the width."""
+    """The errors of several classes or kinds, each a line over the width."""
 
     title: str
     #: Ascending, of the best trial of each width.
     widths: list[int]
     numbers: list[int]
     errors: Mapping[str, list[float]]
-    #: The width from which on it falls no more, of those where that is not the widest.
+    #: The width at which it stops falling, if that is not the widest.
     stops: Mapping[str, int]
     about: str
 
 
 def gather_class_errors(atlas: Atlas) -> ErrorsByWidth:
-    """Gather the error of each class, over all test images, at each width."""
+    """Gather the error of each class over all test images, by width."""
     return ErrorsByWidth(
         title="Error of each class by width",
         widths=[row.hidden_width or 0 for row in atlas.by_class],
@@ -143,7 +149,7 @@ def gather_class_errors(atlas: Atlas) -> ErrorsByWidth:
 
 
 def gather_kind_errors(atlas: Atlas) -> ErrorsByWidth:
-    """Gather the errors of pixels that are 0, 1 and neither, over the ten images, at each width."""
+    """Gather the errors of pixels that are 0, 1 and neither over the ten images, by width."""
     found = [{kind.kind: kind for kind in of.kinds} for of in atlas.trials]
     shown = [kind for kind in PixelKind if found and kind in found[0]]
     return ErrorsByWidth(
@@ -164,7 +170,7 @@ _SAID: Mapping[PixelKind, str] = {
 
 
 def _kinds_in_words(atlas: Atlas) -> str:
-    """Say what of the best pictured trial's error is due to which pixels."""
+    """Describe which pixels cause the error of the best trial with pictures."""
     best = min(atlas.trials, key=lambda of: of.trial.value or 0.0, default=None)
     if best is None:
         return ""
@@ -179,7 +185,7 @@ def _kinds_in_words(atlas: Atlas) -> str:
 
 
 def stops_in_words(stops: Sequence[StoppingWidth], one: str, many: str) -> str:
-    """Name those of them that a wider layer no longer helps."""
+    """Name the lines that a wider layer no longer lowers."""
     if not stops:
         return ""
     stopped = [stop for stop in stops if stop.n_wider]
@@ -192,7 +198,7 @@ def stops_in_words(stops: Sequence[StoppingWidth], one: str, many: str) -> str:
 
 
 def draw_by_width(of: ErrorsByWidth) -> go.Figure:
-    """Logarithmic axes; a ring where a line stops falling."""
+    """Draw lines on logarithmic axes, with a ring where a line stops falling."""
     drawn = style.figure(
         of.title,
         column_named("hidden_width").axis_title,

@@ -1,6 +1,6 @@
-"""Any column of a table as one side of a chart: title, scale, ticks, and the cells along it.
+"""Turn any column of a table into a chart axis: title, scale, ticks, and cells.
 
-Notation: K trials, C cells. "As drawn": numbers as they are, words by their place, NaN for none.
+Notation: K trials, C cells. "As drawn": numbers unchanged, words by their index, NaN for none.
 """
 
 import math
@@ -33,11 +33,11 @@ ERROR_SCALE = (style.BLUE, "#9AA0A8", style.ORANGE)
 
 Kind = Literal["log", "linear", "words"]
 
-#: The most different values that count as few.
+#: Maximum number of distinct values that count as few.
 FEW = 12
-#: The most words that have cells.
+#: Maximum number of words that have cells.
 MAX_WORDS = 40
-#: The most ticks that tell single values.
+#: Maximum number of ticks for single values.
 _MAX_TICKS = 9
 
 _SETTINGS = tuple(field.name for field in fields(TrialConfig))
@@ -52,13 +52,13 @@ class Axis(NamedTuple):
     title: str
     kind: Kind
     values: Numbers  # (K,) as drawn
-    #: The factor between the ticks of a logarithmic axis; 10 for others.
+    #: Factor between the ticks of a logarithmic axis; 10 for others.
     base: int
-    #: What the words are, by place; empty for numbers.
+    #: The words by index; empty for numbers.
     names: tuple[str, ...]
-    #: Every number is an integer.
+    #: Whether every number is an integer.
     whole: bool
-    #: The different numbers or places, where they are few; else none.
+    #: The distinct numbers or indices if they are few; else empty.
     few: NDArray[np.float64]
 
     @property
@@ -68,13 +68,13 @@ class Axis(NamedTuple):
 
     @property
     def plain(self) -> str:
-        """The heading as it stands in a sentence."""
+        """The heading in lower case, for a sentence."""
         first, rest = self.heading[:1], self.heading[1:]
         return first + rest if rest[:1].isupper() else first.lower() + rest
 
     @property
     def single(self) -> bool:
-        """Its values are few: each is a strip or a row of cells of its own."""
+        """Whether its values are few: each has its own strip or row of cells."""
         return self.kind == "words" or len(self.few) > 0
 
     @property
@@ -91,11 +91,14 @@ class Axis(NamedTuple):
         return np.power(float(self.base), values) if self.kind == "log" else values
 
     def text(self, value: float) -> str:
-        """Format the value at a place of the axis."""
+        """Format the value at a position of the axis."""
         return self.names[round(value)] if self.kind == "words" else formats.value(value)
 
     def layout(self, values: NDArray[np.float64] | None = None) -> dict[str, Any]:
-        """Return Plotly's options for the axis; ``values`` are drawn along it, if not its own."""
+        """Return Plotly's options for the axis.
+
+        ``values`` are what is drawn along it, by default its own.
+        """
         finite = self.values[np.isfinite(self.values)] if values is None else values
         if self.kind == "words":
             return _words_layout(self.names)
@@ -109,7 +112,7 @@ class Axis(NamedTuple):
 
 
 def axis_of(table: TrialTable, name: str) -> Axis:
-    """Make the axis of a column, for this table's trials. Raises KeyError for an unknown name."""
+    """Build the axis of a column for this table's trials. Raises KeyError for an unknown name."""
     column = _column(table, name)
     if isinstance(column, Choices):
         values, names = word_places(name, column)
@@ -120,7 +123,7 @@ def axis_of(table: TrialTable, name: str) -> Axis:
 
 
 def _column(table: TrialTable, name: str) -> Column:
-    """Return a column; NaN for settings that the table of a study without trials lacks."""
+    """Return a column; NaN for settings that a table without trials lacks."""
     if name in _SETTINGS and name not in table.settings:
         return np.full(len(table), np.nan)
     return table.column(name)
@@ -135,7 +138,7 @@ def using(table: TrialTable, *names: str) -> TrialTable:
 
 
 def number_axis(name: str, values: Numbers, title: str | None = None) -> Axis:
-    """Make an axis of numbers, which may be of several tables."""
+    """Build an axis of numbers, which may be of several tables."""
     finite = values[np.isfinite(values)]
     factor = column_named(name).factor
     log = factor is not None and bool(len(finite)) and bool(finite.min() > 0)
@@ -195,7 +198,7 @@ def epoch_axis(longest: int) -> dict[str, Any]:
 
 
 def error_axis(values: Sequence[float] | NDArray[np.float64]) -> dict[str, Any]:
-    """Return Plotly's options for errors: logarithmic where they differ by factors, else linear."""
+    """Return Plotly's options for errors: logarithmic if they differ by factors, else linear."""
     low, high = float(np.min(values)), float(np.max(values))
     if low > 0 and high / low > 3:
         return style.log_axis([low, high])
@@ -204,7 +207,7 @@ def error_axis(values: Sequence[float] | NDArray[np.float64]) -> dict[str, Any]:
 
 
 def round_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten between low and high, with 2 and 5 times them where those are few."""
+    """Return powers of ten between low and high; with 2 and 5 times them if there are few."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for factors in ((1,), (1, 3), (1, 2, 5)):
         ticks = [factor * 10.0**power for power in powers for factor in factors]
@@ -215,16 +218,16 @@ def round_ticks(low: float, high: float) -> list[float]:
 
 
 class AxisCells(NamedTuple):
-    """An axis cut into cells: a value each where they are few, else equal stretches."""
+    """An axis divided into cells: one per value if they are few, else equal intervals."""
 
-    edges: NDArray[np.float64]  # (C + 1,) as drawn, or places of the few values
-    #: In the middle of each cell.
+    edges: NDArray[np.float64]  # (C + 1,) as drawn, or indices of the few values
+    #: The middle of each cell.
     middles: NDArray[np.float64]  # (C,)
     #: The cell of each trial; -1 for none.
     places: NDArray[np.intp]  # (K,)
-    #: What each cell holds, in words.
+    #: The content of each cell, in words.
     texts: list[str]
-    #: The cells are single values, drawn side by side.
+    #: Whether cells are single values, drawn side by side.
     single: bool
 
     @property
@@ -233,7 +236,7 @@ class AxisCells(NamedTuple):
         return len(self.texts)
 
     def drawn(self, values: Numbers) -> Numbers:
-        """Return where trials with these values are between ``edges``."""
+        """Return the positions of trials with these values between ``edges``."""
         return self.places.astype(np.float64) if self.single else values
 
     def layout(self, axis: Axis) -> dict[str, Any]:
@@ -245,9 +248,9 @@ class AxisCells(NamedTuple):
 
 
 def cells_of(axis: Axis, n_cells: int) -> AxisCells:
-    """Cut an axis into at most so many cells; words and few values have one each.
+    """Divide an axis into at most ``n_cells`` cells; words and few values have one each.
 
-    Of more than MAX_WORDS words, the trials of the others have no cell.
+    With more than MAX_WORDS words, trials with the other words have no cell.
     """
     if axis.single:
         return _single_cells(axis)
@@ -257,7 +260,7 @@ def cells_of(axis: Axis, n_cells: int) -> AxisCells:
         return AxisCells(np.zeros(1), np.zeros(0), np.full(len(scaled), -1), [], single=False)
     ends = float(scaled[known].min()), float(scaled[known].max())
     edges = axis.unscaled(np.linspace(*ends, n_cells + 1))
-    if axis.whole:  # else a cell may lie between two integers, and stay empty
+    if axis.whole:  # else a cell may lie between two integers and stay empty
         edges = np.unique(np.floor(edges[:-1]) - 0.5)
         edges = np.append(edges, np.nanmax(axis.values) + 0.5)
     else:
@@ -290,9 +293,9 @@ def _stretch(axis: Axis, low: float, high: float) -> str:
 
 
 def even(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return a fixed share in [0, 1) for each trial, spread evenly over any run of numbers.
+    """Return a fixed number in [0, 1) for each trial, spread evenly over any run of trial numbers.
 
-    Multiples of the golden ratio: any run of trial numbers fills the interval without clumps.
+    They are multiples of the golden ratio, which fill the interval without clumps.
     """
     shares: NDArray[np.float64] = np.mod(numbers * ((math.sqrt(5) - 1) / 2), 1.0)
     return shares
@@ -315,7 +318,7 @@ def colour_bar(title: str, ticks: Mapping[float, str] | None = None) -> dict[str
 
 
 def note(drawn: go.Figure, text: str) -> go.Figure:
-    """Say under a chart's title what is shown."""
+    """Write below a chart's title what is shown."""
     subtitle = {"text": style.escaped(text), "font": {"size": 12}}
     return drawn.update_layout(title={"subtitle": subtitle}, margin={"t": 72})
 

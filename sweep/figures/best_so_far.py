@@ -1,4 +1,4 @@
-"""The best value of studies so far, over their trials or over the seconds that they worked.
+"""Chart the best value so far of studies, over trials or over seconds of work.
 
 Notation: K finished trials of a study, in the order in which they ended.
 """
@@ -20,7 +20,7 @@ from sweep.store.table import Numbers, TrialTable
 
 Over = Literal["trials", "seconds"]
 
-#: A line of more steps looks no different.
+#: A line with more steps looks the same.
 _MAX_STEPS = 5_000
 _X_TITLES: Mapping[Over, str] = {"trials": "Finished trials", "seconds": "Seconds of work"}
 TITLES: Mapping[Over, str] = {
@@ -34,44 +34,44 @@ NOTES: Mapping[Over, str] = {
 
 
 class BestSteps(NamedTuple):
-    """A study's best: where it fell and to what, and where its trials end."""
+    """A study's best value: where it fell and to what, and where its trials end."""
 
     study: str
     #: Finished trials or seconds, ascending.
     x: Numbers
     best: Numbers
-    #: Number of the trial that was the best from there on.
+    #: Number of the trial that was the best from that point on.
     numbers: NDArray[np.int64]
 
 
 class BestSoFar(NamedTuple):
-    """The best so far of studies side by side."""
+    """The best so far of several studies."""
 
     objective: str
     over: Over
-    #: Those with a value, in the order in which they were asked for.
+    #: Those with a value, in the requested order.
     studies: Sequence[BestSteps]
 
     @property
     def title(self) -> str:
-        """Plain text."""
+        """Return the title as plain text."""
         return TITLES[self.over]
 
     @property
     def about(self) -> str:
-        """What counts as time."""
+        """Explain what counts as time."""
         return NOTES[self.over]
 
 
 def gather_best_so_far(tables: Sequence[tuple[str, TrialTable]], over: Over) -> BestSoFar | None:
-    """Gather the best so far of studies by name; None where none has a value."""
+    """Gather the best so far of studies by name; None if none has a value."""
     found = [steps for name, table in tables if (steps := _steps(name, table, over)) is not None]
     return BestSoFar(tables[0][1].objectives[0], over, found) if found else None
 
 
 def _steps(name: str, table: TrialTable, over: Over) -> BestSteps | None:
     table = table.where(table.outcomes.codes >= 0)
-    table = table.where(np.lexsort((table.numbers, table.ended)))  # without a time last
+    table = table.where(np.lexsort((table.numbers, table.ended)))  # those without a time last
     if over == "seconds":
         table = table.where(np.isfinite(table.ended))
     x = work_seconds(table) if over == "seconds" else np.arange(1.0, len(table) + 1)
@@ -88,14 +88,14 @@ def _steps(name: str, table: TrialTable, over: Over) -> BestSteps | None:
 
 
 def work_seconds(table: TrialTable) -> Numbers:
-    """Return for each trial, in the order of their ends, how long the study had worked by then."""
-    # Without its start a trial adds no time.
+    """Return how long the study had worked until each trial's end, in the order of the ends."""
+    # A trial without a start adds no time.
     starts = np.where(np.isfinite(table.started), table.started, table.ended)
     order = np.argsort(starts)
     starts, ends = starts[order], table.ended[order]
     reach = np.maximum.accumulate(ends)
     idle = np.maximum(starts[1:] - reach[:-1], 0.0)
-    # Idle time before the k-th start, k in the order of starts; an end lies in a stretch of work.
+    # Idle time before the k-th start, k in the order of starts; an end is within a period of work.
     idle_before = np.concatenate(([0.0], np.cumsum(idle)))
     last_start = np.searchsorted(starts, table.ended, side="right") - 1
     first = starts[0] if len(starts) else 0.0
@@ -104,7 +104,10 @@ def work_seconds(table: TrialTable) -> Numbers:
 
 
 def draw_best_so_far(found: BestSoFar) -> go.Figure:
-    """Draw a line of steps for each study, its end marked; logarithmic where factors differ."""
+    """Draw a step line for each study, with its end marked.
+
+    Logarithmic if values differ by factors.
+    """
     drawn = style.figure(
         found.title, _X_TITLES[found.over], column_named(found.objective).axis_title
     )

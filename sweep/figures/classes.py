@@ -1,4 +1,4 @@
-"""Which kinds of image come back worse than others."""
+"""Chart which kinds of image are reproduced worse than others."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -25,14 +25,14 @@ class ClassErrors(NamedTuple):
 
     @property
     def title(self) -> str:
-        """Plain text."""
+        """Return the title as plain text."""
         return "Error of each kind of image"
 
 
 def gather_classes(
     trials: Mapping[str, TrialRow], class_names: Sequence[str] = (), baseline: int | None = None
 ) -> ClassErrors:
-    """Gather trials' errors by label; the class that the first trial does worst comes first.
+    """Gather trials' errors by label; the class with the first trial's largest error comes first.
 
     ``baseline`` is the number of the study's baseline.
     """

@@ -1,4 +1,4 @@
-"""Two settings against one measured number: a map of cells, each with what its trials reached.
+"""Chart one measured number over two settings: a map of cells with the results of their trials.
 
 Nothing is interpolated: a cell without trials stays empty. Notation: R rows of C cells.
 """
@@ -23,10 +23,10 @@ from sweep.store.table import Numbers, TrialTable
 
 Statistic = Literal["best", "median"]
 
-#: On each side.
+#: Maximum on each side.
 MAX_CELLS = 40
 _MIN_CELLS = 6
-#: Where trials were spread evenly, a cell would have so many.
+#: Trials per cell if trials were spread evenly.
 _TRIALS_A_CELL = 4
 
 
@@ -39,9 +39,9 @@ class Contour(NamedTuple):
     statistic: Statistic
     columns: AxisCells
     rows: AxisCells
-    #: Of each cell, row by row.
+    #: By cell, row by row.
     groups: Groups
-    #: At its own place, in the middle of its cell where cells are single values.
+    #: At its own position; in the middle of its cell if cells are single values.
     best: Marks
 
     @property
@@ -51,13 +51,13 @@ class Contour(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The metric by both settings."""
+        """Return the metric and both settings."""
         of_cells = "Best" if self.statistic == "best" else "Median"
         return f"{of_cells} {self.metric.plain} by {self.x.plain} and {self.y.plain}"
 
     @property
     def about(self) -> str:
-        """Say which trials have no cell; empty where all have one."""
+        """Say which trials have no cell; empty if all have one."""
         n_left = len(self.x.values) - self.n_trials
         if not n_left:
             return ""
@@ -65,7 +65,7 @@ class Contour(NamedTuple):
 
     @property
     def values(self) -> NDArray[np.float64]:
-        """What the colours show; NaN for an empty cell."""
+        """The values that colours show; NaN for an empty cell."""
         of_cells = self.groups.best if self.statistic == "best" else self.groups.median
         return of_cells.reshape(self.rows.n, self.columns.n)
 
@@ -77,7 +77,7 @@ def gather_contour(
     metric: str = "val_mse",
     statistic: Statistic = "best",
 ) -> Contour:
-    """Logarithmic settings get cells of equal factors, words and few values a cell each."""
+    """Divide the settings into cells: equal factors if logarithmic, one per word or few values."""
     usable = axes.using(table, x, y)
     usable = usable.where(np.isfinite(axes.axis_of(usable, metric).values))
     across, up, measured = (axes.axis_of(usable, name) for name in (x, y, metric))
@@ -115,7 +115,7 @@ def _best(usable: TrialTable, groups: Groups, x: Numbers, y: Numbers, *, highest
 
 
 def draw_contour(contour: Contour) -> go.Figure:
-    """Colour tells what each cell reached; a star stands where the best trial is."""
+    """Draw the result of each cell as its colour, and a star at the best trial."""
     x, y, metric = contour.x, contour.y, contour.metric
     drawn = style.figure(contour.title, x.title, y.title, height=500)
     if not contour.n_trials:
@@ -148,7 +148,7 @@ def draw_contour(contour: Contour) -> go.Figure:
 
 
 def _ticks(metric: Axis, values: NDArray[np.float64]) -> dict[float, str] | None:
-    """Return ticks for colours that stand for logarithms; None for Plotly's own."""
+    """Return ticks for colours that represent logarithms; None for Plotly's own."""
     if metric.kind != "log":
         return None
     ends = metric.unscaled(np.array([np.nanmin(values), np.nanmax(values)]))

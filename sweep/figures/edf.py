@@ -1,4 +1,4 @@
-"""Which share of the trials reached an error: studies and searches compared as a whole."""
+"""Chart which share of the trials reached an error, to compare studies and searches as a whole."""
 
 from collections.abc import Mapping
 from itertools import cycle
@@ -16,14 +16,14 @@ from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, kno
 from sweep.findings.verdict import beaten_by
 from sweep.store.table import TrialTable
 
-#: Of one curve; more cannot be told apart.
+#: Maximum steps of a curve; more are indistinguishable.
 MAX_STEPS = 500
-#: Trials that make a distribution of a report.
+#: Minimum number of trials for a distribution in a report.
 _ENOUGH = 20
 
 
 class Shares(NamedTuple):
-    """One curve: the share ``shares[i]`` of its trials is at ``values[i]`` or below."""
+    """A curve: the share ``shares[i]`` of its trials is at ``values[i]`` or below."""
 
     label: str
     n_trials: int
@@ -34,14 +34,14 @@ class Shares(NamedTuple):
 class Edf(NamedTuple):
     """Empirical distribution functions of a metric."""
 
-    #: Over the values of all curves.
+    #: Covers the values of all curves.
     axis: Axis
     curves: list[Shares]
     about: str = ""
 
     @property
     def title(self) -> str:
-        """Title with the metric."""
+        """Return the title with the metric."""
         return f"Share of finished trials with at most this {self.axis.plain}"
 
 
@@ -65,17 +65,17 @@ def _shares(label: str, axis: Axis) -> Shares:
 
 
 def draw_edf(edf: Edf) -> go.Figure:
-    """Draw curves of steps; the further to the left, the better the trials as a whole."""
+    """Draw step curves; the farther to the left, the better the trials as a whole."""
     axis = edf.axis
     drawn = style.figure(edf.title, axis.title, "Share of trials")
     if not edf.curves:
         return style.say(drawn, "No trial has finished yet.")
-    # More studies than colours go round again, dashed.
+    # More studies than colours reuse them, dashed.
     looks = cycle((colour, dash) for dash in ("solid", "dash", "dot") for colour in style.PALETTE)
     for curve, (colour, dash) in zip(edf.curves, looks, strict=False):
         drawn.add_trace(
             go.Scatter(
-                x=np.append(curve.values[:1], curve.values),  # rises from the ground
+                x=np.append(curve.values[:1], curve.values),  # starts at zero
                 y=np.append(0.0, curve.shares),
                 mode="lines",
                 line={"color": colour, "width": 2.5, "dash": dash, "shape": "hv"},

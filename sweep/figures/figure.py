@@ -1,4 +1,4 @@
-"""A figure as the registry lists it: question, gathering, drawing, and where it stands."""
+"""Define a figure of the registry: question, gathering, drawing, and its place in the report."""
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,11 +19,11 @@ Columns = Mapping[str, Any]
 
 
 class FigureData(Protocol):
-    """What a figure says, before it is drawn."""
+    """Gathered data of a figure, before it is drawn."""
 
     @property
     def title(self) -> str:
-        """Plain text."""
+        """Return the title as plain text."""
 
     @property
     def about(self) -> str:
@@ -34,7 +34,7 @@ DataT = TypeVar("DataT", bound=FigureData)
 
 
 class ReportSection(StrEnum):
-    """Ids of the sections of a report that have figures."""
+    """Ids of the report sections that have figures."""
 
     BEST = "best"
     WIDTH = "width"
@@ -47,7 +47,7 @@ class ReportSection(StrEnum):
 
 
 class Tab(StrEnum):
-    """Pages of the dashboard that show figures."""
+    """Dashboard pages that show figures."""
 
     OVERVIEW = "Overview"
     WHY = "Why"
@@ -58,7 +58,7 @@ class Tab(StrEnum):
 
 
 class Panel(NamedTuple):
-    """One drawing of a figure in a report."""
+    """A drawing of a figure in a report."""
 
     options: Mapping[str, Any] = {}
     #: Part of its HTML id; empty for the figure's name.
@@ -71,30 +71,29 @@ def _one_panel(_: StudyReader) -> Sequence[Panel]:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure(Generic[DataT]):
-    """One entry of the registry."""
+    """An entry of the registry."""
 
     #: Name for ``Study.figure`` and ``sweep figure``.
     name: str
     question: str
-    #: Precondition, to be read after "it needs".
+    #: Precondition, to follow "it needs".
     needs: str
-    #: Says which study would have it, where that can be said; a sentence.
+    #: Names the study that would meet it, if possible; a sentence.
     remedy: Callable[[StudyReader], str] = lambda _: ""
-    #: Takes a StudyReader and the options that its docstring names; None where nothing can be
-    #: shown. Options are checked by their annotations.
+    #: Called with a StudyReader and the options that its docstring names; None if there is nothing
+    #: to show. Options are checked against their annotations.
     gather: Callable[..., DataT | None]
     draw: Callable[[DataT], go.Figure]
-    #: The data as tidy columns, one row a mark.
+    #: The data as tidy columns, one row per mark.
     rows: Callable[[DataT], Columns]
-    #: What the data tell, in one line, the heading of the figure in a report; empty where nothing
-    #: can be told.
+    #: The result in one line, the heading of the figure in a report; empty if there is none.
     finding: Callable[[DataT], str] = lambda _: ""
-    #: Where a report shows it, in the order of the registry; nowhere for None.
+    #: Its report section, in the order of the registry; None for nowhere.
     section: ReportSection | None = None
-    #: Its drawings in a report; empty where it does not apply to a study.
+    #: Its drawings in a report; empty if it does not apply to a study.
     panels: Callable[[StudyReader], Sequence[Panel]] = _one_panel
     pages: tuple[Tab, ...]
-    #: Of more trials, zooming in shows those that are grouped, if it has the option ``between``.
+    #: With more trials, zooming in shows grouped ones, if it has the option ``between``.
     most_marks: int = style.MAX_MARKS
 
 
@@ -119,7 +118,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_listed_in)]
 
 
 def known(given: str, names: Iterable[str], what: str) -> str:
-    """Return the name. Raises UsageError for an unknown one, with the one that comes nearest."""
+    """Return the name. Raises UsageError for an unknown one, and suggests the most similar."""
     names = list(names)
     if given in names:
         return given
@@ -129,7 +128,7 @@ def known(given: str, names: Iterable[str], what: str) -> str:
 
 
 def stacked(*parts: Mapping[str, Any]) -> Columns:
-    """Rows of several kinds below one another; single values stand in each row of their part."""
+    """Stack rows of several kinds; single values are repeated in each row of their part."""
     names = dict.fromkeys(name for part in parts for name in part)
     columns: dict[str, list[Any]] = {name: [] for name in names}
     for part in parts:

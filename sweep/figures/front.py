@@ -1,4 +1,4 @@
-"""The front of learning: the share of each principal component that is still missing."""
+"""Chart the learning front: the share of each principal component that is still missing."""
 
 from collections.abc import Mapping, Sequence
 from math import log10
@@ -18,7 +18,7 @@ from sweep.findings.spectrum import front_sentence
 from sweep.messages import SpectrumBands
 from sweep.store.records import SpectrumPoint, TrialRow
 
-#: Lines of one trial, at most: its epochs, about evenly on a log scale.
+#: Maximum number of lines of one trial: its epochs, about evenly spaced on a log scale.
 _MOST_EPOCHS = 8
 #: Smaller shares would stretch the axis.
 _LEAST = 1e-6
@@ -27,7 +27,7 @@ _SCALE = [style.ORANGE, style.VERMILLION, style.PURPLE, style.BLUE]
 
 
 class FrontLine(NamedTuple):
-    """Shares missing after one epoch of a trial, by band."""
+    """Missing shares after one epoch of a trial, by band."""
 
     label: str
     trial: int
@@ -49,12 +49,12 @@ class FrontChart(NamedTuple):
 
     @property
     def title(self) -> str:
-        """Plain text."""
+        """Return the title as plain text."""
         return "What is still missing, by principal component"
 
     @property
     def is_of_one_trial(self) -> bool:
-        """Tell whether all lines are of one trial."""
+        """Return whether all lines belong to one trial."""
         return len({line.trial for line in self.lines}) == 1
 
 
@@ -64,7 +64,7 @@ def gather_front(
     spectra: Mapping[int, Sequence[SpectrumPoint]],
     baseline: int | None = None,
 ) -> FrontChart | None:
-    """Gather a line an epoch of one trial, or a line a trial; None where none was measured."""
+    """Gather a line per epoch of one trial, or a line per trial; None if none was measured."""
     found = [
         (row, spectrum)
         for row in rows
@@ -85,7 +85,7 @@ def gather_front(
 
 
 def front_of_trial(number: int, spectrum: Spectrum) -> FrontChart:
-    """Gather a line an epoch of one trial."""
+    """Gather a line per epoch of one trial."""
     lines = [
         _line(spectrum, point, number, f"epoch {point.epoch}")
         for point in chosen_epochs(spectrum.points)
@@ -94,7 +94,7 @@ def front_of_trial(number: int, spectrum: Spectrum) -> FrontChart:
 
 
 def chosen_epochs(points: Sequence[SpectrumPoint]) -> list[SpectrumPoint]:
-    """Choose the first and the last epoch, and some between that are about evenly apart in log."""
+    """Choose the first and the last epoch, and some between at about equal distances in log."""
     if len(points) <= _MOST_EPOCHS:
         return list(points)
     ratio = len(points) ** (1 / (_MOST_EPOCHS - 1))
@@ -118,7 +118,7 @@ def _line(spectrum: Spectrum, point: SpectrumPoint, trial: int, label: str) -> F
 
 
 def draw_front(chart: FrontChart) -> go.Figure:
-    """Share missing against component, both on log axes; dashed where half is learned."""
+    """Draw the missing share by component on log axes; dashed at one half."""
     drawn = style.figure(
         chart.title, "Principal component, largest variance first", "Share of its variance missing"
     )
@@ -133,7 +133,7 @@ def draw_front(chart: FrontChart) -> go.Figure:
 
 
 def _colours(chart: FrontChart) -> list[str]:
-    """Return colours from first to last epoch, or those of the trials in other charts."""
+    """Return colours from first to last epoch, or those that the trials have in other charts."""
     if not chart.is_of_one_trial:
         return style.colours([line.is_baseline for line in chart.lines])
     last = max(1, len(chart.lines) - 1)

@@ -1,4 +1,4 @@
-"""What groups of trials have in common: for charts of more trials than can be drawn one by one."""
+"""Summarise groups of trials, for charts of more trials than can be drawn individually."""
 
 from typing import NamedTuple
 
@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 
 class Groups(NamedTuple):
-    """What the trials of each group have in common; groups without trials are NaN, number -1."""
+    """Statistics of each group; groups without trials are NaN, number -1."""
 
     counts: NDArray[np.int64]  # (C,)
     best: NDArray[np.float64]  # (C,)
     best_numbers: NDArray[np.int64]  # (C,)
     median: NDArray[np.float64]  # (C,)
-    #: Between these lie the middle 80 % of the trials.
+    #: Bounds of the middle 80 % of the trials.
     low: NDArray[np.float64]  # (C,)
     high: NDArray[np.float64]  # (C,)
 

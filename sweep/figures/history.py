@@ -1,4 +1,4 @@
-"""The value of each trial in the order of their numbers, and the best so far."""
+"""Chart the value of each trial in the order of their numbers, and the best so far."""
 
 from typing import Any, NamedTuple
 
@@ -25,39 +25,40 @@ from sweep.figures.marks import (
 from sweep.store.table import Numbers, TrialTable
 
 _N_GROUPS = 150
-#: Of too many pruned trials: enough to see where they were left, and few enough to see the rest.
+#: Maximum number of drawn pruned trials: enough to see where pruning happened, and few enough to
+#: see the others.
 _N_PRUNED = 500
-#: A line of more steps looks no different.
+#: A line with more steps looks the same.
 _MAX_STEPS = 5_000
 
 
 class History(NamedTuple):
-    """A study's history; values that cannot stand on a logarithmic axis are left out."""
+    """A study's history, without values that a logarithmic axis cannot show."""
 
     objective: str
     #: With a band, the best of each of its groups.
     finished: Marks
-    #: At the last value they had.
+    #: At their last value.
     pruned: Marks
     baseline: Marks
-    #: The finished trials, where they are too many for a mark each.
+    #: The finished trials, if they are too many for a mark each.
     band: TrialBand | None
     #: The lowest value up to each number at which it fell; ends at the last trial.
     best_x: NDArray[np.int64]
     best_y: Numbers
-    #: What a mark stands for, where that is not a trial each; in words.
+    #: What a mark represents if not a single trial, in words.
     about: str
 
     @property
     def title(self) -> str:
-        """Plain text."""
+        """Return the title as plain text."""
         return "Value of each trial, and the best so far"
 
 
 def gather_history(table: TrialTable, between: tuple[float, float] | None = None) -> History:
     """Gather the history of the first objective, without invalid trials.
 
-    ``between`` keeps the marks of a range of trial numbers; the best so far is of all.
+    ``between`` keeps the marks of a range of trial numbers; the best so far covers all.
     """
     shown = table.where(within(table.numbers, between) & (table.value > 0))
     finished = shown.where(shown.counting)
@@ -123,7 +124,7 @@ def _best_so_far(table: TrialTable) -> tuple[NDArray[np.int64], Numbers]:
 
 
 def draw_history(history: History) -> go.Figure:
-    """Trials as marks, the best so far as steps, on a logarithmic scale."""
+    """Draw trials as marks and the best so far as steps, on a logarithmic scale."""
     drawn = style.figure(
         history.title,
         column_named("number").axis_title,
@@ -189,7 +190,7 @@ def _rows(history: History) -> Columns:
 
 
 def _finding(history: History) -> str:
-    """Say since when nothing better was found."""
+    """Say how long ago the best trial was found."""
     if not len(history.best_y):
         return ""
     first = int(history.best_x[np.argmin(history.best_y)])

@@ -1,4 +1,4 @@
-"""How much each setting sets the best trials apart."""
+"""Chart how much each setting sets the best trials apart."""
 
 from shlex import quote
 from typing import NamedTuple
@@ -14,32 +14,32 @@ from sweep.catalogue.records import capitalised
 from sweep.figures import style
 from sweep.figures.figure import Columns, Figure, ReportSection, Tab
 
-#: PED-ANOVA wants five trials among the best tenth.
+#: PED-ANOVA needs five trials among the best tenth.
 _ROUGH_BELOW = 50
 
 
 class ImportanceBars(NamedTuple):
-    """One bar a setting, the greatest first."""
+    """One bar per setting, the largest first."""
 
     settings: tuple[str, ...]
     #: In words.
     names: list[str]
     shares: list[float]
-    #: What the shares are of, or why there are none; in words.
+    #: What the shares refer to, or why there are none; in words.
     about: str
-    #: Said beside a share where there are few trials.
+    #: Appended to a share if there are few trials.
     doubt: str = ""
 
     @property
     def title(self) -> str:
-        """Plain text."""
+        """Return the title as plain text."""
         return "Importance of each setting"
 
 
 def gather_importances(
     importances: Importances, study: str, explained_in: str | None = None
 ) -> ImportanceBars:
-    """Gather shares and settings in words; ``explained_in`` is a study that outranks them."""
+    """Gather shares and settings in words; ``explained_in`` is a study with stronger evidence."""
     if importances.reason:
         about = f"Importance {importances.reason}."
     else:
@@ -67,7 +67,7 @@ def gather_importances(
 
 
 def _outranked(study: str, explained_in: str | None) -> str:
-    """Say that these are no causes, as the sampler chose the trials, and what shows causes."""
+    """Say that these are not causes, as the sampler chose the trials, and what shows causes."""
     lead = " They tell what goes with a low error, not what makes it: "
     if explained_in is None:
         return f"{lead}`sweep explain {quote(study)} --run` trains that, change by change."
@@ -78,7 +78,7 @@ def _outranked(study: str, explained_in: str | None) -> str:
 
 
 def draw_importances(bars: ImportanceBars) -> go.Figure:
-    """Horizontal bars, labelled with their share."""
+    """Draw horizontal bars, labelled with their share."""
     drawn = style.figure(
         bars.title,
         "Share of the importance",
@@ -112,7 +112,7 @@ def _gather(reader: StudyReader) -> ImportanceBars | None:
 
 
 def bars_of(reader: StudyReader) -> ImportanceBars:
-    """Return a study's importances, none where there are too few trials."""
+    """Return a study's importances, empty if there are too few trials."""
     outranked_by = explained_in(reader.explanation)
     return gather_importances(reader.importances, reader.study.name, outranked_by)
 

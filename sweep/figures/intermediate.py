@@ -1,4 +1,4 @@
-"""Validation error epoch by epoch for many trials: how soon the good ones stand out."""
+"""Chart the validation error by epoch of many trials: how soon the good ones stand out."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -14,11 +14,11 @@ from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, sta
 from sweep.store.records import CurvePoint
 from sweep.store.table import Mask, TrialTable
 
-#: Curves that are read, at most.
+#: Maximum number of curves that are read.
 _LIMIT = 200
-#: Of those that are read, so many are certain to be the best ones.
+#: Number of those that are guaranteed to be the best trials.
 _BEST = 20
-#: So many are coloured and named.
+#: Number of curves that are coloured and named.
 _NAMED = 5
 _COLOURS = (style.BLUE, style.VERMILLION, style.GREEN, style.ORANGE, style.PURPLE)
 
@@ -38,12 +38,12 @@ class Intermediate(NamedTuple):
     #: The best trials of all, the best first.
     named: list[TrialLine]
     others: list[TrialLine]
-    #: Trials that were handed out and are not invalid, shown or not.
+    #: Trials that were dispatched and are not invalid, shown or not.
     n_total: int
 
     @property
     def title(self) -> str:
-        """Plain text."""
+        """Return the title as plain text."""
         return "Validation error by epoch, trial by trial"
 
     @property
@@ -60,7 +60,7 @@ class Intermediate(NamedTuple):
 def choose_curves(table: TrialTable, limit: int = _LIMIT) -> list[int]:
     """Choose whose curves to read: the best 20 trials, and an even sample of the rest.
 
-    A trial stays chosen while the study grows, unless so many new ones push it out.
+    A trial stays chosen while the study grows, unless enough new ones displace it.
     """
     trained = np.flatnonzero(_trained(table))
     best = _ranked(table)[: min(_BEST, limit)]
@@ -84,7 +84,7 @@ def _ranked(table: TrialTable) -> NDArray[np.intp]:
 def gather_intermediate(
     curves: Mapping[int, Sequence[CurvePoint]], table: TrialTable
 ) -> Intermediate:
-    """Gather the curves that were read, by trial number, of those that ``choose_curves`` chose."""
+    """Gather the curves that were read, by trial number, for the choice of ``choose_curves``."""
     pruned = set(table.numbers[table.states.is_("PRUNED")].tolist())
     lines = {number: _line(number, points, pruned) for number, points in curves.items()}
     lines = {number: line for number, line in lines.items() if line.epochs}
@@ -140,7 +140,7 @@ def _about(shown: Intermediate) -> str:
 
 
 def _draw_others(drawn: go.Figure, lines: Sequence[TrialLine]) -> None:
-    """One trace, with a gap after each trial: browsers draw that at once."""
+    """Draw one trace, with a gap after each trial: browsers draw that at once."""
     if not lines:
         return
     gap = [np.nan]
@@ -219,7 +219,7 @@ def _rows(shown: Intermediate) -> Columns:
 
 
 def _with_pruning(reader: StudyReader) -> list[Panel]:
-    """Return a panel only after pruning: else the learning curves of the best tell enough."""
+    """Return a panel only after pruning: otherwise the learning curves of the best are enough."""
     return [Panel()] if reader.table.states.is_("PRUNED").any() else []
 
 

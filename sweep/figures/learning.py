@@ -1,4 +1,4 @@
-"""Validation error epoch by epoch."""
+"""Chart the validation error by epoch."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, NamedTuple
@@ -15,7 +15,7 @@ from sweep.figures.figure import Columns, Figure, ReportSection, Tab, Trials, st
 from sweep.findings.configurations import short_name
 from sweep.store.records import CurvePoint, TrialRow
 
-#: An epoch that lowers the error by less changes nothing.
+#: A smaller decrease in an epoch counts as no change.
 _FLAT = 0.01
 
 
@@ -30,14 +30,14 @@ class Curve(NamedTuple):
 
 
 class LearningCurves(NamedTuple):
-    """The curves of a study's best trials, or of those that were asked for."""
+    """The curves of a study's best trials, or of requested trials."""
 
     curves: list[Curve]
     about: str = ""
 
     @property
     def title(self) -> str:
-        """Plain text."""
+        """Return the title as plain text."""
         return "Learning curves"
 
 
@@ -67,7 +67,7 @@ def _curve(row: TrialRow, points: Sequence[CurvePoint], *, is_baseline: bool) ->
 
 
 def draw_curves(curves: Sequence[Curve]) -> go.Figure:
-    """Draw a line for each curve, the first one the boldest and the baseline dashed."""
+    """Draw a line for each curve, the first one thickest and the baseline dashed."""
     drawn = style.figure(
         "Learning curves", column_named("epoch").axis_title, column_named("val_mse").axis_title
     )

@@ -1,4 +1,4 @@
-"""Trials as marks of a chart: one each, or of many only the best of each group, beside a band."""
+"""Draw trials as marks: one each, or for many only the best of each group, with a band."""
 
 from typing import Any, NamedTuple
 
@@ -10,19 +10,19 @@ from sweep.figures import style, words
 from sweep.figures.groups import Groups, grouped
 from sweep.store.table import Mask, Numbers, TrialTable
 
-#: Numbers of trials are integers.
+#: Trial numbers are integers.
 Places = Numbers | NDArray[np.int64]
 
 _BAND_COLOUR = "rgba(86, 180, 233, 0.25)"  # style.SKY
 
 
 class Marks(NamedTuple):
-    """n trials, each at its place."""
+    """n trials, each at its position."""
 
     numbers: NDArray[np.int64]  # (n,)
     x: Places  # (n,)
     y: Numbers  # (n,)
-    #: A text each; None where there are too many for that.
+    #: A text for each; None if there are too many.
     hover: list[str] | None
 
     @property
@@ -46,13 +46,13 @@ class TrialBand(NamedTuple):
 def marks_of(
     table: TrialTable, x: Places, y: Numbers, *, n_marks: int, error: str = "val_mse"
 ) -> Marks:
-    """Make marks of the table's trials, for a chart that has ``n_marks`` marks in all."""
+    """Build marks of the table's trials, for a chart that has ``n_marks`` marks in total."""
     hover = words.hovers(table, error=error) if n_marks <= style.HOVER_MARKS else None
     return Marks(table.numbers, x, y, hover)
 
 
 def within(x: Places, between: tuple[float, float] | None) -> Mask:
-    """Select what lies in a range, both ends included; everything without one."""
+    """Select what is in a range, both ends included; everything without a range."""
     if between is None:
         return np.ones(len(x), dtype=bool)
     mask: Mask = (x >= between[0]) & (x <= between[1])
@@ -60,7 +60,7 @@ def within(x: Places, between: tuple[float, float] | None) -> Mask:
 
 
 def sampled(n: int, n_wanted: int) -> Mask:
-    """Select at random ``n_wanted`` of n trials to draw, always the same ones."""
+    """Select at random ``n_wanted`` of n trials to draw; the selection is deterministic."""
     mask = np.zeros(n, dtype=bool)
     mask[np.random.default_rng(0).permutation(n)[:n_wanted]] = True
     return mask

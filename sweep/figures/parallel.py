@@ -1,4 +1,4 @@
-"""Every finished trial as a line through its settings, coloured by its error."""
+"""Chart every finished trial as a line through its settings, coloured by its error."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from sweep.figures.figure import Columns, Figure, Tab
 from sweep.figures.marks import sampled
 from sweep.store.table import Choices, Column, Mask, Numbers, TrialTable
 
-#: More lines hide one another.
+#: More lines hide each other.
 MAX_LINES = 3_000
 _N_BEST = 1_000
 _MAX_DIMENSIONS = 9
@@ -46,17 +46,17 @@ _SETTINGS = (
 
 
 class Dimension(NamedTuple):
-    """One axis: numbers as they are or as logarithms, words by their place."""
+    """An axis: numbers unchanged or as logarithms, words by their index."""
 
-    #: Of the table's column.
+    #: Name of the table's column.
     name: str
     label: str
     values: Numbers  # (n,)
     tick_values: list[float]
     tick_texts: list[str]
-    #: Of the logarithms; None where numbers stand as they are, and for words.
+    #: Base of the logarithms; None for unchanged numbers and for words.
     base: int | None = None
-    #: The words by place, as the column has them; None for numbers.
+    #: The words by index, as in the column; None for numbers.
     choices: tuple[str, ...] | None = None
 
 
@@ -65,20 +65,20 @@ class Lines(NamedTuple):
 
     numbers: NDArray[np.int64]  # (n,)
     dimensions: list[Dimension]
-    #: -log10 of the validation error: Plotly lays lines of greater numbers on top.
+    #: -log10 of the validation error: Plotly draws lines of larger numbers on top.
     colours: Numbers  # (n,)
-    #: How many trials are drawn where that is not all; in words.
+    #: How many trials are drawn if not all; in words.
     about: str
 
     @property
     def title(self) -> str:
-        """Plain text."""
+        """Return the title as plain text."""
         return "Settings of every trial, and its error"
 
 
 def gather_lines(table: TrialTable) -> Lines:
     """Gather up to nine searched settings that differ between finished trials, and the error."""
-    # Searched, and not only different because another setting brings it along.
+    # Searched, and different not only because another setting determines it.
     searched = [name for name in _SETTINGS if name in table.searched]
     usable = table.where(table.counting & (table.value > 0) & _known(table, searched))
     n_trials = len(usable)
@@ -160,7 +160,7 @@ def _log_dimension(name: str, label: str, values: Numbers, base: int) -> Dimensi
 
 
 def _log_ticks(low: float, high: float, base: int) -> list[float]:
-    """Powers of the base between low and high; with 2 and 5 times them where those are few."""
+    """Return powers of the base between low and high; with 2 and 5 times them if there are few."""
     powers = range(math.floor(math.log(low, base)), math.ceil(math.log(high, base)) + 1)
     for factors in ((1,), (1, 2, 5)):
         ticks = [factor * float(base) ** power for power in powers for factor in factors]
@@ -171,7 +171,7 @@ def _log_ticks(low: float, high: float, base: int) -> list[float]:
 
 
 def _words_dimension(name: str, column: Choices, order: NDArray[np.intp]) -> Dimension:
-    """Make a dimension of the words that occur, in alphabetical order."""
+    """Build a dimension of the words that occur, in alphabetical order."""
     codes = column.codes[order]
     present = sorted(np.unique(codes), key=lambda code: formats.value(column.names[code]))
     places = np.zeros(len(column.names))
@@ -187,7 +187,7 @@ def _words_dimension(name: str, column: Choices, order: NDArray[np.intp]) -> Dim
 
 
 def draw_lines(lines: Lines) -> go.Figure:
-    """Parallel coordinates; drag along an axis to keep only the trials that pass there."""
+    """Draw parallel coordinates; dragging along an axis keeps only the trials that pass there."""
     drawn = style.figure(lines.title, "", "", height=460)
     if not lines.dimensions:
         return style.say(drawn, "Needs finished trials that differ in a setting.")
@@ -236,7 +236,7 @@ def _rows(lines: Lines) -> Columns:
 
 
 def _plain(of: Dimension) -> Sequence[Any]:
-    """Convert the values back to what they were before they were drawn."""
+    """Convert drawn values back to the original ones."""
     if of.choices is not None:
         return [of.choices[int(place)] for place in of.values]
     values: list[float] = (of.values if of.base is None else of.base**of.values).tolist()

@@ -1,4 +1,4 @@
-"""Two objectives against one another, with the trials that no other beats."""
+"""Chart two objectives, and the trials that no other trial dominates."""
 
 from typing import NamedTuple
 
@@ -16,25 +16,25 @@ from sweep.store.table import Mask, TrialTable
 
 
 class ParetoFront(NamedTuple):
-    """The first two objectives of finished trials: the second across, the first up."""
+    """The first two objectives of finished trials: the second horizontal, the first vertical."""
 
     objectives: tuple[str, str]
-    #: Trials that some other beats.
+    #: Trials that another trial dominates.
     beaten: Marks
-    #: Trials that nothing beats in all of the objectives, from left to right.
+    #: Trials that none dominates, from left to right.
     front: Marks
-    #: How many trials are drawn where that is not all; in words.
+    #: How many trials are drawn if not all; in words.
     about: str
 
     @property
     def title(self) -> str:
-        """Title with both objectives."""
+        """Return the title with both objectives."""
         error, cost = (column_named(name).title for name in self.objectives)
         return f"Best trade-offs of {error} and {cost}"
 
 
 def gather_front(table: TrialTable) -> ParetoFront | None:
-    """Gather trials and Pareto front; None for a study of one objective."""
+    """Gather trials and Pareto front; None for a study with one objective."""
     if len(table.objectives) < 2:
         return None
     usable = table.where(table.counting & _drawable(table))
@@ -63,7 +63,7 @@ def _marks(table: TrialTable, n_marks: int) -> Marks:
 
 
 def draw_front(front: ParetoFront) -> go.Figure:
-    """All trials faint, the Pareto set bold and joined by steps."""
+    """Draw all trials faint, the Pareto set bold and joined by steps."""
     error, cost = front.objectives
     drawn = style.figure(
         front.title,

@@ -1,4 +1,4 @@
-"""Strips of ten images for a page: cut into single pictures, or with gaps that let it through."""
+"""Prepare strips of ten images for a page: as single pictures, or with transparent gaps."""
 
 import base64
 import io
@@ -10,14 +10,14 @@ from sweep.analysis.strips import GAP, Pixels, edges, open_strip, plain
 
 
 class Picture(NamedTuple):
-    """One picture, and what it is for those who cannot see it."""
+    """A picture, and its description for people who cannot see it."""
 
     uri: str
     alt: str
 
 
 class PictureRow(NamedTuple):
-    """Ten pictures, or one wide one when a strip is not of ten."""
+    """Ten pictures, or one wide picture if a strip does not have ten."""
 
     label: str
     detail: str
@@ -39,12 +39,12 @@ def cut(strip_png: bytes, what: str, names: list[str]) -> list[Picture]:
 
 
 def picture_of(pixels: Pixels, alt: str) -> Picture:
-    """Pixels (height, width), grey, or (height, width, 3), as a picture."""
+    """Convert pixels, (height, width) grey or (height, width, 3), to a picture."""
     return Picture(_uri(_png(Image.fromarray(pixels))), alt)
 
 
 def strip_of(images: Pixels) -> bytes:
-    """Images (N, height, width) or (N, height, width, 3) side by side, as PNG, with clear gaps."""
+    """Draw images (N, height, width[, 3]) side by side, as PNG, with transparent gaps."""
     n, height, width = images.shape[:3]
     strip = Image.new("RGBA", (n * (width + GAP) - GAP, height))
     for place, image in enumerate(images):
@@ -53,7 +53,10 @@ def strip_of(images: Pixels) -> bytes:
 
 
 def see_through(strip_png: bytes) -> bytes:
-    """Make a strip's gaps transparent, for a page of any colour; one not of ten images stays."""
+    """Make a strip's gaps transparent, for any page colour.
+
+    A strip without ten images is unchanged.
+    """
     strip = open_strip(strip_png)
     lefts = edges(strip)
     if not lefts:

@@ -1,8 +1,8 @@
 """The plotly.js that pages and reports load: builds that compile no code from text.
 
-The build that Plotly's Python package brings needs ``eval`` for its WebGL charts, and a page that
-allows ``eval`` gives every injected text a chance to run. ``vendor/plotly-KIND.min.js.gz`` is
-``package/plotly-KIND.min.js`` of the npm package ``plotly.js-KIND-dist-min`` in the version of
+The build in Plotly's Python package needs ``eval`` for its WebGL charts, and a page that allows
+``eval`` lets injected text run. ``vendor/plotly-KIND.min.js.gz`` is ``package/plotly-KIND.min.js``
+of the npm package ``plotly.js-KIND-dist-min`` in the version of
 ``plotly.offline.get_plotlyjs_version()``, compressed by ``gzip -9 -n``: *strict* draws everything,
 *cartesian* is a third of its size and draws no WebGL.
 """
@@ -14,7 +14,7 @@ from typing import Literal
 
 import plotly.graph_objects as go
 
-#: Kinds of traces that the cartesian build draws, of those that figures have.
+#: Trace types in our figures that the cartesian build draws.
 _CARTESIAN = {"scatter", "bar", "heatmap"}
 
 
@@ -25,6 +25,6 @@ def plotlyjs_gzip(kind: Literal["strict", "cartesian"] = "strict") -> bytes:
 
 
 def smallest_plotlyjs_gzip(drawn: Iterable[go.Figure]) -> bytes:
-    """Return the smaller build where it draws all of these figures."""
+    """Return the smaller build if it draws all of these figures."""
     kinds = {trace.type for figure in drawn for trace in figure.data}
     return plotlyjs_gzip("cartesian" if kinds <= _CARTESIAN else "strict")

@@ -1,6 +1,6 @@
-"""A figure for paper: black on white, of a given size, with fonts that can be read at it.
+"""Style a figure for paper: black on white, of a given size, with fonts that are legible at it.
 
-Lengths are CSS pixels, 96 to an inch.
+Lengths are CSS pixels, 96 per inch.
 """
 
 import math
@@ -8,29 +8,29 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-#: Without a size.
+#: Default width.
 _WIDTH = 1000
-#: A chart of the usual height is as high as so wide a page shows it; heights are in proportion.
+#: A chart of the default height looks best at this width; other heights are in proportion.
 _USUAL_WIDTH = 620
-#: Of 8 points, which journals ask for at least in figures.
+#: 8 points, the minimum that journals require in figures.
 _FONT = 8 * 96 / 72
-#: Of 7 points, for names in a legend.
+#: 7 points, for names in a legend.
 _SMALL_FONT = 7 * 96 / 72
-#: Of a page, for which charts are drawn.
+#: Font size on a page, for which charts are drawn.
 _USUAL_FONT = 13
-#: Dots per pixel of a PNG: at a width given, 300 to an inch.
+#: Dots per pixel of a PNG: at a given width, 300 per inch.
 _PRINT_SCALE = 300 / 96
 
-#: Of an entry of a legend: the width of its mark and its height; and of a letter, in font sizes.
+#: Width of the mark and height of a legend entry; and the width of a letter, in font sizes.
 _LEGEND_MARK, _LEGEND_LINE = 42.0, 19.0
 _LETTER = 0.5
-#: Left of the plot and right of it.
+#: Left and right of the plot.
 _MARGINS = 60.0
 _GRID = "#DDDDDD"
 
 
 def printed(drawn: go.Figure, width: float | None, height: float | None) -> go.Figure:
-    """Black text on white; at a width given, without a title and with fonts of 8 points."""
+    """Style black text on white; at a given width, without a title and with fonts of 8 points."""
     axis: dict[str, Any] = {"linecolor": "black", "tickcolor": "black", "gridcolor": _GRID}
     usual_height = drawn.layout.height
     drawn.update_layout(
@@ -62,12 +62,12 @@ def print_scale(kind: str, width: float | None) -> float:
 
 
 def _in_two_lines(axis: Any) -> None:
-    """Break the title before its unit: it stands beside a low chart."""
+    """Break the title before its unit: it is next to a low chart."""
     axis.title.text = (axis.title.text or "").replace(" (", "<br>(")
 
 
 def _legend_height(drawn: go.Figure, width: float) -> float:
-    """Return the height of the legend's lines but the first, which stand in equal columns."""
+    """Return the height of the legend's lines except the first; entries are in equal columns."""
     names = [trace.name for trace in drawn.data if trace.name and trace.showlegend is not False]
     if len(names) < 2 and not drawn.layout.showlegend:
         return 0.0

@@ -1,4 +1,4 @@
-"""Every figure of a study by name: page, report, notebook and command take it from here."""
+"""Register every figure of a study by name, for pages, reports, notebooks and commands."""
 
 from collections.abc import Mapping
 from inspect import Parameter, signature
@@ -65,30 +65,30 @@ FIGURES: Mapping[str, Figure[Any]] = {figure.name: figure for figure in _ALL}
 
 
 class GatheredFigure(NamedTuple):
-    """A figure with the data of a study; nothing is drawn until ``draw`` is called."""
+    """A figure with the data of a study; it is drawn only when ``draw`` is called."""
 
     figure: Figure[Any]
     data: Any
 
     @property
     def title(self) -> str:
-        """Plain text."""
+        """Return the title as plain text."""
         title: str = self.data.title
         return title
 
     @property
     def note(self) -> str:
-        """What it says and what is missing; may be empty."""
+        """Describe what it shows and what is missing; may be empty."""
         about: str = self.data.about
         return about
 
     @property
     def heading(self) -> str:
-        """What it tells or, where nothing can be told, its title."""
+        """Return its finding, or its title if there is none."""
         return self.figure.finding(self.data) or self.title
 
     def rows(self) -> Columns:
-        """Return the data as tidy columns of equal lengths, one row a mark."""
+        """Return the data as tidy columns of equal lengths, one row per mark."""
         return self.figure.rows(self.data)
 
     def csv(self) -> str:
@@ -102,12 +102,12 @@ class GatheredFigure(NamedTuple):
 
 
 def _plain(column: Any) -> list[Any]:
-    """Python's numbers for NumPy's, which are written otherwise."""
+    """Convert NumPy's numbers to Python's, which are formatted differently."""
     return [of.item() if hasattr(of, "item") else of for of in column]
 
 
 def find_figure(name: str) -> Figure[Any]:
-    """Look a figure up. Raises UsageError with the name that comes nearest."""
+    """Look a figure up. Raises UsageError that suggests the most similar name."""
     return FIGURES[known(name, FIGURES, "figure")]
 
 
@@ -119,7 +119,7 @@ def options_of(figure: Figure[Any]) -> Mapping[str, Parameter]:
 def gather_figure(
     reader: StudyReader, name: str, options: Mapping[str, Any] | None = None
 ) -> GatheredFigure | None:
-    """Gather a figure's data; None where the study has not what it needs.
+    """Gather a figure's data; None if the study lacks what it needs.
 
     Raises UsageError for an unknown figure, option or value. Values may be text.
     """
@@ -145,7 +145,7 @@ def _checked(figure: Figure[Any], options: Mapping[str, Any]) -> dict[str, Any]:
 def require_figure(
     reader: StudyReader, name: str, options: Mapping[str, Any] | None = None
 ) -> GatheredFigure:
-    """Gather a figure's data. Raises NotFoundError where the study has not what it needs."""
+    """Gather a figure's data. Raises NotFoundError if the study lacks what it needs."""
     found = gather_figure(reader, name, options)
     if found is None:
         lack = lack_of(FIGURES[name], reader)
@@ -156,7 +156,7 @@ def require_figure(
 
 
 def lack_of(figure: Figure[Any], reader: StudyReader) -> str:
-    """Say what a figure needs that the study has not, and which study would have it."""
+    """Say what a figure needs that the study lacks, and which study would have it."""
     return f"it needs {figure.needs}. {figure.remedy(reader)}".strip()
 
 

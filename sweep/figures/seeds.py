@@ -1,4 +1,4 @@
-"""One trial's training, epoch by epoch and seed by seed."""
+"""Chart one trial's training, epoch by epoch and seed by seed."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -16,7 +16,7 @@ from sweep.figures import axes, style
 from sweep.figures.figure import Columns, Figure, Tab, stacked
 from sweep.store.records import CurvePoint, TrialRow
 
-#: A floor further below the lowest error would squeeze the curves: it is told, not drawn.
+#: A floor farther below the lowest error would squeeze the curves: it is mentioned, not drawn.
 _BELOW = 0.2
 
 _WAITING = "No epoch has finished yet."
@@ -25,7 +25,7 @@ _NO_BCE = "The output is linear, and cross-entropy needs pixels in (0, 1)."
 
 
 class SeedLine(NamedTuple):
-    """A number by epoch; epochs where it is not known are left out."""
+    """A number by epoch, without epochs for which it is unknown."""
 
     label: str
     epochs: list[int]
@@ -33,15 +33,15 @@ class SeedLine(NamedTuple):
 
 
 class SeedChart(NamedTuple):
-    """One number of one trial."""
+    """A number of one trial."""
 
     title: str
     #: With the unit.
     axis: str
     seeds: list[SeedLine]
-    #: Over the seeds, of the epochs that all of them have reached; None with a single seed.
+    #: Over the seeds, for the epochs that all of them have reached; None with a single seed.
     mean: SeedLine | None
-    #: What no model of that kind can beat; None where it is not known.
+    #: Lower bound of any model of that kind; None if it is unknown.
     floor: float | None = None
     floor_name: str = ""
     #: Why there are no lines.
@@ -49,7 +49,7 @@ class SeedChart(NamedTuple):
 
     @property
     def about(self) -> str:
-        """The floor, which is drawn only where the curves come near it."""
+        """Name the floor, which is drawn only if the curves come close to it."""
         return "" if self.floor is None else f"{self.floor_name}: {formats.number(self.floor)}"
 
     @property
@@ -115,7 +115,7 @@ def _seeds(
         known = [(point.epoch, getattr(point, name)) for point in points]
         known = [(epoch, value) for epoch, value in known if value is not None]
         if known:
-            # The curves are read after the trial, which may have got its seeds in between.
+            # The curves are read after the trial, whose seeds may have been chosen in between.
             seed = seeds[place] if place < len(seeds) else f"no. {place}"
             lines.append(SeedLine(f"seed {seed}", *map(list, zip(*known, strict=True))))
     return lines
@@ -157,7 +157,7 @@ def draw_seeds(chart: SeedChart) -> go.Figure:
 
 
 def _draw_lines(drawn: go.Figure, chart: SeedChart) -> None:
-    # Blue is the mean's, grey the floor's.
+    # Blue is for the mean, grey for the floor.
     colours = cycle(style.PALETTE[1:-1])
     for line, colour in zip(chart.seeds, colours, strict=False):
         alone = {"width": 2.5, "color": style.BLUE}

@@ -1,4 +1,4 @@
-"""One setting against one measured number: where along the setting the good trials lie.
+"""Chart one measured number over one setting: where along the setting the good trials are.
 
 Notation: K trials that use the setting, G groups of them along it.
 """
@@ -22,19 +22,19 @@ from sweep.figures.marks import Marks, TrialBand, draw_band, draw_marks, marks_o
 from sweep.findings.choices import choice_in_words
 from sweep.store.table import Choices, Numbers, TrialTable
 
-#: With fewer trials, lines along a numeric setting would show chance.
+#: With fewer trials, lines along a numeric setting would show noise.
 _ENOUGH = 30
 _MAX_GROUPS = 40
-#: Settings that a report shows one by one.
+#: Settings that a report shows individually.
 _N_SLICES = 2
-#: Trials that are said to lie in a range, at least.
+#: Minimum number of trials that determine a reported range.
 _FEW = 5
 #: How far the marks of one value scatter to either side, in distances between neighbours.
 _SCATTER = 0.3
-#: The distance of a value that has no neighbour: its marks stay beside it.
+#: Distance for a value without neighbours: its marks stay close to it.
 _ALONE = 0.1
 
-#: From the first trials to the last: light to dark, also for those who see no colours.
+#: From the first trials to the last: light to dark, readable without colours.
 SCALE = ((0.0, "#F2DE8E"), (0.35, "#7CC6A4"), (0.7, "#2D8DC4"), (1.0, "#1D4E9E"))
 
 
@@ -45,36 +45,36 @@ class Slice(NamedTuple):
     metric: Axis
     #: The leftmost and the rightmost x of any range.
     ends: tuple[float, float]
-    #: All K of them; x is the setting as drawn, scattered a little around few values.
+    #: All K of them; x is the setting as drawn, scattered slightly around few values.
     marks: Marks
     #: The best of all, and the best of each group.
     best: Marks
     group_best: Marks
-    #: At single values of the setting or in stretches of it; none where trials are few.
+    #: At single values of the setting or in intervals of it; empty if trials are few.
     band: TrialBand
-    #: Which choice is best, where the setting has words; empty for numbers.
+    #: Which choice is best, for a setting with words; empty for numbers.
     told: str = ""
 
     @property
     def title(self) -> str:
-        """The metric by the setting."""
+        """Return the metric and the setting."""
         return f"{self.metric.heading} by {self.setting.plain}"
 
     @property
     def about(self) -> str:
-        """What is drawn where that is not a mark a trial."""
+        """Describe what is drawn if not a mark per trial."""
         if not self.too_many:
             return ""
         return f"{self.marks.n:,} trials in groups: the best and the middle 80 % of each"
 
     @property
     def too_many(self) -> bool:
-        """Tell whether there are so many marks that only groups can be drawn."""
+        """Return whether there are so many marks that only groups can be drawn."""
         return self.marks.n > style.MAX_MARKS
 
     @property
     def n_drawn(self) -> int:
-        """Marks: all traces are of one kind, as WebGL's would lie on top of others."""
+        """Count the marks: all traces are of one kind, as WebGL's would cover the others."""
         return self.group_best.n if self.too_many else self.marks.n
 
 
@@ -116,7 +116,7 @@ def gather_slice(
 
 
 def _scattered(along: Axis, numbers: NDArray[np.int64]) -> Numbers:
-    """Around their value, each trial always at the same place."""
+    """Scatter marks around their value; a trial's position never changes."""
     points = along.scaled(along.points)
     gap = float(np.diff(points).min()) if len(points) > 1 else _ALONE
     aside = _SCATTER * gap * (2 * axes.even(numbers) - 1)
@@ -139,7 +139,7 @@ def _band(cells: AxisCells, y: Numbers, numbers: NDArray[np.int64], highest: boo
 
 
 def draw_slice(sliced: Slice) -> go.Figure:
-    """Draw marks coloured by trial number, and medians; along a numeric setting the best too."""
+    """Draw marks coloured by trial number, and medians; along a numeric setting also the best."""
     setting, metric = sliced.setting, sliced.metric
     drawn = style.figure(sliced.title, setting.title, metric.title)
     if not sliced.marks.n:
@@ -256,7 +256,7 @@ def _rows(sliced: Slice) -> Columns:
 
 
 def _most_important(reader: StudyReader) -> list[Panel]:
-    """List the most important settings and every choice; the width has a section of its own."""
+    """List the most important settings and every choice; the width has a separate section."""
     others = [name for name in reader.importances.shares if name != "hidden_width"]
     settings = reader.table.settings
     chosen = [name for name in others[_N_SLICES:] if isinstance(settings.get(name), Choices)]

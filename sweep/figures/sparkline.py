@@ -1,7 +1,7 @@
-"""Charts as plain SVG: small ones in tables, and one that stands in until Plotly has loaded.
+"""Draw charts as plain SVG: small ones in tables, and a placeholder until Plotly has loaded.
 
-Pages show them as pictures, which know nothing of the page's colours: theirs can be read on a
-light page and on a dark one.
+Pages embed them as images, which cannot use the page's colours: theirs are legible on a light and
+on a dark page.
 """
 
 import math
@@ -19,7 +19,7 @@ from sweep.figures.history import History
 from sweep.figures.marks import Marks, TrialBand
 from sweep.store.table import Numbers
 
-#: Of a kind; more hide each other.
+#: Maximum marks of a kind; more hide each other.
 MAX_MARKS = 1_500
 _MAX_STEPS = 300
 _INK = style.TEMPLATE.layout.font.color
@@ -45,7 +45,7 @@ class Frame(NamedTuple):
         return self.left + (x - low) * (self.right - self.left) / ((high - low) or 1)
 
     def up(self, y: Numbers) -> Numbers:
-        """Positive numbers, on a logarithmic scale."""
+        """Convert positive numbers to pixels, on a logarithmic scale."""
         low, high = self.y
         return self.bottom - (np.log10(y) - low) * (self.bottom - self.top) / ((high - low) or 1)
 
@@ -73,8 +73,8 @@ def sparkline_svg(steps: Steps, last: int, width: int = 120, height: int = 28) -
 def poster_svg(history: History, width: int = 900, height: int = 440) -> str:
     """Draw the history chart as a static image with the layout and colours of ``draw_history``.
 
-    It stays: at 10,000 trials it is on the page after 2.3 s (1.5 s warm) and the interactive chart
-    after 5.5 s (4.6 s), whose points already are binary arrays.
+    It is worthwhile: at 10,000 trials it is on the page after 2.3 s (1.5 s warm) and the
+    interactive chart after 5.5 s (4.6 s), although its points are binary arrays.
     """
     title = "Value of each trial, and the best so far"
     heights = _heights(history)
@@ -108,7 +108,7 @@ def _columns(steps: Steps) -> tuple[Numbers, Numbers]:
 
 
 def _heights(history: History) -> Numbers:
-    """Everything that the chart's axis of values spans."""
+    """Return all values that the chart's axis covers."""
     heights = [history.finished.y, history.pruned.y, history.baseline.y]
     if history.band is not None:
         heights.append(history.band.groups.high)
@@ -116,7 +116,7 @@ def _heights(history: History) -> Numbers:
 
 
 def _frame(history: History, heights: Numbers, width: int, height: int) -> Frame:
-    """Return the frame of the axes, where Plotly puts them."""
+    """Return the frame of the axes, where Plotly draws them."""
     marks = np.concatenate([history.finished.x, history.pruned.x, history.best_x])
     low, high = float(marks.min()), float(marks.max())
     room = 0.05 * (high - low) or 1.0
@@ -125,7 +125,7 @@ def _frame(history: History, heights: Numbers, width: int, height: int) -> Frame
 
 
 def _axes(frame: Frame, history: History) -> Iterator[str]:
-    """Grid, ticks, titles."""
+    """Draw grid, ticks and titles."""
     middle = (frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2
     for tick in _value_ticks(*frame.y):
         y = float(frame.up(np.array(tick)))
@@ -148,7 +148,7 @@ def _axes(frame: Frame, history: History) -> Iterator[str]:
 
 
 def _value_ticks(low: float, high: float) -> list[float]:
-    """Return ticks at 1, 2 and 5, or for many decades at 1 alone, as ``style.log_axis`` does."""
+    """Return ticks at 1, 2 and 5, or for many decades only at 1, like ``style.log_axis``."""
     factors = (1, 2, 5) if high - low < 2.5 else (1,)
     powers = range(math.floor(low), math.ceil(high) + 1)
     ticks = [factor * 10.0**power for power in powers for factor in factors]
@@ -156,7 +156,7 @@ def _value_ticks(low: float, high: float) -> list[float]:
 
 
 def _number_ticks(low: float, high: float) -> list[float]:
-    """About eight round numbers, all of them integers."""
+    """Return about eight round integers."""
     least = max((high - low) / 9, 1.0)
     power = 10.0 ** math.floor(math.log10(least))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least)
@@ -165,7 +165,7 @@ def _number_ticks(low: float, high: float) -> list[float]:
 
 
 def _marks(frame: Frame, history: History) -> Iterator[str]:
-    """Draw a band where trials are too many, marks, and the best so far, like ``draw_history``."""
+    """Draw a band if trials are too many, marks, and the best so far, like ``draw_history``."""
     share = min(1.0, MAX_MARKS / max(history.finished.n + history.pruned.n, 1))
     if history.band is not None:
         yield from _band(frame, history.band)
@@ -187,12 +187,12 @@ def _thinned(marks: Marks, share: float) -> tuple[Numbers, Numbers]:
 
 
 def _even_rows(n: int, n_wanted: int) -> NDArray[np.intp]:
-    """Choose ``n_wanted`` of n rows evenly, the first and the last among them."""
+    """Choose ``n_wanted`` of n rows evenly, including the first and the last."""
     return np.linspace(0, n - 1, min(n, n_wanted)).round().astype(np.intp)
 
 
 def _staircase(frame: Frame, x: Numbers, y: Numbers, last: float) -> str:
-    """Along, then down, as Plotly's "hv"."""
+    """Draw steps first along, then down, like Plotly's "hv"."""
     across, up = frame.across(x), frame.up(y)
     first, *steps = zip(across.tolist(), up.tolist(), strict=True)
     drawn = "".join(f"H{right:.1f}V{below:.1f}" for right, below in steps)
@@ -208,7 +208,7 @@ def _path(drawn: str, *, stroke: str, width: float) -> str:
 def _dots(
     frame: Frame, x: Numbers, y: Numbers, *, colour: str, size: float, opacity: float = 1.0
 ) -> str:
-    """Lines of no length with round ends: the shortest way to write a circle."""
+    """Draw lines of zero length with round ends: the shortest way to write a circle."""
     places = zip(frame.across(x).tolist(), frame.up(y).tolist(), strict=True)
     drawn = "".join(f"M{across:.1f} {up:.1f}h0" for across, up in places)
     look = f'stroke="{colour}" stroke-width="{size}" stroke-opacity="{opacity}"'
@@ -236,7 +236,7 @@ def _joined(across: Sequence[float], up: Sequence[float]) -> str:
 
 
 def _star(x: float, y: float) -> str:
-    """Five points, 9 pixels from the middle to each."""
+    """Draw five points, 9 pixels from the middle to each."""
     turns = [(math.pi * (place / 5 - 0.5), 9 if place % 2 == 0 else 3.6) for place in range(10)]
     drawn = _joined(
         [x + far * math.cos(turn) for turn, far in turns],

@@ -1,4 +1,4 @@
-"""CSV whose cells a spreadsheet shows as they are (OWASP, "CSV Injection")."""
+"""Write CSV whose cells a spreadsheet shows unchanged (OWASP, "CSV Injection")."""
 
 import csv
 import io
@@ -7,18 +7,18 @@ from collections.abc import Iterable
 from typing import Any
 
 #: A character that starts a formula (full-width forms included) where a cell can begin: at the
-#: start of a text or a line, or after the separator of some locale. Leading quotes and blanks are
-#: skipped, as programs do.
+#: start of a text or a line, or after the separator of some locale. Leading quotes and whitespace
+#: are skipped, as programs do.
 _FORMULA = re.compile(r"(^|[;\t\n\r|])([\s\"'\ufeff\u200b\x00-\x1f]*)(?=[=+\-@＝＋－＠])")
-#: What some programs cut off before they look at the rest.
+#: Whitespace that some programs strip before they interpret the rest.
 _BLANK_FIRST = ("\t", "\r", "\n")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 
 
 def harmless(value: Any) -> Any:
-    """Return the value; in a text, an apostrophe precedes what would be taken for a formula.
+    """Return the value; texts that would be read as a formula get an apostrophe in front.
 
-    Numbers stay numbers, those written as text too.
+    Numbers stay numbers, including those written as text.
     """
     if not isinstance(value, str) or _NUMBER.fullmatch(value):
         return value
@@ -28,16 +28,16 @@ def harmless(value: Any) -> Any:
 
 def _with_apostrophe(found: re.Match[str]) -> str:
     separator, passed_over = found.groups()
-    if not separator:  # the whole cell is a text, blanks and all
+    if not separator:  # the entire cell is a text, including whitespace
         return f"'{passed_over}"
     return f"{separator}'{passed_over}"
 
 
 def csv_text(lines: Iterable[Iterable[Any]]) -> str:
-    """Format lines of cells as CSV, each line ended by a line feed.
+    """Format lines of cells as CSV, each line terminated by a line feed.
 
-    A carriage return within a text becomes a line feed, which is quoted: alone, and in Python's
-    ``csv`` unquoted, it would begin a row.
+    A carriage return within a text becomes a line feed, which is quoted: alone, and unquoted as in
+    Python's ``csv``, it would begin a row.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")

@@ -1,7 +1,6 @@
-"""One look for all charts: colours that colour-blind people can tell apart, calm axes.
+"""Style all charts alike: colours for colour-blind people, unobtrusive axes.
 
-Backgrounds are transparent and greys are in the middle, so that a chart sits on a light page and
-on a dark one.
+Backgrounds are transparent and greys are medium, so that a chart suits a light and a dark page.
 """
 
 import html
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from sweep.enums import Activation, Loss
 from sweep.store.table import Numbers
 
-# Okabe and Ito, "Color Universal Design", 2008; grey takes the place of black.
+# Okabe and Ito, "Color Universal Design", 2008; grey replaces black.
 ORANGE = "#E69F00"
 SKY = "#56B4E9"
 GREEN = "#009E73"
@@ -40,11 +39,11 @@ CONFIG: Mapping[str, Any] = {
     "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
 }
 
-#: From so many points on, WebGL draws faster than SVG.
+#: From this number of points on, WebGL draws faster than SVG.
 WEBGL_POINTS = 1000
-#: Up to so many marks, each says all about its trial when hovered over; beyond, its number.
+#: Up to this number of marks, hovering shows all details of a trial; beyond, its number.
 HOVER_MARKS = 2_000
-#: Beyond so many marks, a figure shows what groups of trials have in common.
+#: Beyond this number of marks, a figure shows statistics of groups of trials.
 MAX_MARKS = 20_000
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
@@ -87,7 +86,7 @@ TEMPLATE = go.layout.Template(
             "xanchor": "left",
             "traceorder": "normal",
             "itemsizing": "constant",
-            "maxheight": 1,  # it takes room from the chart rather than scroll on a phone
+            "maxheight": 1,  # takes room from the chart rather than scroll on a phone
         },
     }
 )
@@ -96,14 +95,14 @@ TEMPLATE = go.layout.Template(
 def escaped(text: str) -> str:
     """Escape a plain text for an attribute in which Plotly expects pseudo-HTML or a template.
 
-    That is everywhere: names of traces, titles, ticks, categories, hovers, annotations. A worker
-    called ``<a href="…">`` would be a link there.
+    These are names of traces, titles, ticks, categories, hovers and annotations. A worker called
+    ``<a href="…">`` would be a link there.
     """
     return html.escape(text, quote=False).replace("%{", "%&#123;")
 
 
 def figure(title: str, x: str, y: str, **layout: Any) -> go.Figure:
-    """Make an empty chart that keeps its zoom while it is filled again; its titles are plain."""
+    """Create an empty chart that keeps its zoom when it is updated; its titles are plain text."""
     drawn = go.Figure(layout={"template": TEMPLATE, "height": 440, "uirevision": "keep"})
     drawn.update_layout(
         title={"text": escaped(title)}, xaxis_title=escaped(x), yaxis_title=escaped(y), **layout
@@ -139,9 +138,9 @@ def say(drawn: go.Figure, text: str) -> go.Figure:
 
 
 def scatter(n_marks: int) -> Any:
-    """Return Plotly's kind of trace for a figure of ``n_marks`` marks.
+    """Return Plotly's trace type for a figure of ``n_marks`` marks.
 
-    For lines over marks too: what WebGL draws lies on top of all SVG.
+    It applies to lines over marks too: WebGL is drawn on top of all SVG.
     """
     return go.Scattergl if n_marks >= WEBGL_POINTS else go.Scatter
 
@@ -161,9 +160,9 @@ def hovering(
     texts: Sequence[str] | None,
     position: str = "%{y:.4g}",
 ) -> dict[str, Any]:
-    """Return what a trace of trials shows on hover, and the numbers that a page links by.
+    """Return what a trace of trials shows on hover, and the trial numbers that a page links to.
 
-    Without texts, as ``words.hovers`` gives them, the number and the position.
+    Without texts of ``words.hovers``, it shows the number and the position.
     """
     customdata = np.asarray(numbers)
     if texts is None:
@@ -176,11 +175,11 @@ def hovering(
     }
 
 
-#: A logarithmic axis spans at least this much, also for a single value.
+#: Minimum span of a logarithmic axis, also for a single value.
 _LEAST_DECADES = 0.6
 #: Powers of ten from this one on are written out.
 _LEAST_PLAIN = -5
-#: Within so little, 1, 2 and 5 may leave a single tick.
+#: Within this span, 1, 2 and 5 may leave a single tick.
 _FEW_DECADES = 0.8
 
 
@@ -195,16 +194,16 @@ def log_axis(values: Sequence[float] | Numbers, pad: float = 0.06) -> dict[str, 
         **(_few_ticks(low - room, high + room) if span < _FEW_DECADES else {}),
         # 1, 2 and 5; powers of ten.
         "dtick": "D2" if high - low < 2.2 else 1,
-        # Below it, "0.000001" and "1e-7" would stand side by side.
+        # Below it, "0.000001" and "1e-7" would be mixed.
         "tickformat": "~g" if low - room > _LEAST_PLAIN else "",
         "minor": {"dtick": "D1", "ticks": "outside", "ticklen": 2, "tickcolor": FAINT},
     }
 
 
 def _few_ticks(low: float, high: float) -> dict[str, Any]:
-    """Ticks between powers of ten: two at least, and apart enough for their labels on a phone.
+    """Return ticks between powers of ten: at least two, with room for their labels on a phone.
 
-    An axis on which none is to be seen makes Plotly put its title at minus infinity.
+    An axis without a visible tick makes Plotly put its title at minus infinity.
     """
     decades = range(math.floor(low), math.ceil(high) + 1)
     values = [of * 10.0**decade for decade in decades for of in (1, 1.5, 2, 3, 5, 7)]
@@ -226,7 +225,7 @@ def width_axis(widths: Sequence[float] | Numbers) -> dict[str, Any]:
     }
 
 
-#: In the order of the names; the last two are for activations to come.
+#: In the order of the names; the last two are for future activations.
 _OF_ACTIVATIONS = (
     *(GREY, BLUE, SKY, GREEN, ORANGE, YELLOW, PURPLE, VERMILLION),
     *("#7A4B1E", "#4B3F8F", "#1F1F1F"),
@@ -242,9 +241,10 @@ LOSS_SYMBOLS: Mapping[str, str] = {
 
 
 def colours(are_baseline: Sequence[bool]) -> list[str]:
-    """One colour a trial, the same in every chart that shows these trials in this order.
+    """Return one colour per trial, the same in every chart of these trials in this order.
 
-    ``are_baseline`` tells which of them has the baseline: it has a colour of its own.
+    ``are_baseline`` says which of them has the baseline's configuration, which has a separate
+    colour.
     """
     others = iter(colour for colour in PALETTE if colour != VERMILLION)
     return [VERMILLION if is_baseline else next(others, GREY) for is_baseline in are_baseline]

@@ -1,4 +1,4 @@
-"""Who trained what, when: one line a worker."""
+"""Chart which worker trained which trial, when: one line per worker."""
 
 from typing import NamedTuple
 
@@ -17,13 +17,13 @@ _COLOURS = {
     "PRUNED": style.SKY,
     "FAIL": style.VERMILLION,
 }
-#: More bars are slow to draw, and too thin to tell apart.
+#: More bars are slow to draw, and too thin to distinguish.
 _MAX_BARS = 2_000
 _N_STRETCHES = 200
 
 
 class TimelineBars(NamedTuple):
-    """n trials, each on the worker that had it last."""
+    """n trials, each on its last worker."""
 
     numbers: NDArray[np.int64]  # (n,)
     workers: Choices  # (n,)
@@ -35,26 +35,26 @@ class TimelineBars(NamedTuple):
 
 
 class Busy(NamedTuple):
-    """How busy W workers were in T equal stretches of time."""
+    """How busy W workers were in T equal intervals of time."""
 
     workers: list[str]
-    #: In the middle of each stretch, since the study's first trial started.
+    #: The middle of each interval, since the study's first trial started.
     seconds: NDArray[np.float64]  # (T,)
-    #: Of the stretch in which the worker trained at least one trial.
+    #: Share of the interval in which the worker trained at least one trial.
     shares: NDArray[np.float64]  # (W, T)
 
 
 class Timeline(NamedTuple):
-    """Trials as bars or, where they are too many, how busy the workers were."""
+    """Trials as bars or, if they are too many, how busy the workers were."""
 
     bars: TimelineBars
     busy: Busy | None
-    #: What is shown where that is not a bar a trial; in words.
+    #: What is shown if not a bar per trial; in words.
     about: str
 
     @property
     def title(self) -> str:
-        """Plain text."""
+        """Return the title as plain text."""
         return "Who trained what, when"
 
 
@@ -108,10 +108,10 @@ def _trained_until(
     starts: Numbers,  # (n,)
     ends: Numbers,  # (n,)
 ) -> NDArray[np.float64]:
-    """Seconds before each time in which a worker had some trial; it may have several at once."""
+    """Return the seconds before each time in which a worker trained; trials may overlap."""
     order = np.argsort(starts, kind="stable")
     starts, ends = starts[order], np.maximum.accumulate(ends[order])
-    begins = np.maximum(starts, np.concatenate([starts[:1], ends[:-1]]))  # of what none has covered
+    begins = np.maximum(starts, np.concatenate([starts[:1], ends[:-1]]))  # of the uncovered part
     covered = np.cumsum(np.maximum(ends - begins, 0.0))
     before = covered - np.maximum(ends - begins, 0.0)
     corners = np.column_stack([np.minimum(begins, ends), ends]).ravel()
@@ -122,7 +122,7 @@ def _trained_until(
 
 
 def draw_timeline(timeline: Timeline) -> go.Figure:
-    """Draw a bar for each trial, or for many a cell for each stretch of time, darker if busier."""
+    """Draw a bar for each trial, or for many a cell for each interval, darker if busier."""
     bars, busy = timeline.bars, timeline.busy
     codes = np.unique(bars.workers.codes)
     n_workers = len(busy.workers) if busy else len(codes)

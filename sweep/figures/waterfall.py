@@ -17,30 +17,30 @@ from sweep.figures.axes import round_ticks
 from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab
 from sweep.findings.ablation import about_path, change_of, times
 
-#: Letters of a label in a line, so that a phone has room for bars beside it.
+#: Letters per line of a label, so that a phone has room for bars next to it.
 _LINE = 22
 _FROM_TO = re.compile(r"\S+ → \S+")
 _NO_BREAK = "\N{NO-BREAK SPACE}"
-#: How many times beyond the errors an interval may stretch the axis.
+#: How many times beyond the errors an interval may extend the axis.
 _STRETCH = 3.0
 
 
 class Waterfall(NamedTuple):
-    """What the chart says: its two ends and a bar for each change between them."""
+    """The two ends of a path and a bar for each change between them."""
 
     title: str
-    #: The first is where the path begins, the last, where it is whole, where it ends.
+    #: The first is the start of the path; the last is its end if the path is complete.
     labels: list[str]
-    #: Each bar's error before and after; the same for an end.
+    #: Each bar's error before and after; equal for an end.
     before: list[float]
     after: list[float]
-    #: 90 % of the error after, given the one before; None for ends, and with one seed.
+    #: 90 % interval of the error after, given the one before; None for ends, and with one seed.
     low: list[float | None]
     high: list[float | None]
-    #: The error before over the one after; None for an end.
+    #: The error before divided by the one after; None for an end.
     factors: list[float | None]
     hovers: list[str]
-    #: What it says, and what is missing of it; in words.
+    #: What it shows, and what is missing; in words.
     about: str
 
 
@@ -69,7 +69,7 @@ def gather_waterfall(explained: StudyExplanation, *, reverse: bool = False) -> W
 
 
 def _ends(explained: StudyExplanation) -> list[tuple[str, Sequence[float] | None]]:
-    """Baseline and target, as labels, with their errors."""
+    """Return baseline and target, as labels, with their errors."""
     ends = explained.ends
     start = "Baseline" if ends.from_number is None else f"Trial {ends.from_number}"
     return [
@@ -117,7 +117,7 @@ class _Bars:
         high: float | None,
         factor: float | None,
     ) -> None:
-        # A label twice would be one row: the target may be called as the baseline is.
+        # Equal labels would be one row: the target may have the baseline's name.
         label = label if label not in self.labels else f"{label} "
         self.labels.append(label)
         self.before.append(before)
@@ -141,12 +141,12 @@ def _reach(
 
 
 def draw_waterfall(chart: Waterfall) -> go.Figure:
-    """Horizontal bars from error to error on a logarithmic axis, read from top to bottom."""
+    """Draw horizontal bars from error to error on a logarithmic axis, read from top to bottom."""
     ticks = [_tick(*row) for row in zip(chart.labels, chart.factors, strict=True)]
     row_height = 14 + 17 * max([2, *(1 + tick.count("<br>") for tick in ticks)])
     height = 136 + row_height * max(2, len(ticks))
     drawn = style.figure(chart.title, "", "", height=height)
-    # Beside the labels a phone has room for half of it in a line.
+    # A phone has room for half of it per line next to the labels.
     drawn.update_xaxes(title_text=column_named("val_mse").axis_title.replace(" (", "<br>("))
     if not chart.labels:
         return style.say(drawn, chart.about or "Nothing has been trained for it yet.")
@@ -179,14 +179,14 @@ def draw_waterfall(chart: Waterfall) -> go.Figure:
 
 
 def _colour(factor: float | None) -> str:
-    """Blue to less error, the other to more."""
+    """Return blue for less error, the other colour for more."""
     if factor is None:
         return style.GREY
     return style.BLUE if factor >= 1 else style.VERMILLION
 
 
 def _tick(label: str, factor: float | None) -> str:
-    """Beside the bar rather than on it, where the interval is."""
+    """Write the factor next to the bar rather than on it, where the interval is."""
     lines = [*map(style.escaped, wrap(_FROM_TO.sub(_in_a_line, label), _LINE))]
     if factor is not None:
         worth = f"÷ {formats.number(factor)}" if factor >= 1 else f"× {formats.number(1 / factor)}"
@@ -228,7 +228,7 @@ def _draw_ends(drawn: go.Figure, chart: Waterfall) -> None:
 
 
 def _draw_reach(drawn: go.Figure, chart: Waterfall) -> None:
-    """Each bar's end with its interval."""
+    """Draw each bar's end with its interval."""
     bars = [place for place, factor in enumerate(chart.factors) if factor is not None]
     ends = [chart.after[place] for place in bars]
     lows, highs = ([side[place] for place in bars] for side in (chart.low, chart.high))
@@ -254,7 +254,7 @@ def _draw_reach(drawn: go.Figure, chart: Waterfall) -> None:
 
 
 def _axis(chart: Waterfall) -> dict[str, Any]:
-    """Over the errors, and over intervals unless they are of no use."""
+    """Cover the errors, and intervals unless they are too wide."""
     errors = [*chart.before, *chart.after]
     least, most = min(errors), max(errors)
     reach = [side for side in (*chart.low, *chart.high) if side is not None]
@@ -262,7 +262,7 @@ def _axis(chart: Waterfall) -> dict[str, Any]:
     axis = style.log_axis([*errors, *inside])
     if most <= 10 * least:
         return axis
-    # Beside the labels a phone has no room for 1, 2 and 5 of several decades.
+    # A phone has no room for 1, 2 and 5 of several decades next to the labels.
     low, high = (10.0**end for end in axis["range"])
     return {**axis, "tickmode": "array", "tickvals": round_ticks(low, high)}
 
@@ -288,14 +288,14 @@ def _rows(chart: Waterfall) -> Columns:
 
 
 def _there_and_back(reader: StudyReader) -> list[Panel]:
-    """Return a panel for each direction; without a path, none: the section says what would."""
+    """Return a panel for each direction; none without a path: the section says how to get one."""
     if reader.explanation is None:
         return []
     return [Panel(id="waterfall"), Panel({"reverse": True}, "waterfall-back")]
 
 
 def _finding(chart: Waterfall) -> str:
-    """Name the change that lowers the error most, among those told from chance."""
+    """Name the significant change that lowers the error most."""
     bars = zip(chart.labels, chart.before, chart.high, chart.factors, strict=True)
     told = [
         (factor, label)

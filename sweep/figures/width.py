@@ -1,4 +1,4 @@
-"""Reconstruction error against hidden width, with the floors."""
+"""Chart reconstruction errors by hidden width, with the floors."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -22,38 +22,38 @@ from sweep.store.table import Choices, Mask, Numbers, TrialTable
 
 Metric = Literal["test_mse", "test_bce"]
 
-#: How far below the lowest error the axis follows the floor, which falls to nothing at D units.
+#: How far below the lowest error the axis follows the floor, which falls to zero at D units.
 _BELOW = 0.3
 _N_GROUPS = 40
 
 
 class MeasuredWidths(NamedTuple):
-    """Test errors by width; floors are empty or None where they are not known."""
+    """Test errors by width; floors are empty or None if they are unknown."""
 
     metric: Metric
     #: With a band, the best of each of its groups.
     marks: Marks
     activations: Choices  # of the marks
     losses: Choices  # of the marks
-    #: The trials, where they are too many for a mark each.
+    #: The trials, if they are too many for a mark each.
     band: TrialBand | None
     baseline: Marks
-    #: PCA's test error at each width that the axis shows.
+    #: PCA's test error at each width on the axis.
     floor_widths: list[int]
     floor_mse: list[float]
-    #: PCA's test error with its copies cut to [0, 1], at some of those widths.
+    #: PCA's test error with copies clipped to [0, 1], at some of those widths.
     clipped_widths: list[int]
     clipped_mse: list[float]
-    #: The error of answering every image with the mean training image.
+    #: The error if every image is answered with the mean training image.
     mean_mse: float | None
-    #: What no binary cross-entropy can go below.
+    #: Lower bound of any binary cross-entropy.
     entropy: float | None
-    #: What the floors are, and what a mark stands for where that is not a trial; in words.
+    #: What the floors are, and what a mark represents if not a trial; in words.
     about: str
 
     @property
     def title(self) -> str:
-        """The metric against the width, as the catalogue calls them."""
+        """Return the metric and the width, as named in the catalogue."""
         metric = column_named(self.metric)
         return f"{capitalised(metric.title)} by {column_named('hidden_width').title}"
 
@@ -65,10 +65,10 @@ def gather_width(
     *,
     metric: Metric = "test_mse",
 ) -> MeasuredWidths:
-    """Gather the finished trials measured on the test images; ``between`` is of widths.
+    """Gather the finished trials measured on the test images; ``between`` is a range of widths.
 
-    PCA's floor is of squared errors, the entropy of binary cross-entropies: each stands on the
-    chart of its own unit.
+    PCA's floor is of squared errors, the entropy of binary cross-entropies: each is on the chart of
+    its unit.
     """
     usable = table.where(table.counting & _measured(table, metric))
     shown = usable.where(within(_widths(usable), between))
@@ -135,7 +135,7 @@ def _floor(marks: Marks, floors: Floors) -> list[tuple[int, float]]:
 
 
 def _clipped(floors: Floors, shown: list[int]) -> list[tuple[int, float]]:
-    """Return the clipped errors at those of the widths shown where they were measured."""
+    """Return the clipped errors at those shown widths for which they were measured."""
     curve = zip(floors.clipped.widths, floors.clipped.test_mse, strict=True)
     return [(width, error) for width, error in curve if width in shown]
 
@@ -167,7 +167,10 @@ def _about_band(n_trials: int, band: TrialBand | None) -> list[str]:
 
 
 def draw_width(errors: MeasuredWidths) -> go.Figure:
-    """Colour tells the activation, symbol the loss; widths and squared errors are logarithmic."""
+    """Draw the trials: colour is the activation, symbol the loss.
+
+    Widths and errors are logarithmic.
+    """
     drawn = style.figure(
         errors.title,
         column_named("hidden_width").axis_title,
@@ -199,7 +202,7 @@ def _y_axis(errors: MeasuredWidths) -> dict[str, Any]:
 
 
 def pca_floor(widths: Sequence[int], errors: Sequence[float]) -> go.Scatter:
-    """Draw the line that no linear autoencoder can get below."""
+    """Draw the lower bound of linear autoencoders."""
     return go.Scatter(
         x=widths,
         y=errors,
@@ -256,7 +259,7 @@ def _draw_level(
 
 
 def _draw_trials(drawn: go.Figure, errors: MeasuredWidths) -> None:
-    """One trace for each pair of activation and loss."""
+    """Draw one trace for each pair of activation and loss."""
     for activation, colour in style.ACTIVATION_COLOURS.items():
         for loss, symbol in style.LOSS_SYMBOLS.items():
             rows = np.flatnonzero(errors.activations.is_(activation) & errors.losses.is_(loss))
@@ -273,7 +276,7 @@ def _draw_trials(drawn: go.Figure, errors: MeasuredWidths) -> None:
 
 
 def _draw_key(drawn: go.Figure, errors: MeasuredWidths) -> None:
-    """One entry an activation, which switches all of its marks, and one a loss."""
+    """Draw one legend entry per activation, which toggles all of its marks, and one per loss."""
     for activation, colour in style.ACTIVATION_COLOURS.items():
         if errors.activations.is_(activation).any():
             _entry(drawn, str(activation), _marker(colour, "circle"), legendgroup=str(activation))
@@ -326,7 +329,7 @@ def _gather_entropy(reader: StudyReader, between: Span | None = None) -> Measure
 
 
 def more_widths(reader: StudyReader) -> str:
-    """Name the study whose widths would tell more."""
+    """Name the study whose widths would show more."""
     errors = width_errors(reader.table)
     domain = reader.domains.get("hidden_width")
     return what_would_tell(reader.study.name, width_law(errors), errors, domain)
@@ -357,7 +360,7 @@ def _rows(errors: MeasuredWidths) -> Columns:
 
 
 def _where_entropy_is_known(reader: StudyReader) -> list[Panel]:
-    """Return a panel only if a cross-entropy is measured, which a linear output has not."""
+    """Return a panel only if cross-entropy is measured, which it is not for linear outputs."""
     is_measured = np.isfinite(reader.table.metrics["test_bce"]).any()
     return [Panel()] if is_measured and reader.floors is not None else []
 

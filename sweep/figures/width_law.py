@@ -1,4 +1,4 @@
-"""The law of the width: best, median and spread of the error at each width, and the law's curve."""
+"""The width law: best, median and spread of the error at each width, and the law's curve."""
 
 from typing import NamedTuple
 
@@ -30,26 +30,26 @@ _BELOW = 0.3
 
 
 class WidthLawChart(NamedTuple):
-    """What the chart says."""
+    """Data of the chart."""
 
     errors: WidthErrors
     found: WidthLaw
-    #: The law's curve, where there is one.
+    #: The law's curve, if there is one.
     law_widths: list[float]
     law_errors: list[float]
-    #: PCA's test error at the widths shown.
+    #: PCA's test error at the shown widths.
     floor_widths: list[int]
     floor_errors: list[float]
     #: Settings of which several choices were tried.
     splits: list[str]
-    #: The setting by whose choices the errors stand apart, and the errors of each.
+    #: The setting whose choices are shown separately, and the errors of each.
     split: str | None
     apart: dict[str, WidthErrors]
     about: str
 
     @property
     def title(self) -> str:
-        """Title with the setting whose choices stand apart."""
+        """Return the title with the setting whose choices are shown separately."""
         by = f" by {column_named(self.split).title}" if self.apart and self.split else ""
         return f"{'Law of the width' if self.found.law else 'Best and median at each width'}{by}"
 
@@ -57,7 +57,10 @@ class WidthLawChart(NamedTuple):
 def gather_width_law(
     table: TrialTable, floors: Floors | None = None, split: str | None = None
 ) -> WidthLawChart:
-    """Fit the law to trials measured on the test images; ``split`` also by a setting's choices."""
+    """Fit the law to trials measured on the test images.
+
+    With ``split`` also per choice of a setting.
+    """
     errors = width_errors(table)
     found = width_law(errors)
     drawn = _law_widths(errors, found.law)
@@ -92,7 +95,7 @@ def _floor(errors: WidthErrors, floors: Floors | None) -> list[tuple[int, float]
 
 
 def draw_width_law(chart: WidthLawChart) -> go.Figure:
-    """Logarithmic axes, on which a law without E_inf is a straight line."""
+    """Draw on logarithmic axes, on which a law without E_inf is a straight line."""
     drawn = style.figure(
         chart.title,
         column_named("hidden_width").axis_title,
@@ -116,7 +119,7 @@ def draw_width_law(chart: WidthLawChart) -> go.Figure:
 
 
 def _draw_spread(drawn: go.Figure, errors: WidthErrors) -> None:
-    """Quartiles as a band with the median in it, and the best as marks."""
+    """Draw quartiles as a band with the median in it, and the best as marks."""
     for y, fill in ((errors.high, None), (errors.low, "tonexty")):
         drawn.add_trace(
             go.Scatter(
@@ -182,8 +185,8 @@ def _draw_lines(drawn: go.Figure, chart: WidthLawChart) -> None:
 
 
 def _draw_apart(drawn: go.Figure, apart: dict[str, WidthErrors]) -> None:
-    """Each choice in its colour: its best as marks on a line, its median dotted."""
-    colours = [colour for colour in style.PALETTE if colour != style.VERMILLION]  # the law's
+    """Draw each choice in its colour: its best as marks on a line, its median dotted."""
+    colours = [colour for colour in style.PALETTE if colour != style.VERMILLION]  # the law's colour
     for (name, errors), colour in zip(apart.items(), 2 * colours, strict=False):
         choice = style.escaped(name)
         quartiles = zip(errors.low.tolist(), errors.high.tolist(), strict=True)
@@ -253,7 +256,7 @@ def _rows(chart: WidthLawChart) -> Columns:
 
 
 def _panels(reader: StudyReader) -> list[Panel]:
-    """List a panel of all trials and, where there is a law, one for each searched setting."""
+    """List a panel of all trials and, if there is a law, one for each searched setting."""
     if width_law(width_errors(reader.table)).law is None:
         return [Panel(id="width-law")]
     splits = [setting for setting in SPLITS if split_errors(reader.table, setting)]

@@ -1,4 +1,4 @@
-"""What marks and trials are called in charts and on pages."""
+"""Name marks and trials in charts and on pages."""
 
 import math
 
@@ -9,14 +9,14 @@ from sweep.figures import style
 from sweep.findings.trial_list import texts
 from sweep.store.table import TrialTable
 
-#: Settings that a mark tells of.
+#: Settings that a mark's text includes at most.
 _MAX_CHOSEN = 9
 
 
 def hovers(table: TrialTable, *, error: str = "val_mse") -> list[str] | None:
     """Write the text over each trial's mark: number, errors, searched settings; plotly's HTML.
 
-    None where there are too many marks for that: ``style.hovering`` then tells their numbers.
+    None if there are too many marks for that: ``style.hovering`` then shows their numbers.
     """
     if len(table) > style.HOVER_MARKS:
         return None
