@@ -26,11 +26,11 @@ _FIRST, _SECOND = np.array([86, 180, 233]), np.array([230, 159, 0])
 _BRIGHTER = 2.0
 
 _ERRORS_NOTE = (
-    "Errors: black is right; white, or orange where the original is exactly 0 or 1, is off by half "
+    "Errors: black is correct; white, or orange if the original is exactly 0 or 1, is off by half "
     "the scale or more."
 )
 _COLOUR_ERRORS_NOTE = (
-    "Errors: black is right; red, green and blue are the errors of these channels, full where they "
+    "Errors: black is correct; red, green and blue are the errors of these channels, full if they "
     "are off by half the scale or more."
 )
 
@@ -153,7 +153,7 @@ def gather_kind_errors(atlas: Atlas) -> ErrorsByWidth:
     found = [{kind.kind: kind for kind in of.kinds} for of in atlas.trials]
     shown = [kind for kind in PixelKind if found and kind in found[0]]
     return ErrorsByWidth(
-        title="Error at saturated pixels and at the others",
+        title="Error at saturated and other pixels",
         widths=[of.trial.hidden_width or 0 for of in atlas.trials],
         numbers=[of.trial.number for of in atlas.trials],
         errors={_SAID[kind]: [of[kind].mse for of in found] for kind in shown},
@@ -181,7 +181,7 @@ def _kinds_in_words(atlas: Atlas) -> str:
         f"{formats.percent(of.exact)} exact"
         for of in best.kinds
     ]
-    return f"In the ten images as trial {best.trial.number} copies them: {'; '.join(parts)}."
+    return f"In the copies of the ten images by trial {best.trial.number}: {'; '.join(parts)}."
 
 
 def stops_in_words(stops: Sequence[StoppingWidth], one: str, many: str) -> str:
@@ -206,7 +206,7 @@ def draw_by_width(of: ErrorsByWidth) -> go.Figure:
         height=440,
     )
     if len(of.widths) < 2:
-        return style.say(drawn, "It takes two widths with finished trials.")
+        return style.say(drawn, "Needs finished trials of two widths.")
     for place, (name, errors) in enumerate(of.errors.items()):
         drawn.add_trace(_line(of, name, errors, place))
     if of.stops:
@@ -243,9 +243,9 @@ def _rings(of: ErrorsByWidth) -> go.Scatter:
         y=[of.errors[name][place] for name, place in places.items()],
         mode="markers",
         marker={"symbol": "circle-open", "size": 13, "color": style.GREY, "line": {"width": 2}},
-        name="falls no more",
+        name="stops falling",
         text=[*map(style.escaped, of.stops)],
-        hovertemplate="%{text} falls no more from %{x} units on<extra></extra>",
+        hovertemplate="%{text} stops falling at %{x} units on<extra></extra>",
     )
 
 
@@ -288,7 +288,7 @@ def _finding_pixels(of: ErrorsByWidth) -> str:
 
 CLASSES = Figure(
     name="classes_by_width",
-    question="From which width on does a class of image no longer improve?",
+    question="At which width does a class of image stop improving?",
     needs="trials of two widths, measured by class",
     gather=_class_errors,
     draw=draw_by_width,
@@ -300,7 +300,7 @@ CLASSES = Figure(
 )
 PIXELS = Figure(
     name="pixels_by_width",
-    question="Is the error at saturated pixels or at the others?",
+    question="Is the error at saturated pixels or at others?",
     needs="trials of two widths with pictures",
     gather=_kind_errors,
     draw=draw_by_width,

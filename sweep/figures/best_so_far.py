@@ -29,7 +29,7 @@ TITLES: Mapping[Over, str] = {
 }
 NOTES: Mapping[Over, str] = {
     "trials": "",
-    "seconds": "Time in which some trial was in training: pauses and interruptions are left out.",
+    "seconds": "Time in which some trial was in training, without pauses and interruptions.",
 }
 
 
@@ -156,7 +156,7 @@ def _rows(found: BestSoFar) -> Columns:
 
 FIGURE = Figure(
     name="best_so_far",
-    question="Which study came how far, after how many trials and seconds?",
+    question="How fast did each study improve, by trials and seconds?",
     needs="a finished trial with a value",
     gather=_gather,
     draw=draw_best_so_far,

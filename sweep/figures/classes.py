@@ -104,12 +104,12 @@ def _rows(errors: ClassErrors) -> Columns:
 def _finding(errors: ClassErrors) -> str:
     first = next(iter(errors.mse.values()))
     ratio = f"{first[0] / first[-1]:.1f} times the error of {errors.classes[-1]}"
-    return f"{errors.classes[0]} is copied worst, with {ratio}" if first[-1] else ""
+    return f"{errors.classes[0]} has the worst copies, with {ratio}" if first[-1] else ""
 
 
 FIGURE = Figure(
     name="classes",
-    question="Which kinds of image come back worse than others?",
+    question="Which kinds of image are reproduced worse than others?",
     needs="a trial measured by class",
     gather=_gather,
     draw=draw_classes,

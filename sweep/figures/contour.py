@@ -61,7 +61,7 @@ class Contour(NamedTuple):
         n_left = len(self.x.values) - self.n_trials
         if not n_left:
             return ""
-        return f"{n_left:,} trials of further words than {axes.MAX_WORDS} are not shown."
+        return f"{n_left:,} trials are not shown: there are more than {axes.MAX_WORDS} words."
 
     @property
     def values(self) -> NDArray[np.float64]:
@@ -226,7 +226,7 @@ def _finding(contour: Contour) -> str:
     highest = column_named(contour.metric.name).higher_is_better
     at = int(np.nanargmax(groups.best) if highest else np.nanargmin(groups.best))
     x, y = columns.texts[at % columns.n], rows.texts[at // columns.n]
-    return f"The best trial lies at {contour.x.plain} {x} and {contour.y.plain} {y}"
+    return f"The best trial is at {contour.x.plain} {x} and {contour.y.plain} {y}"
 
 
 FIGURE = Figure(

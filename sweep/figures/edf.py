@@ -116,7 +116,7 @@ def _of_many(reader: StudyReader) -> list[Panel]:
 
 FIGURE = Figure(
     name="edf",
-    question="How good are the trials as a whole?",
+    question="How good are the trials overall?",
     needs="two finished trials",
     gather=_gather,
     draw=draw_edf,

@@ -197,7 +197,7 @@ def _finding(history: History) -> str:
     n_since = int(history.best_x[-1]) - first
     if not n_since:
         return f"The search still improves: trial {first}, the last, is the best"
-    return f"Trial {first} is the best; {count(n_since, 'trial')} since then found no better one"
+    return f"Trial {first} is the best; {count(n_since, 'trial')} since then found none better"
 
 
 FIGURE = Figure(

@@ -49,12 +49,12 @@ def gather_importances(
             "add up to 100 %."
         )
     if importances.shares and importances.n_compared < importances.n_trials:
-        about += f" Of so many, {importances.n_compared:,} at random were compared."
+        about += f" A random sample of {importances.n_compared:,} was compared."
     if importances.shares and importances.n_trials < _ROUGH_BELOW:
-        about += " Rough: there are few trials."
+        about += " Rough, because there are few trials."
     if importances.shares and importances.left_out:
         left_out = ", ".join(column_named(name).title for name in importances.left_out)
-        about += f" Left out, as few trials have it: {left_out}."
+        about += f" Omitted, because few trials have it: {left_out}."
     if importances.shares:
         about += _outranked(study, explained_in)
     return ImportanceBars(
@@ -68,12 +68,12 @@ def gather_importances(
 
 def _outranked(study: str, explained_in: str | None) -> str:
     """Say that these are not causes, as the sampler chose the trials, and what shows causes."""
-    lead = " They tell what goes with a low error, not what makes it: "
+    lead = " They show what correlates with a low error, not what causes it: "
     if explained_in is None:
-        return f"{lead}`sweep explain {quote(study)} --run` trains that, change by change."
+        return f"{lead}`sweep explain {quote(study)} --run` trains the causes, change by change."
     return (
-        f"{lead}“Where the error goes, change by change” (study {explained_in}) was trained for "
-        "that and outranks them."
+        f"{lead}“Where the error goes, change by change” (study {explained_in}) trained the "
+        "causes and is stronger evidence.
     )
 
 

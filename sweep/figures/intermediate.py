@@ -225,7 +225,7 @@ def _with_pruning(reader: StudyReader) -> list[Panel]:
 
 FIGURE = Figure(
     name="intermediate",
-    question="Where were trials cut off?",
+    question="Where were trials pruned?",
     needs="a trial that trained for two epochs",
     gather=_gather,
     draw=draw_intermediate,

@@ -42,7 +42,7 @@ def gather_front(table: TrialTable) -> ParetoFront | None:
     beaten, n_beaten, about = usable.where(~unbeaten_ones), int((~unbeaten_ones).sum()), ""
     if n_beaten > style.MAX_MARKS:
         beaten = beaten.where(sampled(n_beaten, style.MAX_MARKS // 2))
-        about = f"Of {n_beaten:,} trials that another beats, {len(beaten):,} drawn at random."
+        about = f"Of {n_beaten:,} trials that another dominates, {len(beaten):,} drawn at random."
     n_marks = len(beaten) + len(usable) - n_beaten
     front = _marks(usable.where(unbeaten_ones), n_marks)
     return ParetoFront(
@@ -83,7 +83,7 @@ def draw_front(front: ParetoFront) -> go.Figure:
         mode="lines+markers",
         line={"color": style.BLUE, "width": 2, "shape": "hv"},
         marker={"color": style.BLUE, "size": 10},
-        name="nothing beats it (Pareto set)",
+        name="Pareto set",
     )
     x = np.concatenate([front.beaten.x, front.front.x])
     y = np.concatenate([front.beaten.y, front.front.y])
@@ -114,12 +114,12 @@ def _of_two_objectives(reader: StudyReader) -> list[Panel]:
 
 FIGURE = Figure(
     name="pareto",
-    question="Which trials does no other beat in both objectives?",
+    question="Which trials does no other dominate in both objectives?",
     needs="two objectives and two finished trials",
     gather=_gather,
     draw=draw_front,
     rows=_rows,
-    finding=lambda front: f"{count(front.front.n, 'trial')} that no other beats in both",
+    finding=lambda front: f"{count(front.front.n, 'trial')} that no other dominates",
     section=ReportSection.BEST,
     panels=_of_two_objectives,
     pages=(Tab.EXPLORE,),

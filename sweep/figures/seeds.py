@@ -20,7 +20,7 @@ from sweep.store.records import CurvePoint, TrialRow
 _BELOW = 0.2
 
 _WAITING = "No epoch has finished yet."
-_NEVER = "The trial ended, and no epoch of it gave a finite number."
+_NEVER = "The trial ended without a finite number in any epoch."
 _NO_BCE = "The output is linear, and cross-entropy needs pixels in (0, 1)."
 
 
@@ -218,7 +218,7 @@ def _rows(chart: SeedChart) -> Columns:
 
 FIGURE = Figure(
     name="seeds",
-    question="How did a trial learn, seed by seed, and how near did it come to its lower bound?",
+    question="How did a trial learn, seed by seed, and how close did it get to its lower bound?",
     needs="a trial that trained for two epochs",
     gather=_gather,
     draw=draw_seeds,

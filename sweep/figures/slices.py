@@ -272,12 +272,12 @@ def _finding(sliced: Slice) -> str:
     y = -sliced.marks.y if column_named(sliced.metric.name).higher_is_better else sliced.marks.y
     best = setting.values[np.argsort(y, kind="stable")[: max(_FEW, sliced.marks.n // 10)]]
     ends = f"{setting.text(best.min())} to {setting.text(best.max())}"
-    return f"The best {len(best)} of {sliced.marks.n:,} trials lie at {setting.plain} {ends}"
+    return f"The best {len(best)} of {sliced.marks.n:,} trials are at {setting.plain} {ends}"
 
 
 FIGURE = Figure(
     name="slice",
-    question="Where along a setting do the good trials lie?",
+    question="Where along a setting are the good trials?",
     needs="finished trials with two values of the setting",
     gather=_gather,
     draw=draw_slice,

@@ -55,7 +55,7 @@ class Timeline(NamedTuple):
     @property
     def title(self) -> str:
         """Return the title as plain text."""
-        return "Who trained what, when"
+        return "Which worker trained what, when"
 
 
 def gather_timeline(table: TrialTable, between: tuple[float, float] | None = None) -> Timeline:
@@ -207,7 +207,7 @@ def _rows(timeline: Timeline) -> Columns:
 FIGURE = Figure(
     name="timeline",
     question="When did each worker train which trial?",
-    needs="a trial that a worker ended",
+    needs="a trial that ended on a worker",
     gather=_gather,
     draw=draw_timeline,
     rows=_rows,

@@ -103,7 +103,7 @@ class _Bars:
             f"<b>{style.escaped(label)}</b>",
             f"{formats.number(before)} → {formats.number(step.error)}",
             times(step.effect, reverse=reverse),
-            "" if share is None else f"{formats.percent(share)} of the whole",
+            "" if share is None else f"{formats.percent(share)} of the total",
             f"chosen by {step.n_agree} of {len(step.errors)} seeds",
         ]
         self.hovers.append("<br>".join(filter(None, lines)))
@@ -303,14 +303,14 @@ def _finding(chart: Waterfall) -> str:
         if factor is not None and high is not None and high < before
     ]
     if not told:
-        return f"{chart.title}: no change is told from chance"
+        return f"{chart.title}: no change is significant"
     factor, label = max(told)
     return f"{label.strip()} lowers the error most: ÷ {formats.number(factor)}"
 
 
 FIGURE = Figure(
     name="ablation",
-    question="Which change of settings makes how much of the difference to the best?",
+    question="How much does each change of settings contribute to the difference from the best?",
     needs="an ablation path (`sweep explain --run`)",
     gather=_gather,
     draw=draw_waterfall,

@@ -144,15 +144,15 @@ def _about_floors(squared: Floors | None, entropy: float | None) -> list[str]:
     if squared is not None:
         return [
             "The grey line is the floor of linear codes: the error of PCA with as many components "
-            "as there are hidden units; dashed, the same with its copies cut to [0, 1]; dotted, "
-            "the error of the mean image in place of every image. Marks below the line need a "
+            "as there are hidden units; dashed, the same with its copies clipped to [0, 1]; "
+            "dotted, the error of the mean image in place of every image. Marks below the line need a "
             "nonlinear code; marks far above it are limited by training, not by the width."
         ]
     if entropy is not None:
         return [
             f"The grey line is the entropy of the test pixels, {formats.number(entropy)} nats: "
-            "grey pixels cost that much even when every one is copied exactly, so only what lies "
-            "above the line tells of the copies."
+            "grey pixels cost that much even if every one is copied exactly, so only the part "
+            "above the line depends on the copies."
         ]
     return []
 
@@ -223,13 +223,13 @@ def _draw_floors(drawn: go.Figure, errors: MeasuredWidths) -> None:
                 y=errors.clipped_mse,
                 mode="lines",
                 line={"color": style.GREY, "width": 1.5, "dash": "dash"},
-                name="PCA, cut to [0, 1]",
-                hovertemplate="PCA with %{x} components, cut to [0, 1]<br>%{y:.3g}<extra></extra>",
+                name="PCA, clipped to [0, 1]",
+                hovertemplate="PCA with %{x} components, clipped<br>%{y:.3g}<extra></extra>",
             )
         )
     if errors.mean_mse is not None:
         line = {"color": style.GREY, "width": 1.5, "dash": "dot"}
-        says = "The mean image for every image"
+        says = "Mean image for every image"
         _draw_level(drawn, errors, errors.mean_mse, name="mean image", line=line, says=says)
     if errors.entropy is not None:
         line = {"color": style.GREY, "width": 2}
@@ -350,7 +350,7 @@ def _rows(errors: MeasuredWidths) -> Columns:
         {"mark": "trial", "hidden_width": marks.x, metric: marks.y, **trials},
         {"mark": "PCA", "hidden_width": errors.floor_widths, metric: errors.floor_mse},
         {
-            "mark": "PCA, cut to [0, 1]",
+            "mark": "PCA, clipped to [0, 1]",
             "hidden_width": errors.clipped_widths,
             metric: errors.clipped_mse,
         },
@@ -374,7 +374,7 @@ def _finding_entropy(errors: MeasuredWidths) -> str:
     if not errors.entropy:
         return _finding(errors)
     above = percent(float(errors.marks.y.min()) / errors.entropy - 1)
-    return f"The lowest cross-entropy lies {above} above the pixels’ entropy"
+    return f"The lowest cross-entropy is {above} above the pixels’ entropy"
 
 
 FIGURE = Figure(
@@ -391,7 +391,7 @@ FIGURE = Figure(
 )
 ENTROPY = Figure(
     name="entropy",
-    question="How near does the cross-entropy come to the entropy of the pixels?",
+    question="How close does the cross-entropy get to the entropy of the pixels?",
     needs="finished trials of two widths",
     remedy=more_widths,
     gather=_gather_entropy,

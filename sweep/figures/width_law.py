@@ -51,7 +51,7 @@ class WidthLawChart(NamedTuple):
     def title(self) -> str:
         """Return the title with the setting whose choices are shown separately."""
         by = f" by {column_named(self.split).title}" if self.apart and self.split else ""
-        return f"{'Law of the width' if self.found.law else 'Best and median at each width'}{by}"
+        return f"{'Width law' if self.found.law else 'Best and median at each width'}{by}"
 
 
 def gather_width_law(

@@ -76,7 +76,7 @@ def test_trials_of_more_words_than_there_are_cells_are_told() -> None:
     rows = [trial_row(number=n, values=(0.1,), worker=f"w{n:02}") for n in range(MAX_WORDS + 2)]
     contour = gather_contour(trial_table(*rows), "worker", "loss")
     assert (contour.columns.n, contour.n_trials) == (MAX_WORDS, MAX_WORDS)
-    assert contour.about == f"2 trials of further words than {MAX_WORDS} are not shown."
+    assert contour.about == f"2 trials are not shown: there are more than {MAX_WORDS} words."
     assert draw_contour(contour).layout.title.subtitle.text == contour.about
     assert gather_contour(four_trials(), "activation", "loss").about == ""
 

@@ -95,7 +95,7 @@ def test_the_training_loss_is_named_with_its_unit() -> None:
     ("outcome", "text"),
     [
         (None, "No epoch has finished yet."),
-        ("failed", "The trial ended, and no epoch of it gave a finite number."),
+        ("failed", "The trial ended without a finite number in any epoch."),
     ],
 )
 def test_a_trial_without_epochs_says_so(outcome: str | None, text: str) -> None:

@@ -64,7 +64,7 @@ def test_each_choice_has_a_line_and_its_median_and_only_one_name() -> None:
     named = [trace.name for trace in drawn.data if trace.showlegend is not False]
     assert named == ["relu", "tanh", "law"]
     assert [trace.line.dash for trace in drawn.data if trace.legendgroup == "tanh"] == [None, "dot"]
-    assert str(drawn.layout.title.text) == "Law of the width by activation"
+    assert str(drawn.layout.title.text) == "Width law by activation"
 
 
 def test_two_widths_make_no_law_but_a_chart() -> None:

@@ -70,7 +70,7 @@ def layout(view: View, place: Place) -> Any:
                         "why-classes", title="Error of each class by width", height=440
                     ),
                     cards.figure_card(
-                        "why-kinds", title="Error at saturated pixels and at the others", height=440
+                        "why-kinds", title="Error at saturated and other pixels", height=440
                     ),
                 ],
                 id="why-lines",
