@@ -73,7 +73,7 @@ def _outranked(study: str, explained_in: str | None) -> str:
         return f"{lead}`sweep explain {quote(study)} --run` trains the causes, change by change."
     return (
         f"{lead}“Where the error goes, change by change” (study {explained_in}) trained the "
-        "causes and is stronger evidence.
+        "causes and is stronger evidence."
     )
 
 
