@@ -145,7 +145,7 @@ def _about_floors(squared: Floors | None, entropy: float | None) -> list[str]:
         return [
             "The grey line is the floor of linear codes: the error of PCA with as many components "
             "as there are hidden units; dashed, the same with its copies clipped to [0, 1]; "
-            "dotted, the error of the mean image in place of every image. Marks below the line need "
+            "dotted, the error of the mean image for every image. Marks below the line need "
             "a nonlinear code; marks far above it are limited by training, not by the width."
         ]
     if entropy is not None:
