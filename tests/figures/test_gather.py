@@ -133,7 +133,7 @@ def test_importances_of_few_trials_are_called_rough_and_name_what_is_left_out() 
 
 def test_importances_of_a_sample_say_so() -> None:
     about = gather_importances(importance(shares={"loss": 1.0}, n_trials=20_000), "x").about
-    assert "Of so many, 60 at random were compared." in about
+    assert "A random sample of 60 was compared." in about
 
 
 def test_no_importances_give_their_reason() -> None:
@@ -143,9 +143,9 @@ def test_no_importances_give_their_reason() -> None:
 
 def test_importances_name_what_outranks_them_or_would() -> None:
     found = importance(shares={"loss": 1.0})
-    assert "`sweep explain x --run` trains that" in gather_importances(found, "x").about
+    assert "`sweep explain x --run` trains the causes" in gather_importances(found, "x").about
     trained = gather_importances(found, "x", explained_in="x-explain").about
-    assert trained.endswith("(study x-explain) was trained for that and outranks them.")
+    assert trained.endswith("(study x-explain) trained the causes and is stronger evidence.")
 
 
 def searched(number: int, value: float, **config: Any) -> Any:

@@ -77,7 +77,7 @@ def test_a_pruned_trial_is_held_against_the_best_at_the_same_epoch() -> None:
 
 def test_a_running_trial_tells_what_is_left() -> None:
     running = {"state": "RUNNING", "values": (), "config": TrialConfig(epochs=5)}
-    assert said([0.3, 0.2], **running) == "2 of 5 epochs are done, about 6.0 s to go."
+    assert said([0.3, 0.2], **running) == "2 of 5 epochs are done, about 6.0 s left."
     assert said(**running) == "It is in its first epoch."
     assert said(state="WAITING", attempt=0) == "It waits for a worker."
 
