@@ -101,6 +101,7 @@ def make_data(sizes: Sizes, device: torch.device) -> DeviceData:
         strip_rows=tuple(range(10)),
         shape=ImageShape(height=sizes.height, width=sizes.width),
         sha256="made up",
+        key="made up",
     )
 
 

@@ -44,6 +44,7 @@ from sweep.messages import (
     Diagnostics,
     EpochDone,
     EpochMetrics,
+    FeatureProbe,
     ImageShape,
     NetworkAnalysed,
     NetworkAnalysis,
@@ -320,10 +321,22 @@ def _pictures() -> bytes:
 
 
 PICTURES = _pictures()
-TOLD = Accuracies(linear=0.75, neighbours=0.8)
+TOLD = Accuracies(linear=0.75, neighbours=0.8, network=0.85)
+FEATURES = FeatureProbe(
+    all_labels=TOLD,
+    validation=TOLD,
+    few_labels=TOLD,
+    few_labels_std=TOLD,
+    n_train=54_000,
+    n_few=1_000,
+    n_draws=5,
+    nearest=((0, 1, 2, 3, 4),) * 10,
+)
 ANALYSIS = NetworkAnalysis(
     decomposition=Decomposition(code_rank=9.5, encoder_rank=8.5, decoder_rank=7.5, end_to_end=None),
-    probe=Probe(code=TOLD, pca=TOLD, pixels=TOLD, n_pixels=N_INPUTS, n_train=5_000, n_test=10_000),
+    probe=Probe(
+        code=FEATURES, n_pixels=N_INPUTS, n_test=10_000, commonest=0.1, shown=tuple(range(10))
+    ),
 )
 
 

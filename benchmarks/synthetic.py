@@ -30,10 +30,19 @@ from PIL import Image
 from sqlalchemy import Connection, Engine, insert
 
 from sweep.config import TrialConfig, width_class
+from sweep.datasets.images import data_key
 from sweep.enums import Activation, Loss, Optimizer, Outcome
-from sweep.messages import Accuracies, Decomposition, Diagnostics, Probe
+from sweep.messages import (
+    Accuracies,
+    Decomposition,
+    Diagnostics,
+    FeatureProbe,
+    Probe,
+    ProbeBaseline,
+)
 from sweep.store import schema
 from sweep.store.engine import writing
+from sweep.store.measurements import add_probe_baselines
 from sweep.store.migrate import open_store
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
@@ -76,7 +85,7 @@ def _insert_study(connection: Connection, name: str, n_trials: int) -> int:
         insert(schema.sweep_studies).values(
             study_id=study_id,
             study_file=_STUDY_FILE.format(name=name, n_trials=n_trials),
-            provenance={"sweep": "synthetic"},
+            provenance={"sweep": "synthetic", "data_sha256": _SHA256},
             originals_png=_strip(0),
             created_at=START,
             updated_at=START + n_trials / TRIALS_PER_SECOND,
@@ -85,6 +94,7 @@ def _insert_study(connection: Connection, name: str, n_trials: int) -> int:
             revision=1,
         )
     )
+    _insert_baselines(connection)
     connection.execute(
         insert(schema.sweep_workers),
         [
@@ -106,6 +116,8 @@ def _insert_study(connection: Connection, name: str, n_trials: int) -> int:
     return study_id
 
 
+_SHA256 = "0" * 64
+_N_PIXELS = 784
 _STUDY_FILE = """\
 [study]
 name = "{name}"
@@ -343,16 +355,47 @@ def _decomposition_rows(
 
 def _probe_rows(trial: dict[str, Any], trial_id: int, study_id: int) -> Iterator[dict[str, Any]]:
     if trial["is_best"]:
-        kept = 1 - math.exp(-trial["params"]["hidden_width"] / 32)
         found = Probe(
-            code=Accuracies(linear=0.6 + 0.2 * kept - trial["error"], neighbours=0.5 + 0.3 * kept),
-            pca=Accuracies(linear=0.6 + 0.2 * kept, neighbours=0.5 + 0.29 * kept),
-            pixels=Accuracies(linear=0.81, neighbours=0.8),
-            n_pixels=784,
-            n_train=5000,
+            code=_features(trial["params"]["hidden_width"], minus=trial["error"]),
+            n_pixels=_N_PIXELS,
             n_test=1000,
+            commonest=0.1,
+            shown=tuple(range(10)),
         )
         yield {"trial_id": trial_id, "probe": asdict(found)}
+
+
+def _features(width: int, minus: float = 0.0) -> FeatureProbe:
+    """What so many numbers of an image would tell."""
+    kept = 1 - math.exp(-width / 32)
+    shares = {
+        "linear": 0.6 + 0.2 * kept,
+        "neighbours": 0.5 + 0.3 * kept,
+        "network": 0.6 + 0.3 * kept,
+    }
+    found = Accuracies(**{name: max(0.0, share - minus) for name, share in shares.items()})
+    return FeatureProbe(
+        all_labels=found,
+        validation=found,
+        few_labels=found,
+        few_labels_std=Accuracies(linear=0.01, neighbours=0.01, network=0.01),
+        n_train=54_000,
+        n_few=1_000,
+        n_draws=5,
+        nearest=((0, 1, 2, 3, 4),) * 10,
+    )
+
+
+def _insert_baselines(connection: Connection) -> None:
+    """Insert what the codes of all widths are compared with."""
+    key = data_key(_SHA256, 0.1, 0)
+    add_probe_baselines(
+        connection,
+        (
+            ProbeBaseline(data_key=key, width=width, pca=_features(width), random=_features(width))
+            for width in range(8, _N_PIXELS + 1)
+        ),
+    )
 
 
 def _strip(grey: int) -> bytes:

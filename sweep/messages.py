@@ -162,6 +162,8 @@ class WorkerSetup:
     silence_seconds: float | None = None
     #: Measure the error spectrum after each epoch; None: if the images are small.
     spectrum: bool | None = None
+    #: For the analysis process: what is known already, of any data.
+    baselines: tuple["ProbeBaseline", ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,30 +253,65 @@ class Decomposition:
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracies:
-    """Shares of the test images whose label two simple classifiers tell."""
+    """A number for each classifier: the share of images whose label it tells, or its spread."""
 
-    #: Ridge regression.
+    #: Softmax regression.
     linear: float
-    #: The vote of the nearest images.
+    #: The vote of the nearest training images.
     neighbours: float
+    #: A network with one hidden layer.
+    network: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureProbe:
+    """What features of an image tell of its label, by three classifiers: see trainer.probe.
+
+    Features are a code, principal components, random projections or the pixels.
+    """
+
+    #: On the test images, having learned from ``n_train`` labels.
+    all_labels: Accuracies
+    #: The same classifiers on the validation images, by which their hyperparameters are chosen.
+    validation: Accuracies
+    #: On the test images, having learned from ``n_few`` labels: mean and standard deviation over
+    #: ``n_draws`` draws of labels.
+    few_labels: Accuracies
+    few_labels_std: Accuracies
+    n_train: int
+    n_few: int
+    n_draws: int
+    #: For each test image of ``Probe.shown``, the training images that are nearest in these
+    #: features, by their places in the training part of the split, the nearest first.
+    nearest: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeBaseline:
+    """What a code of some width is compared with; it depends on the data alone."""
+
+    #: See ``datasets.images.data_key``.
+    data_key: str
+    #: Number of features. As many as pixels stand for the pixels themselves.
+    width: int
+    #: Of the first principal components, and of random projections.
+    pca: FeatureProbe
+    random: FeatureProbe
 
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """What the first seed's code tells of the labels, which it was not trained for.
+    """What the first seed's code tells of the labels, which it was not trained for."""
 
-    Beside it stands what other codes tell to the same classifiers: see trainer.probe.
-    """
-
-    code: Accuracies
-    #: Of as many principal components as there are hidden units.
-    pca: Accuracies
-    pixels: Accuracies
+    code: FeatureProbe
     #: Of an image.
     n_pixels: int
-    #: Images that the classifiers learnt from, and those they were measured on.
-    n_train: int
+    #: Images that accuracies are measured on.
     n_test: int
+    #: Share of the test images that are of the commonest class of the training images.
+    commonest: float
+    #: Places of the test images whose nearest images are kept.
+    shown: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,6 +323,8 @@ class NetworkAnalysis:
 
     decomposition: Decomposition | None
     probe: Probe | None
+    #: What the code's probe is compared with, where it was not known before.
+    baselines: tuple[ProbeBaseline, ...] = ()
 
     @property
     def is_empty(self) -> bool:

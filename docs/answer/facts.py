@@ -10,7 +10,7 @@ import numpy as np
 from sweep.analysis.diagnosis import Limit
 from sweep.analysis.explanation import ChangeEffect, ParameterGroup, Step
 from sweep.analysis.floors import Floors, pca_equivalent
-from sweep.analysis.probe_summary import CodeVerdict, ProbeSummary
+from sweep.analysis.probe_summary import CodeVerdict, FeatureKind, ProbedTrial, ProbeSummary
 from sweep.analysis.study_diagnosis import diagnose_widths
 from sweep.analysis.study_explanation import StudyExplanation, study_explanation
 from sweep.analysis.study_floors import study_floors
@@ -19,6 +19,7 @@ from sweep.analysis.verdict import baseline_number, floor_at
 from sweep.analysis.width_law import WidthLaw, width_errors, width_law
 from sweep.enums import Loss
 from sweep.errors import NotFoundError, SweepError
+from sweep.findings.probes import accuracy_text
 from sweep.store.engine import Engine
 from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.records import TrialRow
@@ -114,8 +115,12 @@ class Useful:
 
     @property
     def is_enough(self) -> bool:
-        """Whether a code tells as many as the pixels."""
+        """Whether a code keeps most of what tells the classes."""
         return self.found.verdict is not CodeVerdict.NONE
+
+    def told(self, of: ProbedTrial, kind: str) -> str:
+        """Say how many labels the classifier that decides tells from a kind of features."""
+        return accuracy_text(self.found.accuracy(of, FeatureKind(kind)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +135,8 @@ class Facts:
     #: The best of ``whole``, trained for longer, beside the question's configuration.
     longer: Sharp | None
     why: StudyExplanation
-    useful: Useful
+    #: None while no code of study "features" is probed.
+    useful: Useful | None
     #: Clothes first; digits only where they could be had.
     datasets: tuple[OfDataset, ...]
     #: What the studies trained on, by their makers' names.
@@ -277,10 +283,10 @@ def _why(engine: Engine) -> StudyExplanation:
     return found
 
 
-def _useful(engine: Engine) -> Useful:
+def _useful(engine: Engine) -> Useful | None:
     found = study_probes(open_study(engine, "features"))
     if found is None:
-        raise SweepError("study 'features' has no code that was asked for the labels.")
+        return None
     return Useful(dataset=open_study(engine, "features").summary().dataset, found=found)
 
 

@@ -44,10 +44,11 @@ def _figures(engine: Engine, facts: Facts) -> Mapping[str, go.Figure]:
     law = gather_width_law(
         open_study(engine, "width").table(), study_floors(open_study(engine, "width"))
     )
+    of_codes = {"codes": codes.draw(codes.gather(facts.useful.found))} if facts.useful else {}
     return {
         "width": draw_width_law(law),
         "causes": draw_waterfall(gather_waterfall(facts.why)),
-        "codes": codes.draw(codes.gather(facts.useful.found)),
+        **of_codes,
     }
 
 

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.datasets import Images
+from sweep.datasets.images import data_key
 from sweep.errors import DataError
 
 _WHITE = 255.0
@@ -114,11 +115,6 @@ class Floors:
         bound = values.get("sigmoid")
         more = {"clipped": ClippedErrors(**clipped), "sigmoid": bound and SigmoidBound(**bound)}
         return cls(**{**values, **curves, **more})
-
-
-def data_key(sha256: str, fraction: float, seed: int, train_limit: int | None = None) -> str:
-    """Return the key that floors are stored under: the data's checksum and the split."""
-    return f"{sha256}:{fraction!r}:{seed}:{'all' if train_limit is None else train_limit}"
 
 
 def compute_floors(

@@ -1,71 +1,144 @@
-"""Is a code worth anything? What codes tell of the labels, beside PCA codes and the pixels.
+"""Is a code worth anything? What codes tell of the labels, beside PCA, random projections, pixels.
 
-Notation: p a share of n test images whose label is told right, by the better of the two classifiers
-(``trainer.probe``). Two such shares of the same n images differ by chance by less than twice
-sqrt(2 p (1 - p) / n), nearly always: that they are of the same images makes it less still.
+Notation: p the share of n test images whose label a classifier tells (``trainer.probe``). Its
+standard error is that of a binomial share, sqrt(p (1 - p) / n); with few labels, that and the
+standard error of the mean over the draws of labels, added in squares. Two shares differ where they
+lie more than twice the standard error of their difference apart. They are of the same images, which
+makes that error smaller than it is taken for here. One network of a trial is probed, so none of
+this holds the spread over the seeds of the autoencoder.
+No classifier is chosen on the test images: the one that decides the verdict, and the read-out of
+the chart, are those that do best from the pixels of the validation images.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import sqrt
-from typing import Any, Self
+from math import hypot, sqrt
+from typing import Any, NamedTuple, Self
 
-from sweep.catalogue.formats import percent
+from pydantic import TypeAdapter
+
+from sweep.messages import FeatureProbe, Probe, ProbeBaseline
 
 #: A code is narrow below this share of the pixels.
 _NARROW = 1 / 8
+#: What keeps so much of what the pixels tell beyond the commonest class keeps most of it.
+_MOST = 0.9
+#: Standard errors of a difference up to which it may be chance.
+_STANDARD_ERRORS = 2.0
+
+_PROBE = TypeAdapter(Probe)
 
 
 class CodeVerdict(StrEnum):
     """How many labels codes tell, beside the pixels themselves."""
 
     NARROW = "a narrow code tells the labels as well as the pixels"
+    MOST = "a narrow code keeps most of what tells the classes"
     WIDE = "only a wide code tells the labels as well as the pixels"
     NONE = "no code tells the labels as well as the pixels"
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProbeAccuracy:
-    """Shares of the test images whose label a classifier gets right."""
+class Classifier(StrEnum):
+    """Classifiers that learn from features: fields of ``messages.Accuracies``."""
 
-    linear: float
-    neighbours: float
+    LINEAR = "linear"
+    NEIGHBOURS = "neighbours"
+    NETWORK = "network"
 
-    @property
-    def best(self) -> float:
-        """Return the accuracy of the better classifier."""
-        return max(self.linear, self.neighbours)
+
+class FeatureKind(StrEnum):
+    """What classifiers learn from: fields of ``ProbedTrial``."""
+
+    CODE = "code"
+    PCA = "pca"
+    RANDOM = "random"
+    PIXELS = "pixels"
+
+
+class Accuracy(NamedTuple):
+    """Share of the test images whose label is told right."""
+
+    share: float
+    standard_error: float
+
+
+class Standing(StrEnum):
+    """An accuracy beside another."""
+
+    BETTER = "better"
+    EQUAL = "equal"
+    WORSE = "worse"
+
+
+def compare(one: Accuracy, other: Accuracy) -> Standing:
+    """Say how an accuracy stands beside another, as far as their standard errors tell."""
+    difference = one.share - other.share
+    if abs(difference) <= _STANDARD_ERRORS * hypot(one.standard_error, other.standard_error):
+        return Standing.EQUAL
+    return Standing.BETTER if difference > 0 else Standing.WORSE
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProbedTrial:
-    """A trial whose code was probed."""
+    """A trial whose code was probed, and what it is compared with."""
 
     number: int
     hidden_width: int
     test_mse: float
-    code: ProbeAccuracy
-    #: Of PCA with as many components.
-    pca: ProbeAccuracy
-    pixels: ProbeAccuracy
+    code: FeatureProbe
+    #: Of as many principal components, and of as many random projections.
+    pca: FeatureProbe
+    random: FeatureProbe
+    pixels: FeatureProbe
     n_pixels: int
-    n_train: int
     n_test: int
+    #: Share of the test images of the class that is commonest in training.
+    commonest: float
+    #: Places of the test images whose nearest images are kept.
+    shown: tuple[int, ...]
 
     @classmethod
-    def of(cls, number: int, hidden_width: int, test_mse: float, probe: Mapping[str, Any]) -> Self:
-        """``probe`` is trial.Probe as JSON."""
-        told = {name: ProbeAccuracy(**probe[name]) for name in ("code", "pca", "pixels")}
+    def of(
+        cls,
+        number: int,
+        hidden_width: int,
+        test_mse: float,
+        probe: Mapping[str, Any],
+        baselines: Iterable[ProbeBaseline],
+    ) -> Self | None:
+        """Join ``messages.Probe`` as JSON with the baselines of its data.
+
+        None where a baseline is missing.
+        """
+        found: Probe = _PROBE.validate_python(probe)
+        by_width = {of.width: of for of in baselines}
+        same_size = by_width.get(min(hidden_width, found.n_pixels))
+        pixels = by_width.get(found.n_pixels)
+        if same_size is None or pixels is None:
+            return None
         return cls(
             number=number,
             hidden_width=hidden_width,
             test_mse=test_mse,
-            **told,
-            n_pixels=probe["n_pixels"],
-            n_train=probe["n_train"],
-            n_test=probe["n_test"],
+            pca=same_size.pca,
+            random=same_size.random,
+            pixels=pixels.pca,
+            **vars(found),
         )
+
+    def features(self, kind: FeatureKind) -> FeatureProbe:
+        """Return what was measured of one kind of features."""
+        found: FeatureProbe = getattr(self, kind)
+        return found
+
+    def accuracy(self, kind: FeatureKind, classifier: Classifier, *, few: bool = False) -> Accuracy:
+        """Return a classifier's accuracy on the test images, with all labels or with few."""
+        of = self.features(kind)
+        share = getattr(of.few_labels if few else of.all_labels, classifier)
+        spread = getattr(of.few_labels_std, classifier) / sqrt(of.n_draws) if few else 0.0
+        return Accuracy(share, hypot(sqrt(share * (1 - share) / self.n_test), spread))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,73 +149,90 @@ class ProbeSummary:
     best: tuple[ProbedTrial, ...]
     #: All that were probed, by width and number.
     trials: tuple[ProbedTrial, ...]
-    #: The narrowest of the best that tells as many as the pixels, but for chance; where none does,
-    #: the one that tells most.
-    shown: ProbedTrial
+    #: The classifier that does best from the pixels of the validation images: the verdict is its.
+    classifier: Classifier
+    #: The better of those that are trained, by the same measure.
+    readout: Classifier
     verdict: CodeVerdict
-    #: The verdict in sentences, with the numbers.
-    because: str
+    #: The trial that the verdict is about: the narrowest of which it holds, or, where no code tells
+    #: enough, the one that tells most of the validation images.
+    shown: ProbedTrial
+    #: The narrowest that tells as many labels as the pixels; None where none does.
+    as_good: ProbedTrial | None
     #: Trials that are better than all others of their width and are not analysed.
     unseen: tuple[int, ...] = ()
 
     @property
-    def pixels(self) -> ProbeAccuracy:
+    def pixels(self) -> FeatureProbe:
         """The same for every trial."""
         return self.best[0].pixels
+
+    def accuracy(self, of: ProbedTrial, kind: FeatureKind, *, few: bool = False) -> Accuracy:
+        """Return the accuracy of the classifier that decides."""
+        return of.accuracy(kind, self.classifier, few=few)
+
+    def kept(self, of: ProbedTrial) -> float | None:
+        """Return the share that a code keeps of what the pixels tell beyond the commonest class.
+
+        None where the pixels tell no more.
+        """
+        return _kept(of, self.classifier)
+
+    def beside(self, kind: FeatureKind) -> Counter[Standing]:
+        """Count at how many widths the code is better, equal and worse than other features."""
+        return Counter(
+            compare(self.accuracy(of, FeatureKind.CODE), self.accuracy(of, kind))
+            for of in self.best
+        )
 
 
 def summarise_probes(
     best: Sequence[ProbedTrial], trials: Sequence[ProbedTrial], unseen: Sequence[int] = ()
 ) -> ProbeSummary:
     """Summarise one trial or more; ``best`` are some of them, one a width, the narrowest first."""
-    pixels, margin = best[0].pixels.best, noise(best[0].pixels.best, best[0].n_test)
-    enough = [of for of in best if of.code.best >= pixels - margin]
-    shown = enough[0] if enough else max(best, key=lambda of: of.code.best)
-    is_narrow = shown.hidden_width <= _NARROW * shown.n_pixels
-    enough_for = CodeVerdict.NARROW if is_narrow else CodeVerdict.WIDE
+    pixels = best[0].pixels
+    classifier = _best_on_validation(pixels, Classifier)
+    as_good = [of for of in best if _is_as_good(of, classifier)]
+    most = [of for of in best if _is_narrow(of) and (_kept(of, classifier) or 0.0) >= _MOST]
+    if as_good and _is_narrow(as_good[0]):
+        verdict, shown = CodeVerdict.NARROW, as_good[0]
+    elif most:
+        verdict, shown = CodeVerdict.MOST, most[0]
+    elif as_good:
+        verdict, shown = CodeVerdict.WIDE, as_good[0]
+    else:
+        verdict = CodeVerdict.NONE
+        shown = max(best, key=lambda of: getattr(of.code.validation, classifier))
     return ProbeSummary(
         best=tuple(best),
         trials=tuple(trials),
+        classifier=classifier,
+        readout=_best_on_validation(pixels, (Classifier.LINEAR, Classifier.NETWORK)),
+        verdict=verdict,
         shown=shown,
-        verdict=enough_for if enough else CodeVerdict.NONE,
-        because=" ".join([_said(shown, margin), _beside_pca(best), *_from_end_to_end(best)]),
+        as_good=as_good[0] if as_good else None,
         unseen=tuple(unseen),
     )
 
 
-def noise(share: float, n: int) -> float:
-    """Return by how much two shares of the same n images may differ by chance."""
-    return 2 * sqrt(2 * share * (1 - share) / n)
+def _best_on_validation(of: FeatureProbe, among: Iterable[Classifier]) -> Classifier:
+    return max(among, key=lambda classifier: getattr(of.validation, classifier))
 
 
-def _said(shown: ProbedTrial, margin: float) -> str:
-    return (
-        f"The code of {shown.hidden_width} units (trial {shown.number}) tells "
-        f"{percent(shown.code.best, 1)} of the test labels, the {shown.n_pixels} pixels "
-        f"{percent(shown.pixels.best, 1)}; a difference of less than {percent(margin, 1)} may be "
-        "chance."
+def _is_narrow(of: ProbedTrial) -> bool:
+    return of.hidden_width <= _NARROW * of.n_pixels
+
+
+def _is_as_good(of: ProbedTrial, classifier: Classifier) -> bool:
+    code, pixels = (
+        of.accuracy(kind, classifier) for kind in (FeatureKind.CODE, FeatureKind.PIXELS)
     )
+    return compare(code, pixels) is not Standing.WORSE
 
 
-def _beside_pca(best: Sequence[ProbedTrial]) -> str:
-    gains = [(of.code.best - of.pca.best, noise(of.pca.best, of.n_test)) for of in best]
-    more = sum(gain > chance for gain, chance in gains)
-    less = sum(-gain > chance for gain, chance in gains)
-    if not more and not less:
-        return "Beside PCA codes of the same size it is neither better nor worse than by chance."
-    return (
-        f"Beside PCA codes of the same size it is better at {more} of {len(best)} "
-        f"{'width' if len(best) == 1 else 'widths'} and worse at {less}."
+def _kept(of: ProbedTrial, classifier: Classifier) -> float | None:
+    code, pixels = (
+        of.accuracy(kind, classifier).share - of.commonest
+        for kind in (FeatureKind.CODE, FeatureKind.PIXELS)
     )
-
-
-def _from_end_to_end(best: Sequence[ProbedTrial]) -> list[str]:
-    """Compare the narrowest and the widest network; no sentence where there is only one width."""
-    first, last = best[0], best[-1]
-    if first is last or not 0 < last.test_mse < first.test_mse:
-        return []
-    return [
-        f"From {first.hidden_width} to {last.hidden_width} units the error falls "
-        f"{first.test_mse / last.test_mse:.2g}-fold, and the labels told go from "
-        f"{percent(first.code.best, 1)} to {percent(last.code.best, 1)}."
-    ]
+    return code / pixels if pixels > 0 else None

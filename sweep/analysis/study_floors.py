@@ -1,12 +1,11 @@
 """Compute the floors of a study's own data once, and keep them in its store."""
 
 from contextlib import suppress
-from typing import NamedTuple
 
 from sweep import datasets
-from sweep.analysis.floors import Floors, compute_floors, data_key
+from sweep.analysis.floors import Floors, compute_floors
 from sweep.analysis.sigmoid_bound import with_sigmoid_bound
-from sweep.analysis.study_data import study_images
+from sweep.analysis.study_data import StudyData, study_data, study_images
 from sweep.errors import DataError, SweepError
 from sweep.store import annotate
 from sweep.store.handle import DatabaseHandle, StudyHandle
@@ -17,7 +16,7 @@ def add_sigmoid_bound(study: StudyHandle) -> Floors | None:
 
     None if the floors are unknown. Raises DataError if the data are missing or have changed.
     """
-    floors, data = study_floors(study), _data(study)
+    floors, data = study_floors(study), study_data(study)
     if floors is None or data is None or floors.sigmoid is not None:
         return floors
     images = study_images(study)
@@ -26,15 +25,6 @@ def add_sigmoid_bound(study: StudyHandle) -> Floors | None:
     found = with_sigmoid_bound(floors, images, *data.split)
     annotate.put_floors(study.engine, found.data_key, found.to_json())
     return found
-
-
-class _Data(NamedTuple):
-    """The data that a study trained on."""
-
-    name: str
-    sha256: str
-    #: Validation fraction, seed of the split, limit of the training images.
-    split: tuple[float, int, int | None]
 
 
 def study_floors(study: StudyHandle, *, keep: bool = True) -> Floors | None:
@@ -47,29 +37,20 @@ def study_floors(study: StudyHandle, *, keep: bool = True) -> Floors | None:
     kept = kept_floors(study)
     if kept is not None:
         return kept
-    data = _data(study)
+    data = study_data(study)
     return None if data is None else _compute(study, data, keep=keep)
 
 
 def kept_floors(study: StudyHandle) -> Floors | None:
     """Return the stored floors; None if the data are unknown or nothing is stored yet."""
-    data = _data(study)
+    data = study_data(study)
     if data is None:
         return None
-    kept = DatabaseHandle(study.engine).floors(data_key(data.sha256, *data.split))
+    kept = DatabaseHandle(study.engine).floors(data.key)
     return None if kept is None else Floors.from_json(kept)
 
 
-def _data(study: StudyHandle) -> _Data | None:
-    record = study.record()
-    sha256, data = record.provenance.get("data_sha256"), record.settings.data
-    if not sha256:
-        return None
-    split = (data.validation_fraction, data.split_seed, data.train_limit)
-    return _Data(data.name, sha256, split)
-
-
-def _compute(study: StudyHandle, data: _Data, *, keep: bool) -> Floors | None:
+def _compute(study: StudyHandle, data: StudyData, *, keep: bool) -> Floors | None:
     try:
         if not datasets.is_here(data.name, data.sha256):
             return None

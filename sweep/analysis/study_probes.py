@@ -7,8 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.analysis.probe_summary import ProbedTrial, ProbeSummary, summarise_probes
+from sweep.analysis.study_data import study_data
 from sweep.config import width_class
-from sweep.store.handle import StudyHandle
+from sweep.messages import ProbeBaseline
+from sweep.store.handle import DatabaseHandle, StudyHandle
+from sweep.store.records import TrialDetail
 from sweep.store.table import TrialTable
 
 
@@ -19,6 +22,22 @@ def study_probes(study: StudyHandle) -> ProbeSummary | None:
     by validation error.
     """
     return ProbeReader(study).look(study.table())
+
+
+def probed_trial(study: StudyHandle, trial: TrialDetail) -> ProbedTrial | None:
+    """Return what a trial's code tells; None where it is not analysed, or has no labels."""
+    if trial.probe is None or trial.hidden_width is None or trial.test_mse is None:
+        return None
+    return ProbedTrial.of(
+        trial.number, trial.hidden_width, trial.test_mse, trial.probe, study_baselines(study)
+    )
+
+
+def study_baselines(study: StudyHandle) -> list[ProbeBaseline]:
+    """Return what the codes of a study are compared with, as far as it is stored."""
+    data = study_data(study)
+    stored = DatabaseHandle(study.engine).probe_baselines()
+    return [of for of in stored if data is not None and of.data_key == data.key]
 
 
 class _Known(NamedTuple):
@@ -63,13 +82,16 @@ class ProbeReader:
             return self._told
 
     def _read(self, table: TrialTable) -> None:
-        for number, probe in self._study.probes(after=self._revision).items():
+        probes = self._study.probes(after=self._revision)
+        baselines = study_baselines(self._study) if probes else []
+        for number, probe in probes.items():
             row = table.row_of(number)
             # What ended after the table was read is newer than its revision: it is read again.
             if row is not None and table.states.value(row) == "COMPLETE":
                 width, test_mse = (table.metrics[of][row] for of in ("hidden_width", "test_mse"))
-                trial = ProbedTrial.of(number, int(width), float(test_mse), probe)
-                self._known[number] = _Known(int(table.attempts[row]), trial)
+                trial = ProbedTrial.of(number, int(width), float(test_mse), probe, baselines)
+                if trial is not None:
+                    self._known[number] = _Known(int(table.attempts[row]), trial)
         self._revision = table.revision
 
     def _seen(self, table: TrialTable) -> NDArray[np.bool_]:  # (N,)

@@ -11,7 +11,7 @@ from sweep.extras import require_torch
 from sweep.findings.dialects import in_ascii
 
 if TYPE_CHECKING:
-    from sweep.analysis.probe_summary import ProbedTrial
+    from sweep.analysis.probe_summary import ProbedTrial, ProbeSummary
     from sweep.store.handle import StudyHandle
     from sweep.store.kept_weights import KeptWeights
 
@@ -24,10 +24,11 @@ def analyse(
 ) -> None:
     """Analyse the networks of a study whose weights are kept, and show what their codes are worth.
 
-    Shows how many labels two simple classifiers tell from a code, from PCA codes of the same size
-    and from the pixels. `sweep start` analyses the best network of each width before it ends; this
-    computes what is missing, at any time and on any host that has the weights. `sweep show` shows
-    the effective ranks, which are computed with it.
+    Shows how many labels three classifiers tell from a code, from as many principal components and
+    random projections, and from the pixels, having learned from all labels and from 1,000.
+    `sweep start` analyses the best network of each width before it ends; this computes what is
+    missing, at any time and on any host that has the weights. `sweep show` shows the effective
+    ranks, which are computed with it.
     """
     from sweep.analysis.study_probes import study_probes
     from sweep.findings.probes import about_codes, probe_table, unseen_sentence
@@ -43,12 +44,24 @@ def analyse(
     found = None if numbers else study_probes(study)
     probed = _probed(study, numbers) if numbers else found.best if found else ()
     if as_json:
-        said = {name: getattr(found, name) for name in ("verdict", "because", "unseen") if found}
+        said = {} if found is None else _summary(found)
         show_json({"trials": [asdict(of) for of in probed], **said})
         return
     show_finding(probe_table(study.name, probed), storage)
     if found:
         show(in_ascii(f"{about_codes(found)} {unseen_sentence(found)}".strip()))
+
+
+def _summary(found: "ProbeSummary") -> dict[str, object]:
+    from sweep.findings.probes import about_codes
+
+    return {
+        "verdict": found.verdict,
+        "classifier": found.classifier,
+        "shown": found.shown.number,
+        "about": about_codes(found),
+        "unseen": found.unseen,
+    }
 
 
 def _chosen(
@@ -76,6 +89,7 @@ def _analyse(study: "StudyHandle", kept: "Sequence[KeptWeights]") -> None:
     """
     require_torch("an analysis")
     from sweep.analysis.study_data import study_images
+    from sweep.analysis.study_probes import study_baselines
     from sweep.store.artifacts import read_artifact
     from sweep.store.kept_weights import write_analysis
 
@@ -84,7 +98,7 @@ def _analyse(study: "StudyHandle", kept: "Sequence[KeptWeights]") -> None:
     from sweep.trainer import NetworkAnalyser  # torch: seconds
 
     split = (data.validation_fraction, data.split_seed, data.train_limit)
-    analyser = NetworkAnalyser.of(images, split)
+    analyser = NetworkAnalyser.of(images, split, study_baselines(study))
     errors: list[SweepError] = []
     for n, one in enumerate(kept, start=1):
         say(f"analysing networks: {n} of {len(kept)}, trial {one.number}")
@@ -101,12 +115,12 @@ def _analyse(study: "StudyHandle", kept: "Sequence[KeptWeights]") -> None:
 
 
 def _probed(study: "StudyHandle", numbers: Sequence[int]) -> "list[ProbedTrial]":
-    from sweep.analysis.probe_summary import ProbedTrial
+    from sweep.analysis.study_probes import probed_trial
 
     probed = []
     for number in numbers:
-        trial = study.trial(number)
-        if trial.probe is None or trial.hidden_width is None or trial.test_mse is None:
+        found = probed_trial(study, study.trial(number))
+        if found is None:
             raise DataError(f"trial {number}: its code is not finite and tells nothing.")
-        probed.append(ProbedTrial.of(number, trial.hidden_width, trial.test_mse, trial.probe))
+        probed.append(found)
     return probed

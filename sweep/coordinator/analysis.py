@@ -10,6 +10,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from sweep.coordinator.heartbeat_monitor import HeartbeatMonitor
 from sweep.coordinator.study_state import StudyState
@@ -17,15 +18,21 @@ from sweep.coordinator.trial_results import add_analysis
 from sweep.enums import EventKind
 from sweep.errors import DeviceError
 from sweep.launch.launcher import Gone, WorkerHandle
-from sweep.messages import AnalyseNetwork, Event, NetworkAnalysed, WorkerFailed, WorkerSetup
+from sweep.messages import (
+    AnalyseNetwork,
+    Event,
+    NetworkAnalysed,
+    WorkerFailed,
+    WorkerSetup,
+)
 from sweep.store.kept_weights import NOT_FINITE, KeptWeights
 from sweep.store.writer import StudyWriter
 
 #: Prefix of the names of its processes; workers are named w0, w1, …
 ANALYSIS = "analysis"
-#: Time limit of one network, for a process that does send heartbeats. The widest takes seconds,
+#: Time limit of one network, for a process that does send heartbeats. The widest takes minutes,
 #: more on busy cores.
-LIMIT_SECONDS = 600.0
+LIMIT_SECONDS = 3_600.0
 #: A network whose analysis has killed its process this often is left to `sweep analyse`.
 MOST_DEATHS = 2
 #: After this many deaths in a row no further process is started.
@@ -50,6 +57,8 @@ class AnalysisJob:
         self._writer = writer
         self._setup = setup
         self._start = start
+        #: Those that the next process need not compute.
+        self._baselines = list(study_state.probe_baselines)
         self._silence = HeartbeatMonitor(setup.silence_seconds or math.inf, clock)
         #: Counts from the moment a network is sent.
         self._slowness = HeartbeatMonitor(LIMIT_SECONDS, clock)
@@ -104,7 +113,7 @@ class AnalysisJob:
             self._handle_gone(str(error))
             return
         self._n_started += 1
-        self._process.send(self._setup)
+        self._process.send(replace(self._setup, baselines=tuple(self._baselines)))
 
     def end_stalled(self) -> None:
         """Kill a process that is silent during an analysis, or takes too long for it.
@@ -152,6 +161,7 @@ class AnalysisJob:
             return
         if analysis.is_empty:
             self._events.add(EventKind.CODE_NOT_FINITE, NOT_FINITE, number=event.number)
+        self._baselines += analysis.baselines
         add_analysis(self._writer.rows, event.number, analysis)
         self._study_state.weights.mark_analysed(event.number)
 

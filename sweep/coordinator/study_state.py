@@ -63,6 +63,7 @@ class StudyState:
         self.source = TrialSource(self._study, opened, study_file, warm_start.first)
         self.best = BestResults(study_file)
         self.weights = StudyWeights(opened, artifacts, until_analysed=study_file.study.probe)
+        self.probe_baselines = opened.probe_baselines
         self.events = EventLog(opened.name, opened.writer)
         #: Mean validation errors, which pruning compares.
         self.curves = Curves.of(opened.curves)

@@ -22,6 +22,7 @@ def add_results(rows: Rows, trial: RunningTrial, done: TrialDone) -> None:
 
 def add_analysis(rows: Rows, number: int, analysis: NetworkAnalysis) -> None:
     """Add the rows of the decomposition and the probe of a trial's network, if it has them."""
+    rows.probe_baselines += analysis.baselines
     if analysis.decomposition is not None:
         rows.decompositions[number] = {"decomposition": asdict(analysis.decomposition)}
     if analysis.probe is not None:

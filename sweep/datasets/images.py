@@ -97,6 +97,11 @@ class Images:
         return train_rows[:train_limit], rows[:n_kept]
 
 
+def data_key(sha256: str, fraction: float, seed: int, train_limit: int | None = None) -> str:
+    """Return the key that what follows from data alone is stored under: checksum and split."""
+    return f"{sha256}:{fraction!r}:{seed}:{'all' if train_limit is None else train_limit}"
+
+
 def n_validation(n_train: int, fraction: float) -> int:
     """Return the number of training images that are held out for validation."""
     return round(fraction * n_train)

@@ -1,44 +1,54 @@
-"""What codes tell of the labels: over the width, and against the reconstruction error."""
+"""What codes tell of the labels over the width, beside PCA, random projections and the pixels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from sweep.analysis.probe_summary import ProbedTrial, ProbeSummary
+from sweep.analysis.probe_summary import (
+    Accuracy,
+    Classifier,
+    FeatureKind,
+    ProbedTrial,
+    ProbeSummary,
+)
 from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
 from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stacked
-from sweep.findings.probes import about_codes
+from sweep.findings.probes import CLASSIFIERS, KINDS, about_codes, accuracy_text
 
-_AXIS = "Label accuracy"
+_COLOURS = {
+    FeatureKind.CODE: style.BLUE,
+    FeatureKind.PCA: style.VERMILLION,
+    FeatureKind.RANDOM: style.GREY,
+    FeatureKind.PIXELS: style.ORANGE,
+}
+#: Least distance of labels, as a share of the axis.
+_LINE_HEIGHT = 0.055
 
 
 class AccuracyLine(NamedTuple):
-    """Shares of labels told right at some widths, by one classifier from one kind of code."""
+    """Accuracies of one classifier, with all labels, from one kind of features."""
 
-    name: str
+    kind: FeatureKind
+    classifier: Classifier
     widths: list[int]
-    shares: list[float]
-    #: Of the trials; empty where the code is none of a trial.
+    accuracies: list[Accuracy]
+    #: Of the trials; empty where the features are none of a trial.
     numbers: list[int]
-    colour: str
-    dash: str
+
+    @property
+    def name(self) -> str:
+        """What it is of."""
+        return f"{KINDS[self.kind]}, {CLASSIFIERS[self.classifier]}"
 
 
 class CodesChart(NamedTuple):
     """What the chart says."""
 
-    #: Over the width: the best trials' codes, PCA codes and the pixels, by both classifiers.
+    #: Over the width, of the best trial of each: by the better read-out and by nearest images.
     lines: list[AccuracyLine]
-    #: Against the error: every analysed trial, by the better classifier.
-    errors: list[float]
-    shares: list[float]
-    numbers: list[int]
-    widths: list[int]
-    #: What the better classifier tells from the pixels; None without a trial.
-    pixels: float | None
     about: str
 
     @property
@@ -50,117 +60,109 @@ class CodesChart(NamedTuple):
 def gather(found: ProbeSummary | None) -> CodesChart:
     """Gather what a study's codes tell (``analysis.study_probes``)."""
     if found is None:
-        return CodesChart([], [], [], [], [], None, "")
-    shown = [of for of in found.trials if of.test_mse > 0]
-    return CodesChart(
-        lines=_lines(found.best),
-        errors=[of.test_mse for of in shown],
-        shares=[of.code.best for of in shown],
-        numbers=[of.number for of in shown],
-        widths=[of.hidden_width for of in shown],
-        pixels=found.pixels.best,
-        about=about_codes(found),
+        return CodesChart([], "")
+    classifiers = (found.readout, Classifier.NEIGHBOURS)
+    lines = [_line(found.best, kind, of) for of in classifiers for kind in FeatureKind]
+    return CodesChart(lines, about_codes(found))
+
+
+def _line(best: Sequence[ProbedTrial], kind: FeatureKind, classifier: Classifier) -> AccuracyLine:
+    return AccuracyLine(
+        kind=kind,
+        classifier=classifier,
+        widths=[of.hidden_width for of in best],
+        accuracies=[of.accuracy(kind, classifier) for of in best],
+        numbers=[of.number for of in best] if kind is FeatureKind.CODE else [],
     )
 
 
-def _lines(best: Sequence[ProbedTrial]) -> list[AccuracyLine]:
-    widths, numbers = [of.hidden_width for of in best], [of.number for of in best]
-    codes = [of.code for of in best]
-    pcas = [of.pca for of in best]
-    pixels = [of.pixels for of in best]
-    lines = []
-    for kind, told, of_trials, colour in (
-        ("code", codes, numbers, style.BLUE),
-        ("PCA code", pcas, [], style.GREY),
-        ("pixels", pixels, [], style.ORANGE),
-    ):
-        linear, neighbours = [of.linear for of in told], [of.neighbours for of in told]
-        lines.append(AccuracyLine(f"{kind}, linear", widths, linear, of_trials, colour, "solid"))
-        lines.append(
-            AccuracyLine(f"{kind}, neighbours", widths, neighbours, of_trials, colour, "dot")
-        )
-    return lines
-
-
 def draw(chart: CodesChart) -> go.Figure:
-    """Two charts, one below the other: over the width, and against the error."""
+    """Draw a line a classifier and kind of features, labelled at its end, with standard errors."""
     drawn = style.figure(
-        chart.title,
-        column_named("hidden_width").axis_title,
-        _AXIS,
-        height=720,
+        chart.title, column_named("hidden_width").axis_title, "Label accuracy", height=520
     )
     if not chart.lines:
         return style.say(drawn, "No network is analysed yet.")
     for line in chart.lines:
         _draw_line(drawn, line)
-    _draw_errors(drawn, chart)
-    shares = {"title": {"text": _AXIS}, "tickformat": ".1~%", "maxallowed": 1.02}
-    drawn.update_layout(
-        showlegend=True,
-        xaxis={"anchor": "y", **style.width_axis(chart.lines[0].widths)},
-        yaxis={"domain": [0.56, 1.0], **shares},
-        yaxis2={"domain": [0.0, 0.4], "anchor": "x2", **shares},
+    every = [of.share for line in chart.lines for of in line.accuracies]
+    pad = max(0.01, 0.06 * (max(every) - min(every)))
+    low, high = min(every) - pad, max(every) + pad
+    _label_ends(drawn, chart.lines, high - low)
+    return drawn.update_layout(
+        showlegend=False,
+        margin={"r": 190},
+        xaxis=style.width_axis(chart.lines[0].widths),
+        yaxis={"tickformat": ".1~%", "range": [low, high]},
     )
-    if chart.errors:
-        title = {"title": {"text": column_named("test_mse").axis_title}}
-        drawn.update_layout(xaxis2={"anchor": "y2", **title, **style.log_axis(chart.errors)})
-    return drawn
 
 
 def _draw_line(drawn: go.Figure, line: AccuracyLine) -> None:
     trial = "<b>Trial %{customdata}</b>, " if line.numbers else ""
     options: dict[str, Any] = {"customdata": line.numbers} if line.numbers else {}
+    colour, is_solid = _COLOURS[line.kind], line.classifier is not Classifier.NEIGHBOURS
     drawn.add_trace(
         go.Scatter(
             x=line.widths,
-            y=line.shares,
-            # Of a single width a line alone shows nothing.
-            mode="lines+markers" if line.numbers or len(line.widths) == 1 else "lines",
-            line={"color": line.colour, "width": 2, "dash": line.dash},
-            marker={"symbol": "circle" if line.dash == "solid" else "circle-open", "size": 8},
+            y=[of.share for of in line.accuracies],
+            error_y={
+                "array": [of.standard_error for of in line.accuracies],
+                "thickness": 1.2,
+                "width": 3,
+            },
+            mode="lines+markers",
+            line={"color": colour, "width": 2, "dash": "solid" if is_solid else "dot"},
+            marker={"symbol": "circle" if is_solid else "circle-open", "size": 7},
             name=line.name,
-            hovertemplate=f"{trial}%{{x}} units<br>{line.name}: %{{y:.1%}}<extra></extra>",
+            text=[accuracy_text(of) for of in line.accuracies],
+            hovertemplate=f"{trial}%{{x}} units<br>{line.name}: %{{text}}<extra></extra>",
             **options,
         )
     )
 
 
-def _draw_errors(drawn: go.Figure, chart: CodesChart) -> None:
-    """One mark a trial; the dashed line is what the pixels tell."""
-    n_marks = len(chart.errors)
-    if not n_marks:
-        return
-    marker = {"color": style.BLUE, "size": 9, "line": {"color": style.FAINT, "width": 0.8}}
-    drawn.add_trace(
-        style.scatter(n_marks)(
-            x=chart.errors,
-            y=chart.shares,
-            mode="markers",
-            marker=style.among(n_marks, marker),
-            customdata=chart.numbers,  # a click opens that trial
-            text=[f"{width:,}" for width in chart.widths],
-            xaxis="x2",
-            yaxis="y2",
-            name="all analysed codes",
-            hovertemplate=(
-                "<b>Trial %{customdata}</b>, %{text} units<br>error %{x:.4g}, "
-                "label accuracy %{y:.1%}<extra></extra>"
-            ),
+def _label_ends(drawn: go.Figure, lines: Sequence[AccuracyLine], span: float) -> None:
+    ends = spread({line.name: line.accuracies[-1].share for line in lines}, _LINE_HEIGHT * span)
+    for line in lines:
+        drawn.add_annotation(
+            text=line.name,
+            xref="paper",
+            x=1.0,
+            xanchor="left",
+            xshift=8,
+            y=ends[line.name],
+            showarrow=False,
+            font={"color": _COLOURS[line.kind], "size": 12},
         )
-    )
-    drawn.add_trace(
-        go.Scatter(
-            x=[min(chart.errors) / 10, max(chart.errors) * 10],
-            y=[chart.pixels] * 2,
-            mode="lines",
-            line={"color": style.ORANGE, "width": 1.5, "dash": "dash"},
-            xaxis="x2",
-            yaxis="y2",
-            name="pixels, the better",
-            hovertemplate="the pixels tell %{y:.1%}<extra></extra>",
-        )
-    )
+
+
+def spread(places: Mapping[str, float], gap: float) -> dict[str, float]:
+    """Move labels apart until neighbours are at least a gap apart, about their own middle."""
+    groups: list[list[str]] = []
+    middle: list[float] = []
+    for name in sorted(places, key=lambda of: places[of]):
+        groups.append([name])
+        middle.append(places[name])
+        # Those that would overlap stand around the mean of their places.
+        while (
+            len(groups) > 1
+            and _bottom(groups[-1], middle[-1], gap) - _top(groups[-2], middle[-2], gap) < gap
+        ):
+            groups[-2:] = [groups[-2] + groups[-1]]
+            middle[-2:] = [sum(places[of] for of in groups[-1]) / len(groups[-1])]
+    return {
+        name: _bottom(group, centre, gap) + place * gap
+        for group, centre in zip(groups, middle, strict=True)
+        for place, name in enumerate(group)
+    }
+
+
+def _bottom(group: Sequence[str], centre: float, gap: float) -> float:
+    return centre - gap * (len(group) - 1) / 2
+
+
+def _top(group: Sequence[str], centre: float, gap: float) -> float:
+    return centre + gap * (len(group) - 1) / 2
 
 
 def _gather(reader: StudyReader) -> CodesChart | None:
@@ -171,17 +173,16 @@ def _gather(reader: StudyReader) -> CodesChart | None:
 def _rows(chart: CodesChart) -> Columns:
     return stacked(
         *(
-            {"mark": line.name, "hidden_width": line.widths, "share": line.shares}
+            {
+                "features": line.kind.value,
+                "classifier": line.classifier.value,
+                "hidden_width": line.widths,
+                "share": [of.share for of in line.accuracies],
+                "standard_error": [of.standard_error for of in line.accuracies],
+            }
             | ({"trial": line.numbers} if line.numbers else {})
             for line in chart.lines
-        ),
-        {
-            "mark": "analysed code, the better classifier",
-            "hidden_width": chart.widths,
-            "share": chart.shares,
-            "trial": chart.numbers,
-            "test_mse": chart.errors,
-        },
+        )
     )
 
 

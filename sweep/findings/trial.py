@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from sweep.analysis.diagnosis import Diagnosis
 from sweep.analysis.floors import Floors
 from sweep.analysis.spectrum import Spectrum
 from sweep.analysis.study_diagnosis import Diagnoser
+from sweep.analysis.study_probes import probed_trial
 from sweep.findings import trial_tables
 from sweep.findings.configurations import configuration
 from sweep.findings.diagnoses import gains_sentence, limit_sentence, remedy_sentence
+from sweep.findings.probes import trial_probe_table
 from sweep.findings.spectrum import pixel_table, spectrum_sentences
 from sweep.findings.tables import FindingTable
 from sweep.findings.trial_sentences import training_sentences
@@ -119,7 +122,7 @@ def gather_trial(
         classes=trial_tables.classes_table(trial.per_class_mse, class_names),
         seeds=trial_tables.seeds_table(trial.results),
         network=trial_tables.network_table(trial),
-        probe=trial_tables.probe_table(study.name, trial),
+        probe=trial_probe_table(probed_trial(study, trial), _not_probed(study, trial)),
         pixels=pixel_table(mean_pixel_errors(trial.results)),
         provenance=trial_tables.provenance_table(trial, record.dataset, record.provenance),
         curve=curve,
@@ -129,6 +132,13 @@ def gather_trial(
         has_pictures=number in study.pictured([number]),
         floors=floors,
     )
+
+
+def _not_probed(study: StudyHandle, trial: TrialDetail) -> str:
+    """Say what would probe a trial that has not been, where something would."""
+    if trial.probe is not None or trial.artifact_id is None:
+        return ""
+    return f"Not analysed yet: `sweep analyse {quote(study.name)} {trial.number}` does it."
 
 
 def _best(study: StudyHandle, best: int | None, trial: TrialRow) -> TrialRow | None:

@@ -1,7 +1,6 @@
 """Tabulate one trial: its settings, measurements, networks, probe, seeds and provenance."""
 
 from collections.abc import Mapping, Sequence
-from shlex import quote
 from typing import Any
 
 from sweep.analysis.floors import ROUNDING, Floors, pca_equivalent
@@ -202,28 +201,6 @@ def _missing_analysis(trial: TrialDetail) -> _Found:
     """Say why the network has no analysis, if none is possible."""
     why = [event.message for event in trial.events if event.kind is EventKind.CODE_NOT_FINITE]
     return {"analysis of the network": (Cell("none", None), why[-1])} if why else {}
-
-
-_CODES = {"code": "this code", "pca": "PCA code of that size", "pixels": "all pixels"}
-_CLASSIFIERS = {"linear": "linear", "neighbours": "nearest images"}
-
-
-def probe_table(study: str, trial: TrialDetail) -> FindingTable:
-    """Accuracies of two classifiers on codes and pixels of the test images."""
-    probe = trial.probe
-    is_missing = probe is None and trial.artifact_id is not None
-    command = f"`sweep analyse {quote(study)} {trial.number}`"
-    return FindingTable(
-        title="Label accuracy",
-        columns=(TableColumn("code", "from"), *_numbers(_CLASSIFIERS)),
-        rows=[
-            (Cell(label, code), *(share_cell(probe[code][by]) for by in _CLASSIFIERS))
-            for code, label in _CODES.items()
-        ]
-        if probe
-        else [],
-        note=f"Not analysed yet: {command} does it." if is_missing else "",
-    )
 
 
 _CURVE = {

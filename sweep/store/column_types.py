@@ -61,6 +61,7 @@ from sweep.messages import (
     Accuracies,
     Decomposition,
     Diagnostics,
+    FeatureProbe,
     PixelErrors,
     Probe,
     SpectrumBands,
@@ -478,7 +479,13 @@ def _spectrum(packed: bytes) -> bytes:
     return packed
 
 
-_ACCURACIES = _record(Accuracies)
+_ACCURACIES = _record(Accuracies, **{field.name: Share for field in fields(Accuracies)})
+_FEATURES = _record(
+    FeatureProbe,
+    **dict.fromkeys(("all_labels", "validation", "few_labels", "few_labels_std"), _ACCURACIES),
+    **dict.fromkeys(("n_train", "n_few", "n_draws"), Count),
+    nearest=list[list[Count]],
+)
 _OF_BANDS = Annotated[list[Amount], Len(N_BANDS, N_BANDS)]
 
 #: Types of columns whose SQL type is too general, by ``table.column``. A function returns the type
@@ -506,7 +513,9 @@ COLUMNS: Mapping[str, Any] = {
     )
     | None,
     "sweep_decompositions.decomposition": _record(Decomposition, end_to_end=list[float] | None),
-    "sweep_probes.probe": _record(Probe, code=_ACCURACIES, pca=_ACCURACIES, pixels=_ACCURACIES),
+    "sweep_probes.probe": _record(Probe, code=_FEATURES, commonest=Share, shown=list[Count]),
+    "sweep_probe_baselines.pca": _FEATURES,
+    "sweep_probe_baselines.random": _FEATURES,
     "sweep_workers.state": _member(WorkerState),
     "sweep_workers.trainer": _member(Trainer),
     "sweep_leases.process": dict[str, str | float],

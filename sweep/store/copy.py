@@ -38,6 +38,7 @@ from sweep.store.schema import (
     sweep_floors,
     sweep_leases,
     sweep_metadata,
+    sweep_probe_baselines,
     sweep_studies,
     sweep_trials,
     trials,
@@ -110,7 +111,7 @@ def copy_study(source: Engine, target: Engine, name: str) -> Copied:
             trial_ids = _copy_trials(reading, connection, study_id, new_id)
             for table in _tables_beside():
                 _copy_table(reading, connection, table, {study_id: new_id}, trial_ids)
-            _copy_floors(reading, connection, study_id)
+            _copy_of_data(reading, connection, study_id)
     return Copied(
         n_trials=len(trial_ids),
         n_artifacts=len(artifacts) - len(missing),
@@ -212,16 +213,17 @@ def _json(column: Column[Any], text: str | None) -> Any:
     return JSON.NULL if value is None else value
 
 
-def _copy_floors(reading: Connection, writing: Connection, study_id: int) -> None:
-    """Copy only the floors of the study's own data, on which all studies of this data rely."""
+def _copy_of_data(reading: Connection, writing: Connection, study_id: int) -> None:
+    """Copy floors and baselines of the study's own data, on which all studies of it rely."""
     of_study = select(sweep_studies.c.provenance).where(sweep_studies.c.study_id == study_id)
     sha256 = reading.execute(of_study).scalar_one().get("data_sha256")
     if not sha256:
         return
-    # A key contains the data's checksum and the split: see analysis.floors.data_key.
-    query = select(sweep_floors).where(sweep_floors.c.data_key.contains(sha256, autoescape=True))
-    for row in reading.execute(query).mappings():
-        insert_if_absent(writing, sweep_floors, dict(row))
+    # A key contains the data's checksum and the split: see datasets.images.data_key.
+    for table in (sweep_floors, sweep_probe_baselines):
+        query = select(table).where(table.c.data_key.contains(sha256, autoescape=True))
+        for row in reading.execute(query).mappings():
+            insert_if_absent(writing, table, dict(row))
 
 
 def _artifacts(reading: Connection, study_id: int) -> list[str]:

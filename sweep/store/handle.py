@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, select
 
 from sweep import datasets
 from sweep.errors import NotFoundError
-from sweep.messages import SpectrumBands
+from sweep.messages import ProbeBaseline, SpectrumBands
 from sweep.store import (
     activity,
     derived_studies,
@@ -126,6 +126,11 @@ class DatabaseHandle:
         with snapshot(self.engine) as connection:
             found: dict[str, Any] | None = connection.execute(query).scalar_one_or_none()
             return found
+
+    def probe_baselines(self) -> list[ProbeBaseline]:
+        """Return what the codes of networks are compared with, of all data sets."""
+        with snapshot(self.engine) as connection:
+            return measurements.probe_baselines(connection)
 
 
 class StudyHandle:

@@ -20,6 +20,7 @@ from sweep.store.annotate import lock_study, refuse_if_held
 from sweep.store.artifacts import ATTRIBUTE, remove_artifact
 from sweep.store.engine import writing
 from sweep.store.lookup import find_study, find_trial, snapshot
+from sweep.store.measurements import add_probe_baselines
 from sweep.store.schema import (
     sweep_decompositions,
     sweep_events,
@@ -122,12 +123,13 @@ def _best_of_widths(kept: Iterable[KeptWeights]) -> set[int]:
 def write_analysis(engine: Engine, name: str, kept: KeptWeights, analysis: NetworkAnalysis) -> None:
     """Store an analysis that was not computed by a coordinator.
 
-    Nothing changes if the trial has been analysed in the meantime, or was trained again and has
-    other weights.
+    Baselines are stored in any case. Nothing else changes if the trial has been analysed in the
+    meantime, or was trained again and has other weights.
     """
     with writing(engine) as connection:
         study_id = find_study(connection, name)
         revision = revisions.advance(connection, study_id)
+        add_probe_baselines(connection, analysis.baselines)
         trial_id: int | None = connection.scalar(
             select(sweep_trials.c.trial_id).where(
                 sweep_trials.c.study_id == study_id,

@@ -4,10 +4,12 @@ The queries use our own table, which has an index by number; Optuna's has none.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict
 from itertools import groupby
 from statistics import fmean
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import (
     Column,
     ColumnElement,
@@ -20,7 +22,8 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from sweep.messages import unpack_spectrum
+from sweep.messages import ProbeBaseline, unpack_spectrum
+from sweep.store.engine import insert_if_absent
 from sweep.store.lookup import StudyKey, by_key, find_trial_id
 from sweep.store.records import (
     CurvePoint,
@@ -33,6 +36,7 @@ from sweep.store.records import (
 from sweep.store.schema import (
     sweep_decompositions,
     sweep_epochs,
+    sweep_probe_baselines,
     sweep_probes,
     sweep_reconstructions,
     sweep_results,
@@ -40,6 +44,7 @@ from sweep.store.schema import (
 )
 
 Numbers = Collection[int] | None
+_BASELINE = TypeAdapter(ProbeBaseline)
 
 _NUMBER = sweep_trials.c.number
 _CURVES = ("train_loss", "val_mse", "val_bce", "seconds")
@@ -200,6 +205,19 @@ def probes(
     """Return ``messages.Probe`` of the first seed by number, of trials newer than a revision."""
     query = _of_trials(key, numbers, sweep_probes.c.probe).where(sweep_trials.c.revision > after)
     return dict(connection.execute(query.order_by(_NUMBER)).all())
+
+
+def probe_baselines(connection: Connection) -> list[ProbeBaseline]:
+    """Return what codes are compared with, of all data sets."""
+    rows = connection.execute(select(sweep_probe_baselines)).mappings()
+    return [_BASELINE.validate_python(dict(row)) for row in rows]
+
+
+def add_probe_baselines(connection: Connection, baselines: Iterable[ProbeBaseline]) -> None:
+    """Keep these, unless others were faster."""
+    # In one order, so that two who write the same do not wait for each other.
+    for of in sorted(baselines, key=lambda of: (of.data_key, of.width)):
+        insert_if_absent(connection, sweep_probe_baselines, asdict(of))
 
 
 def pictured(connection: Connection, key: StudyKey, numbers: Collection[int]) -> set[int]:

@@ -296,6 +296,16 @@ sweep_floors = Table(
     Column("computed_at", Float, nullable=False),
 )
 
+#: What codes of a width are compared with in the probe, by data set and split: of the same life.
+sweep_probe_baselines = Table(
+    "sweep_probe_baselines",
+    sweep_metadata,
+    Column("data_key", String(160), primary_key=True),
+    Column("width", Integer, primary_key=True, autoincrement=False),
+    Column("pca", JSON, nullable=False),
+    Column("random", JSON, nullable=False),
+)
+
 check_columns(sweep_metadata)
 
 #: Tables with data of one attempt at a trial: their rows are deleted when the trial starts over.

@@ -13,12 +13,14 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from sweep.enums import CommandKind, EventKind, Outcome, StudyPhase, WorkerState
 from sweep.errors import CorruptValueError, StoreError
+from sweep.messages import ProbeBaseline
 from sweep.store import clock, lease, revisions, schema
 from sweep.store.clock import now
 from sweep.store.column_types import locate_corruption
 from sweep.store.engine import insert_if_absent, writing
 from sweep.store.kept_weights import KeptWeights, load_kept_weights
 from sweep.store.lookup import snapshot
+from sweep.store.measurements import probe_baselines
 from sweep.store.optuna_rows import load_trials, project
 from sweep.store.recording import RecordingStorage
 from sweep.store.study_files import read_about
@@ -60,6 +62,8 @@ class OpenStudy:
     curves: Mapping[int, Mapping[int, float]]
     #: By trial number.
     kept_weights: list[KeptWeights]
+    #: What the codes of networks are compared with, of all data sets.
+    probe_baselines: list[ProbeBaseline]
     #: SHA-256 of the data the study trained on so far; None before its first worker was ready.
     data_sha256: str | None
     #: When this process took the lease, by the database's clock.
@@ -169,6 +173,7 @@ def _load(engine: Engine, study_id: int, name: str, token: str) -> OpenStudy:
         ).one()
         attributes = _study_attributes(connection, study_id)
         kept = load_kept_weights(connection, study_id)
+        baselines = probe_baselines(connection)
         seeds = _seeds_of_waiting(connection, study_id)
         held_since = clock.read(connection)
     numbers = [trial.number for trial in trials]
@@ -190,6 +195,7 @@ def _load(engine: Engine, study_id: int, name: str, token: str) -> OpenStudy:
         n_diverged=sum(record.outcome == Outcome.DIVERGED for record in records.values()),
         curves={record.number: record.curve for record in records.values() if record.curve},
         kept_weights=kept,
+        probe_baselines=baselines,
         data_sha256=row.provenance.get("data_sha256"),
         held_since=held_since,
         last_end=(row.phase, row.ended_because),

@@ -26,9 +26,10 @@ from sqlalchemy import (
 
 from sweep.enums import StudyPhase
 from sweep.errors import StoreGoneError, SweepError
-from sweep.messages import DatasetInfo, SpectrumBands
+from sweep.messages import DatasetInfo, ProbeBaseline, SpectrumBands
 from sweep.store import clock, kept_weights, lease, optuna_rows, reuse, revisions, schema
 from sweep.store.engine import conflict_insert, writing
+from sweep.store.measurements import add_probe_baselines
 from sweep.store.recording import Changes, RecordingStorage
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ Row = dict[str, Any]
 TRIAL_BYTES = 3000
 RESULT_BYTES = 1000
 EPOCH_BYTES = 600
-#: Memory of a decomposition or probe.
+#: Memory of a probe, a decomposition, and a singular value.
+PROBE_BYTES = 2500
 INSIDE_BYTES = 1000
 SINGULAR_VALUE_BYTES = 40
 
@@ -56,6 +58,7 @@ class Rows:
     reconstructions: dict[int, Row] = field(default_factory=dict)
     decompositions: dict[int, Row] = field(default_factory=dict)
     probes: dict[int, Row] = field(default_factory=dict)
+    probe_baselines: list[ProbeBaseline] = field(default_factory=list)
     #: Artifact ids of weights that are no longer needed; their files are deleted afterwards.
     dropped_weights: dict[int, str] = field(default_factory=dict)
     workers: dict[str, Row] = field(default_factory=dict)
@@ -75,8 +78,8 @@ class Rows:
     def about_bytes(self) -> int:
         """Estimate the memory of the rows.
 
-        3,000 bytes for a trial, 1,000 for a result, decomposition (and 40 for a singular value) or
-        probe, 600 for an epoch or event, and the size of the pictures.
+        3,000 bytes for a trial, 2,500 for a probe, 1,000 for a result or decomposition (and 40 for
+        a singular value), 600 for an epoch or event, and the size of the pictures.
         """
         rows = TRIAL_BYTES * len(self.trials) + RESULT_BYTES * len(self.results)
         rows += EPOCH_BYTES * (len(self.epochs) + len(self.events))
@@ -87,7 +90,8 @@ class Rows:
             INSIDE_BYTES + SINGULAR_VALUE_BYTES * len(row["decomposition"]["end_to_end"] or ())
             for row in self.decompositions.values()
         )
-        return rows + pictures + decomposed + INSIDE_BYTES * len(self.probes)
+        probed = len(self.probes) + 2 * len(self.probe_baselines)
+        return rows + pictures + decomposed + PROBE_BYTES * probed
 
     def forget_curves(self, number: int) -> None:
         """Drop the curve rows of a trial that starts over."""
@@ -354,6 +358,7 @@ class StudyWriter:
         ):
             with_ids = [{"trial_id": ids[number], **row} for number, row in of_trials.items()]
             _upsert(connection, table, ("trial_id",), with_ids)
+        add_probe_baselines(connection, rows.probe_baselines)
         for number, artifact_id in rows.dropped_weights.items():
             kept_weights.forget_weights(connection, ids[number], artifact_id)
         if rows.events:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sweep.datasets import Images
-from sweep.datasets.images import Labels
+from sweep.datasets.images import Labels, data_key
 from sweep.messages import ImageShape, WorkerSetup
 from sweep.trainer.pixels import BLACK, WHITE, strip_png
 
@@ -58,6 +58,8 @@ class DeviceData:
     shape: ImageShape
     #: ``Images.sha256`` of all the pixels and labels.
     sha256: str
+    #: See ``datasets.images.data_key``.
+    key: str
     #: See ``spectrum.with_spectrum``; None if no error spectrum is measured.
     spectrum: "SpectrumBasis | None" = None
 
@@ -85,6 +87,7 @@ class DeviceData:
             strip_rows=strip_rows(images.test_labels, len(images.test_images)),
             shape=images.shape,
             sha256=images.sha256,
+            key=data_key(images.sha256, *split),
         )
 
     def to(self, device: torch.device) -> Self:

@@ -63,8 +63,8 @@ class SpectrumBasis:
                 f"limit is {LARGEST:,}: set `study.spectrum = false`, or make the images smaller "
                 "with `data.size`."
             )
-        mean = _mean(train)
-        variances, directions = _principal_directions(train, mean)
+        mean = mean_image(train)
+        variances, directions = principal_directions(train, mean)
         band_of = _bands(variances)
         images = _spread(validation, n_images(n_train, len(validation), n_inputs))
         blank = SpectrumBands(
@@ -135,12 +135,13 @@ def _spread(images: Tensor, n: int) -> Tensor:
     return images[rows]
 
 
-def _mean(images: Tensor) -> Tensor:
+def mean_image(images: Tensor) -> Tensor:
+    """Compute the mean (D,) of images (N, D) uint8, on the [0, 1] scale."""
     parts = [as_floats(part).sum(dim=0, dtype=torch.float64) for part in batches(images)]
     return (torch.stack(parts).sum(dim=0) / len(images)).float()
 
 
-def _principal_directions(images: Tensor, mean: Tensor) -> tuple[NDArray[np.float64], Tensor]:
+def principal_directions(images: Tensor, mean: Tensor) -> tuple[NDArray[np.float64], Tensor]:
     """Return variances (D,), the largest first, and directions (D, D) in columns.
 
     Products are float32: the loss of precision is far below NEGLIGIBLE.

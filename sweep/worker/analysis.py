@@ -49,7 +49,7 @@ def analyse_networks(orders: Orders, send: Send) -> None:
     from sweep.trainer import NetworkAnalyser
 
     split = (setup.validation_fraction, setup.split_seed, setup.train_limit)
-    analyser = NetworkAnalyser.of(images, split)
+    analyser = NetworkAnalyser.of(images, split, setup.baselines)
     while isinstance(order := orders.get(), AnalyseNetwork):
         torch.set_num_threads(order.n_threads)
         analysis, failure = None, None

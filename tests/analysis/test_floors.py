@@ -12,12 +12,12 @@ from sweep.analysis.floors import (
     Floors,
     clipped_pca_errors,
     compute_floors,
-    data_key,
     pca_equivalent,
     pca_errors,
     pixel_entropy,
     principal_directions,
 )
+from sweep.datasets.images import data_key
 from sweep.enums import Activation, Loss, Optimizer, Output, Schedule
 from sweep.errors import DataError
 from tests.support.factories import make_images

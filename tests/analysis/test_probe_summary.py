@@ -1,15 +1,26 @@
 """The verdict on codes: what they tell beside the pixels and PCA, from a study's probes."""
 
 from dataclasses import replace
+from math import hypot, sqrt
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, delete, select, update
 
-from sweep.analysis.probe_summary import CodeVerdict, ProbedTrial, noise, summarise_probes
+from sweep.analysis.probe_summary import (
+    Accuracy,
+    Classifier,
+    CodeVerdict,
+    FeatureKind,
+    ProbedTrial,
+    Standing,
+    compare,
+    summarise_probes,
+)
 from sweep.analysis.study_probes import ProbeReader, study_probes
 from sweep.config import TrialConfig
+from sweep.messages import Accuracies, FeatureProbe
 from sweep.store import annotate
 from sweep.store.engine import writing
 from sweep.store.handle import StudyHandle, open_study
@@ -19,60 +30,106 @@ from tests.support.fake_workers import ANALYSIS
 from tests.support.store_factories import (
     EPOCH,
     PROBE,
-    add_rows,
+    add_probe,
     add_study,
     add_trial,
+    baselines,
+    features,
+    probed,
     sqlite_store,
 )
 
+#: Standard error of 80 % of 10,000 images.
+ERROR = 0.004
 
-def told(best: float) -> dict[str, float]:
-    return {"linear": best, "neighbours": best - 0.1}
+
+def code_of(share: float, network: float | None = None) -> FeatureProbe:
+    """What a code tells: as much by each classifier, but for the network where that is given."""
+    return features(share, share, share if network is None else network)
 
 
-def probed(
-    number: int, width: int, code: float, pca: float = 0.7, mse: float = 0.01
+def of_width(
+    number: int, width: int, code: FeatureProbe, pca: float = 0.7, mse: float = 0.01
 ) -> ProbedTrial:
-    """The pixels tell 80 % of 10,000 test images: 1.1 % is chance."""
-    found = {"code": told(code), "pca": told(pca), "pixels": told(0.8), "n_test": 10_000}
-    return ProbedTrial.of(number, width, mse, {**PROBE, **found})
+    """The pixels tell 80 % of 10,000 test images by each classifier, and chance 10 %."""
+    pixels, other = code_of(0.8), code_of(pca)
+    found = probed(number, width, mse, {**PROBE, "code": code, "n_test": 10_000})
+    return replace(found, pca=other, random=code_of(0.5), pixels=pixels)
 
 
 @pytest.mark.parametrize(
-    ("narrow", "wide", "worth", "trial"),
+    ("narrow", "wide", "verdict", "trial"),
     [
         (0.795, 0.8, CodeVerdict.NARROW, 0),
-        (0.78, 0.795, CodeVerdict.WIDE, 1),
+        (0.75, 0.8, CodeVerdict.MOST, 0),
+        (0.6, 0.795, CodeVerdict.WIDE, 1),
         (0.6, 0.78, CodeVerdict.NONE, 1),
     ],
 )
 def test_the_narrowest_code_that_tells_enough_decides(
-    narrow: float, wide: float, worth: CodeVerdict, trial: int
+    narrow: float, wide: float, verdict: CodeVerdict, trial: int
 ) -> None:
-    best = [probed(0, 32, narrow), probed(1, 256, wide)]
+    best = [of_width(0, 32, code_of(narrow)), of_width(1, 256, code_of(wide))]
     found = summarise_probes(best, best)
-    assert found.verdict is worth
-    assert f"(trial {trial})" in found.because
+    assert (found.verdict, found.shown.number) == (verdict, trial)
 
 
-def test_the_words_tell_pca_and_what_a_smaller_error_is_worth() -> None:
-    best = [probed(0, 8, 0.6, pca=0.7, mse=0.03), probed(1, 98, 0.795, pca=0.7, mse=0.01)]
-    assert summarise_probes(best, best).because == (
-        "The code of 98 units (trial 1) tells 79.5 % of the test labels, the 784 pixels 80.0 %; "
-        "a difference of less than 1.1 % may be chance. Beside PCA codes of the same size it is "
-        "better at 1 of 2 widths and worse at 1. From 8 to 98 units the error falls 3-fold, and "
-        "the labels told go from 60.0 % to 79.5 %."
+def test_the_narrowest_as_good_as_the_pixels_is_known_beside_the_one_that_keeps_most() -> None:
+    best = [of_width(0, 32, code_of(0.75)), of_width(1, 256, code_of(0.8))]
+    found = summarise_probes(best, best)
+    assert found.shown.number == 0 and found.as_good is best[1]
+    assert found.kept(best[0]) == pytest.approx((0.75 - 0.1) / (0.8 - 0.1))
+
+
+def test_where_the_pixels_tell_no_more_than_the_commonest_class_no_share_is_kept() -> None:
+    one = replace(of_width(0, 32, code_of(0.75)), pixels=code_of(0.1))
+    assert summarise_probes([one], [one]).kept(one) is None
+
+
+def test_the_classifier_is_chosen_on_the_validation_images_of_the_pixels() -> None:
+    """By the test images of code or pixels, each other one would be chosen."""
+    validation = Accuracies(linear=0.5, neighbours=0.7, network=0.6)
+    one = replace(
+        of_width(0, 32, features(0.9, 0.5, 0.6)),
+        pixels=features(0.5, 0.6, 0.9, validation=validation),
     )
+    found = summarise_probes([one], [one])
+    assert (found.classifier, found.readout) == (Classifier.NEIGHBOURS, Classifier.NETWORK)
 
 
-def test_a_code_as_good_as_pcas_is_told_as_such() -> None:
-    best = [probed(0, 8, 0.7, pca=0.7, mse=0.03)]
-    assert "it is neither better nor worse than by chance" in summarise_probes(best, best).because
+def test_where_no_code_tells_enough_validation_images_choose_the_one_that_is_shown() -> None:
+    best = [
+        of_width(0, 8, features(0.3, 0.3, 0.3, validation=code_of(0.6).validation)),
+        of_width(1, 16, features(0.4, 0.4, 0.4, validation=code_of(0.5).validation)),
+    ]
+    assert summarise_probes(best, best).shown.number == 0
 
 
-def test_two_shares_of_few_images_may_differ_by_much() -> None:
-    assert noise(0.5, 100) == pytest.approx(0.1414, abs=1e-3)
-    assert noise(1.0, 100) == 0
+def test_a_share_has_the_standard_error_of_a_binomial_one() -> None:
+    found = of_width(0, 8, code_of(0.8)).accuracy(FeatureKind.CODE, Classifier.LINEAR)
+    assert found == (0.8, pytest.approx(ERROR))
+
+
+def test_with_few_labels_the_spread_over_the_draws_is_part_of_the_standard_error() -> None:
+    found = of_width(0, 8, code_of(0.8)).accuracy(FeatureKind.CODE, Classifier.LINEAR, few=True)
+    of_images, of_draws = sqrt(0.72 * 0.28 / 10_000), 0.02 / sqrt(4)
+    assert found == (pytest.approx(0.72), pytest.approx(hypot(of_images, of_draws)))
+
+
+@pytest.mark.parametrize(
+    ("share", "standing"),
+    [(0.81, Standing.EQUAL), (0.813, Standing.BETTER), (0.787, Standing.WORSE)],
+)
+def test_shares_differ_by_more_than_two_standard_errors(share: float, standing: Standing) -> None:
+    other = Accuracy(0.8, ERROR)
+    assert compare(Accuracy(share, ERROR), other) is standing
+
+
+def test_codes_are_counted_beside_pca_and_random_projections() -> None:
+    best = [of_width(0, 8, code_of(0.6)), of_width(1, 98, code_of(0.7))]
+    found = summarise_probes(best, best)
+    assert found.beside(FeatureKind.PCA) == {Standing.WORSE: 1, Standing.EQUAL: 1}
+    assert found.beside(FeatureKind.RANDOM) == {Standing.BETTER: 2}
 
 
 @pytest.fixture
@@ -84,7 +141,7 @@ def engine(tmp_path: Path) -> Engine:
         config = TrialConfig(hidden_width=width)
         trial_id = add_trial(engine, study_id, number, error, config=config)
         if number < 3:
-            add_rows(engine, sweep_probes, {"trial_id": trial_id, "probe": PROBE})
+            add_probe(engine, trial_id, width=width)
     return engine
 
 
@@ -93,7 +150,7 @@ def test_the_best_of_each_width_is_told_of_those_looked_into(engine: Engine) -> 
     assert found is not None
     assert [of.number for of in found.best] == [2, 1]
     assert [of.number for of in found.trials] == [2, 0, 1]
-    assert (found.best[0].test_mse, found.pixels.best) == (0.05, 0.85)
+    assert (found.best[0].test_mse, found.pixels.all_labels.network) == (0.05, 0.9)
 
 
 def test_the_best_of_a_width_that_was_not_looked_into_is_named(engine: Engine) -> None:
@@ -133,7 +190,7 @@ def test_a_reader_reads_only_what_is_new(engine: Engine, monkeypatch: pytest.Mon
         of_trial = sweep_trials.c.number == 3
         connection.execute(update(sweep_trials).where(of_trial).values(artifact_id="a3"))
     (kept,) = kept_weights(engine, "x")
-    write_analysis(engine, "x", kept, ANALYSIS)
+    write_analysis(engine, "x", kept, replace(ANALYSIS, baselines=tuple(baselines(256))))
     later = reader.look(open_study(engine, "x").table())
     assert [of.number for of in later.best] == [2, 1, 3]
     assert read_anew == [[0, 1, 2], [], [], [3]]

@@ -9,10 +9,9 @@ from sweep.config import TrialConfig
 from sweep.store import artifacts
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
-from sweep.store.schema import sweep_probes
 from tests.support.cli_runner import Cli
 from tests.support.factories import make_images, write_dataset
-from tests.support.store_factories import PROBE, add_rows, add_study, add_trial
+from tests.support.store_factories import add_probe, add_study, add_trial
 from tests.support.trainer_factories import SHORT, make_data, train
 
 
@@ -20,13 +19,15 @@ def test_the_best_of_each_width_is_shown_with_a_verdict(cli: Cli, store: Engine)
     assert cli("analyse", "x").code == 3
     trial_id = add_trial(store, add_study(store, "x"), 0, 0.1, config=TrialConfig(hidden_width=64))
     assert "No probe results yet." in cli("analyse", "x").out
-    add_rows(store, sweep_probes, {"trial_id": trial_id, "probe": PROBE})
+    add_probe(store, trial_id, width=64)
     out = " ".join(cli("analyse", "x").out.split())
-    assert "64 0 0.1000 75.0 % 70.0 % 65.0 % 60.0 % 80.0 % 85.0 %" in out
-    assert "No code tells the labels as well as the pixels." in out
+    assert "64 0 code 75.0 ± 1.4 % 70.0 ± 1.4 % 80.0 ± 1.3 %" in out
+    assert "No code tells the labels as well as the pixels. The code of 64 units (trial 0)" in out
     found = cli("analyse", "x", "--json").json
     assert found["verdict"] == "no code tells the labels as well as the pixels"
-    assert found["trials"][0]["code"] == {"linear": 0.75, "neighbours": 0.7}
+    assert (found["classifier"], found["shown"]) == ("network", 0)
+    told = {"linear": 0.75, "neighbours": 0.7, "network": 0.8}
+    assert found["trials"][0]["code"]["all_labels"] == told
 
 
 def test_the_best_of_a_width_without_weights_is_named_with_what_would_do(
@@ -36,7 +37,7 @@ def test_the_best_of_a_width_without_weights_is_named_with_what_would_do(
     for number, width in enumerate([64, 256]):
         trial_id = add_trial(store, study_id, number, 0.1, config=TrialConfig(hidden_width=width))
         if number == 0:
-            add_rows(store, sweep_probes, {"trial_id": trial_id, "probe": PROBE})
+            add_probe(store, trial_id, width=64)
     out = " ".join(cli("analyse", "x").out.split())
     assert "without weights to analyse: 1." in out and "`study.probe = true`" in out
     assert cli("analyse", "x", "--json").json["unseen"] == [1]
@@ -47,7 +48,8 @@ def study_with_weights(store: Engine, folder: Path, n_kept: int = 1) -> None:
     images = make_images()
     path = write_dataset(folder / "images", images)
     data = {"name": str(path), "validation_fraction": 0.2, "split_seed": 0}
-    study_id = add_study(store, "x", settings={"data": data})
+    provenance = {"data_sha256": images.sha256}
+    study_id = add_study(store, "x", settings={"data": data}, provenance=provenance)
     for number in range(n_kept):
         config = replace(SHORT, hidden_width=8 * 2**number)
         content = train(config, make_data(images)).result().weights

@@ -10,7 +10,6 @@ from sweep.store import annotate
 from sweep.store.engine import Engine, writing
 from sweep.store.schema import (
     sweep_decompositions,
-    sweep_probes,
     sweep_results,
     sweep_trials,
 )
@@ -18,6 +17,7 @@ from tests.support.cli_runner import Cli
 from tests.support.store_factories import (
     DECOMPOSITION,
     PROBE,
+    add_probe,
     add_rows,
     add_study,
     add_trial,
@@ -84,7 +84,7 @@ def test_show_tells_what_a_network_is_made_of(cli: Cli, study: int, store: Engin
     assert "effective rank" not in cli("show", "study", 0).out
     values = [1.25 - 0.125 * i for i in range(10)]
     found = {**DECOMPOSITION, "end_to_end": values}
-    add_rows(store, sweep_probes, {"trial_id": 1, "probe": PROBE})
+    add_probe(store, 1)
     add_rows(store, sweep_decompositions, {"trial_id": 1, "decomposition": found})
     lines = [" ".join(line.split()) for line in cli("show", "study", 0).out.splitlines()]
     assert "effective rank of the code 7.500 directions in use, of 784 units" in lines

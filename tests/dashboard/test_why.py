@@ -8,7 +8,7 @@ import dash
 import pytest
 
 from sweep.analysis import study_atlas
-from sweep.analysis.probe_summary import ProbedTrial, summarise_probes
+from sweep.analysis.probe_summary import summarise_probes
 from sweep.analysis.strips import images_of
 from sweep.config import TrialConfig
 from sweep.dashboard.links import WHY, Place
@@ -27,12 +27,12 @@ from tests.support.finding_factories import findings
 from tests.support.pages import as_json, texts
 from tests.support.store_factories import (
     EPOCH,
-    PROBE,
     add_curve,
     add_explanation,
     add_rows,
     add_study,
     add_trial,
+    probed,
     sqlite_store,
     strip_png,
 )
@@ -158,8 +158,8 @@ def test_a_part_that_is_not_there_yet_names_the_command_that_makes_it(
 
 def test_what_was_trained_is_drawn_and_left_alone_until_there_is_more(view: View) -> None:
     add_study(view.engine)
-    probed = ProbedTrial.of(0, 8, 0.02, PROBE)
-    found = findings(ablation=explained(), probes=summarise_probes([probed], [probed]))
+    one = probed(0, 8, 0.02)
+    found = findings(ablation=explained(), probes=summarise_probes([one], [one]))
     causes, code, mark = trained(view, found)
     assert "hidden width 784" in as_json(causes) and "why-waterfall-back" in as_json(causes)
     assert "PCA code, linear" in as_json(code)

@@ -1,47 +1,70 @@
 """What the chart of the codes' worth says, without a chart, and that it is drawn."""
 
-from sweep.analysis.probe_summary import ProbedTrial, summarise_probes
-from sweep.figures.codes import draw, gather
-from tests.support.store_factories import PROBE
+from dataclasses import replace
 
-NARROW = ProbedTrial.of(4, 8, 0.02, PROBE)
-OTHER = ProbedTrial.of(5, 8, 0.03, PROBE)
-WIDE = ProbedTrial.of(6, 64, 0.01, {**PROBE, "code": {"linear": 0.5, "neighbours": 0.9}})
+import pytest
+
+from sweep.analysis.probe_summary import summarise_probes
+from sweep.figures import style
+from sweep.figures.codes import draw, gather, spread
+from tests.support.store_factories import PROBE, features, probed
+
+NARROW = probed(4, 8, 0.02)
+OTHER = probed(5, 8, 0.03)
+WIDE = probed(6, 64, 0.01, {**PROBE, "code": features(0.5, 0.9, 0.95)})
 FOUND = summarise_probes([NARROW, WIDE], [NARROW, OTHER, WIDE])
 
 
-def test_the_best_of_each_width_stand_beside_pca_and_pixels() -> None:
-    lines = {line.name: line for line in gather(FOUND).lines}
-    assert lines["code, linear"].shares == [0.75, 0.5]
-    assert lines["code, neighbours"].shares == [0.7, 0.9]
-    assert lines["PCA code, linear"].shares == [0.65, 0.65]
-    assert lines["pixels, neighbours"].shares == [0.85, 0.85]
-    assert lines["code, linear"].numbers == [4, 6]
-
-
-def test_all_trials_stand_against_their_error() -> None:
-    chart = gather(FOUND)
-    assert (chart.errors, chart.shares) == ([0.02, 0.03, 0.01], [0.75, 0.75, 0.9])
-    assert chart.pixels == 0.85
-    assert chart.about.startswith("A narrow code tells the labels as well as the pixels. The code")
-
-
-def test_a_click_on_a_mark_finds_its_trial() -> None:
-    traces = {trace.name: trace for trace in draw(gather(FOUND)).data}
-    assert list(traces["all analysed codes"].customdata) == [4, 5, 6]
-    assert list(traces["code, linear"].customdata) == [4, 6]
-
-
-def test_of_a_single_width_every_code_is_a_mark_that_tells_its_classifier() -> None:
-    traces = {
-        trace.name: trace for trace in draw(gather(summarise_probes([NARROW], [NARROW]))).data
+def test_the_best_of_each_width_stand_beside_pca_random_projections_and_pixels() -> None:
+    lines = {line.name: [of.share for of in line.accuracies] for line in gather(FOUND).lines}
+    assert lines == {
+        "code, two-layer network": [0.8, 0.95],
+        "PCA, two-layer network": [0.7, 0.7],
+        "random projections, two-layer network": [0.6, 0.6],
+        "pixels, two-layer network": [0.9, 0.9],
+        "code, nearest images": [0.7, 0.9],
+        "PCA, nearest images": [0.6, 0.6],
+        "random projections, nearest images": [0.55, 0.55],
+        "pixels, nearest images": [0.85, 0.85],
     }
-    symbols = {"linear": "circle", "neighbours": "circle-open"}
-    for kind in ("code", "PCA code", "pixels"):
-        for classifier, symbol in symbols.items():
-            trace = traces[f"{kind}, {classifier}"]
-            assert (trace.mode, trace.marker.symbol) == ("lines+markers", symbol)
-    assert {trace.mode for trace in draw(gather(FOUND)).data} >= {"lines", "lines+markers"}
+    assert {tuple(line.numbers) for line in gather(FOUND).lines} == {(4, 6), ()}
+
+
+def test_the_read_out_that_does_best_on_the_validation_images_is_drawn() -> None:
+    """By the test images it would be the network."""
+    pixels = features(0.6, 0.8, 0.9, validation=features(0.7, 0.8, 0.5).all_labels)
+    one = replace(NARROW, pixels=pixels)
+    names = [line.name for line in gather(summarise_probes([one], [one])).lines]
+    assert "code, linear" in names and "code, two-layer network" not in names
+
+
+def test_the_note_is_the_verdict_with_its_numbers() -> None:
+    assert gather(FOUND).about.startswith(
+        "A narrow code tells the labels as well as the pixels. The code of 64 units (trial 6)"
+    )
+
+
+def test_lines_have_standard_errors_and_labels_and_a_click_finds_the_trial() -> None:
+    drawn = draw(gather(FOUND))
+    traces = {trace.name: trace for trace in drawn.data}
+    code = traces["code, two-layer network"]
+    assert list(code.customdata) == [4, 6]
+    assert code.error_y.array[0] == pytest.approx((0.8 * 0.2 / 1000) ** 0.5)
+    assert traces["PCA, nearest images"].line.dash == "dot"
+    labels = {of.text: of.font.color for of in drawn.layout.annotations}
+    assert labels.keys() == traces.keys() and labels["code, nearest images"] == style.BLUE
+    assert drawn.layout.showlegend is False
+
+
+def test_labels_that_would_overlap_stand_around_their_middle() -> None:
+    assert spread({"a": 0.1, "b": 0.5, "c": 0.52}, 0.1) == {
+        "a": 0.1,
+        "b": pytest.approx(0.46),
+        "c": pytest.approx(0.56),
+    }
+    moved = spread({"a": 0.5, "b": 0.5, "c": 0.42}, 0.1)
+    assert sorted(moved.values()) == pytest.approx([0.3733, 0.4733, 0.5733], abs=1e-4)
+    assert spread({}, 0.1) == {}
 
 
 def test_a_study_without_probes_says_so() -> None:

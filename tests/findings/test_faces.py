@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from benchmarks.planted import Plant, bowl, draw, store
-from sweep.analysis.floors import data_key
 from sweep.analysis.study_reader import StudyReader
 from sweep.cli.entry import run
 from sweep.cli.output import show_finding
@@ -19,21 +18,21 @@ from sweep.config import TrialConfig
 from sweep.dashboard.pages import overview, trial, why
 from sweep.dashboard.parts.findings import decided, finding_table, sentence
 from sweep.dashboard.view import View
+from sweep.datasets.images import data_key
 from sweep.findings.diagnoses import limit_sentence
 from sweep.findings.dialects import in_ascii
 from sweep.findings.study import gather_study
 from sweep.findings.tables import Cell, FindingTable, TableColumn
 from sweep.findings.trial import gather_trial
 from sweep.report import render
-from sweep.store import annotate, schema
+from sweep.store import annotate
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from tests.findings.test_trial_sentences import floors
 from tests.support.pages import as_json, texts
 from tests.support.store_factories import (
-    PROBE,
     add_explanation,
-    add_rows,
+    add_probe,
     add_seed_errors,
     add_study,
     add_trial,
@@ -172,7 +171,7 @@ def told(planted: Engine) -> Engine:
     for number, config in ((7, better), (8, replace(better, epochs=40))):
         trial_id = add_trial(planted, study_id, number, 0.02, config=config)
         add_seed_errors(planted, trial_id, [0.019, 0.02, 0.021])
-    add_rows(planted, schema.sweep_probes, {"trial_id": trial_id, "probe": PROBE})
+    add_probe(planted, trial_id)
     errors = {TrialConfig(): (0.06, 0.07), better: (0.02, 0.021)}
     errors |= {TrialConfig(hidden_width=600): (0.05, 0.06), TrialConfig(epochs=50): (0.03, 0.04)}
     add_explanation(planted, "study", TrialConfig(), better, errors)

@@ -8,7 +8,7 @@ import pytest
 
 from sweep.analysis.diagnosis import Diagnosis, Limit, Remedy
 from sweep.analysis.gains import Doubling, Gain
-from sweep.analysis.probe_summary import ProbedTrial, summarise_probes
+from sweep.analysis.probe_summary import summarise_probes
 from sweep.analysis.study_diagnosis import DiagnosedTrial
 from sweep.analysis.ties import Candidate, TieSet, tie_set
 from sweep.analysis.width_law import WidthErrors, WidthLaw, width_law
@@ -16,7 +16,7 @@ from sweep.config import TrialConfig
 from sweep.findings.diagnoses import gains_sentence, limit_sentence
 from tests.figures.test_waterfall import explained
 from tests.support.finding_factories import findings
-from tests.support.store_factories import PROBE, trial_row
+from tests.support.store_factories import PROBE, features, probed, trial_row
 
 
 def plateau() -> WidthLaw:
@@ -94,8 +94,8 @@ def test_every_label_has_a_sentence_and_unknown_gains_are_called_so() -> None:
 
 
 def test_what_was_trained_and_probed_is_told_too() -> None:
-    probed = ProbedTrial.of(0, 8, 0.02, PROBE | {"code": PROBE["pixels"]})
-    useful = summarise_probes([probed], [probed])
+    one = probed(0, 8, 0.02, PROBE | {"code": features(0.8, 0.85, 0.9)})
+    useful = summarise_probes([one], [one])
     found = said(labelled(0, 8, 0.3, Limit.TOO_FEW_EPOCHS), ablation=explained(), probes=useful)
     assert found[1].startswith("Trial 7 has 3.20 times less validation error")
     assert found[3].startswith("A narrow code tells the labels as well as the pixels")

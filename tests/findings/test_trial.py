@@ -13,12 +13,12 @@ from sweep.findings.trial import Rank, TrialFindings, gather_trial
 from sweep.findings.trial_tables import measured_table, network_table, settings_table
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
-from sweep.store.schema import sweep_decompositions, sweep_events, sweep_probes, sweep_results
+from sweep.store.schema import sweep_decompositions, sweep_events, sweep_results
 from tests.findings.test_trial_sentences import floors
 from tests.support.store_factories import (
     DECOMPOSITION,
     EPOCH,
-    PROBE,
+    add_probe,
     add_rows,
     add_study,
     add_trial,
@@ -134,7 +134,7 @@ def analysed(tmp_path: Path) -> Engine:
         add_rows(engine, sweep_results, row | {"diagnostics": said | {"dead_share": dead}})
     decomposition = DECOMPOSITION | {"end_to_end": [1.25, 1.0, 0.125]}
     add_rows(engine, sweep_decompositions, {"trial_id": 1, "decomposition": decomposition})
-    add_rows(engine, sweep_probes, {"trial_id": 1, "probe": PROBE})
+    add_probe(engine, 1, width=64)
     return engine
 
 
@@ -153,11 +153,13 @@ def test_a_seed_has_its_results_and_its_networks_diagnostics(analysed: Engine) -
 
 
 def test_the_probe_of_a_code_stands_beside_other_codes(analysed: Engine) -> None:
-    assert by_label(found(analysed, 0).probe) == {
-        "code": ("75.0 %", "70.0 %"),
-        "pca": ("65.0 %", "60.0 %"),
-        "pixels": ("80.0 %", "85.0 %"),
-    }
+    shown = by_label(found(analysed, 0).probe)
+    assert shown["code"][:3] == ("75.0 ± 1.4 %", "70.0 ± 1.4 %", "80.0 ± 1.3 %")
+    assert shown["pca"][:3] == ("65.0 ± 1.5 %", "60.0 ± 1.5 %", "70.0 ± 1.4 %")
+    assert shown["random"][:3] == ("50.0 ± 1.6 %", "55.0 ± 1.6 %", "60.0 ± 1.5 %")
+    # With few labels, of four draws that spread by 2 %: sqrt(0.675 * 0.325 / 1000 + 0.02^2 / 4).
+    assert shown["code"][3] == "67.5 ± 1.8 %"
+    assert shown["pixels"][:3] == ("80.0 ± 1.3 %", "85.0 ± 1.1 %", "90.0 ± 0.9 %")
 
 
 def test_a_trial_with_weights_names_the_command_that_analyses_it(engine: Engine) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from sweep.analysis.floors import Floors, data_key
+from sweep.analysis.floors import Floors
 from sweep.analysis.study_diagnosis import diagnose_widths
 from sweep.analysis.study_reader import StudyReader
 from sweep.config import TrialConfig
+from sweep.datasets.images import data_key
 from sweep.enums import Activation, Loss, Outcome
 from sweep.errors import NotFoundError
 from sweep.findings.study import gather_study
@@ -24,9 +25,9 @@ from sweep.store.handle import open_study
 from tests.support.statements import Statement, counted
 from tests.support.store_factories import (
     EPOCH,
-    PROBE,
     add_attributes,
     add_explanation,
+    add_probe,
     add_rows,
     add_seed_errors,
     add_study,
@@ -319,7 +320,7 @@ def test_a_report_tells_what_codes_are_worth_or_that_nobody_looked(engine: Engin
         "No probe results yet. The best network of each width is analysed"
         in Page(render(engine, "study")).text
     )
-    add_rows(engine, schema.sweep_probes, {"trial_id": 3, "probe": PROBE})
+    add_probe(engine, 3)
     page = Page(render(engine, "study"))
     assert "chart-code" in page.ids
     assert "The code of 32 units (trial 2) tells 75.0 % of the test labels" in page.text

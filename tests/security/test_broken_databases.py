@@ -82,7 +82,9 @@ BROKEN = {
     "a seed's error that is bytes": "update sweep_results set test_mse = x'00'",
     "diagnostics that lack numbers": """update sweep_results set diagnostics = '{"dead": 1}'""",
     "a decomposition that is a list": "update sweep_decompositions set decomposition = '[]'",
-    "a probe of texts": "update sweep_probes set probe = json_set(probe, '$.code.linear', 'x')",
+    "a probe of texts": (
+        "update sweep_probes set probe = json_set(probe, '$.code.all_labels.linear', 'x')"
+    ),
     "a picture that is a text": "update sweep_reconstructions set errors_png = 'x'",
     "a worker's time that is a text": "update sweep_workers set seen_at = 'x'",
     "a worker's process that is a text": "update sweep_workers set pid = 'x'",

@@ -14,19 +14,22 @@ from sweep.store import annotate, copy, optuna_rows, schema
 from sweep.store.artifacts import artifact_path
 from sweep.store.engine import STATEMENT_SECONDS, writing
 from sweep.store.handle import DatabaseHandle, open_study
+from sweep.store.measurements import add_probe_baselines
 from sweep.store.study import hold_study
 from tests.support.store_factories import (
     EPOCH,
+    SHA256,
     add_rows,
     add_study,
     add_trial,
+    baselines,
     fill_study,
     lease_row,
     new_store,
 )
 
 FOREVER = EPOCH + 1e9
-SHARED = {"alembic_version", "version_info", "sweep_floors"}
+SHARED = {"alembic_version", "version_info", "sweep_floors", "sweep_probe_baselines"}
 
 
 @pytest.fixture(params=["sqlite to postgres", "postgres to sqlite"])
@@ -173,7 +176,7 @@ def test_what_fails_halfway_leaves_nothing_behind(
     def fails(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(copy, "_copy_floors", fails)  # the last step
+    monkeypatch.setattr(copy, "_copy_of_data", fails)  # the last step
     with pytest.raises(KeyboardInterrupt):
         copy.copy_study(source, target, "study")
     assert DatabaseHandle(target).studies() == []
@@ -224,6 +227,19 @@ def test_floors_of_the_studys_data_come_along_and_those_that_are_there_stay(
     copy.copy_study(source, target, "study")
     assert DatabaseHandle(target).floors(new) == {"entropy": 0.1}
     assert DatabaseHandle(target).floors(known) == {"entropy": 0.2}
+
+
+def test_baselines_of_the_studys_data_come_along_and_those_of_other_data_do_not(
+    stores: tuple[Engine, Engine],
+) -> None:
+    source, target = stores
+    add_study(source)
+    with writing(source) as connection:
+        for sha256 in (SHA256, "5" * 64):
+            add_probe_baselines(connection, baselines(8, sha256=sha256))
+    copy.copy_study(source, target, "study")
+    found = DatabaseHandle(target).probe_baselines()
+    assert sorted(found, key=lambda of: -of.width) == baselines(8)
 
 
 def test_floors_of_other_data_stay_where_they_are(stores: tuple[Engine, Engine]) -> None:

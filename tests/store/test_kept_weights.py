@@ -10,7 +10,7 @@ from sweep.messages import NetworkAnalysis
 from sweep.store import lease
 from sweep.store.artifacts import artifact_path
 from sweep.store.engine import Engine, writing
-from sweep.store.handle import open_study
+from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.kept_weights import (
     NOT_FINITE,
     KeptWeights,
@@ -101,6 +101,8 @@ def test_an_analysis_of_other_weights_than_the_trial_has_now_is_dropped(engine: 
     (first, _) = kept_weights(engine, "x")
     write_analysis(engine, "x", replace(first, artifact_id="older"), ANALYSIS)
     assert open_study(engine, "x").probes() == {}
+    # What it was compared with holds for every network of these data.
+    assert DatabaseHandle(engine).probe_baselines() == list(ANALYSIS.baselines)
 
 
 def test_a_network_whose_code_is_not_finite_counts_as_analysed(engine: Engine) -> None:

@@ -27,11 +27,13 @@ from sweep.messages import (
     Decomposition,
     EpochMetrics,
     Event,
+    FeatureProbe,
     ImageShape,
     NetworkAnalysed,
     NetworkAnalysis,
     Order,
     Probe,
+    ProbeBaseline,
     Ready,
     TestMetrics,
     TrialDone,
@@ -242,13 +244,25 @@ class Population:
     on_launch: Callable[[FakePopulation], None] = lambda population: None
 
 
-TOLD = Accuracies(linear=0.75, neighbours=0.5)
+TOLD = Accuracies(linear=0.75, neighbours=0.5, network=0.5)
+FEATURES = FeatureProbe(
+    all_labels=TOLD,
+    validation=TOLD,
+    few_labels=TOLD,
+    few_labels_std=TOLD,
+    n_train=8,
+    n_few=4,
+    n_draws=2,
+    nearest=((0, 1),),
+)
+BASELINE = ProbeBaseline(data_key="made up", width=9, pca=FEATURES, random=FEATURES)
 #: The analysis of every pretended network.
 ANALYSIS = NetworkAnalysis(
     decomposition=Decomposition(
         code_rank=3.5, encoder_rank=2.5, decoder_rank=1.5, end_to_end=(1.0, 0.5)
     ),
-    probe=Probe(code=TOLD, pca=TOLD, pixels=TOLD, n_pixels=9, n_train=8, n_test=4),
+    probe=Probe(code=FEATURES, n_pixels=9, n_test=4, commonest=0.25, shown=(0,)),
+    baselines=(BASELINE,),
 )
 
 

@@ -5,7 +5,7 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import cache
 from itertools import zip_longest
@@ -30,12 +30,16 @@ from optuna.trial import TrialState
 from PIL import Image
 from sqlalchemy import Connection, Engine, insert, make_url, select, update
 
+from sweep.analysis.probe_summary import ProbedTrial
 from sweep.config import DEFAULT_BASELINE, StudyBaseline, TrialConfig
+from sweep.datasets.images import data_key
 from sweep.enums import AblationMethod, Activation, Loss, Outcome
+from sweep.messages import Accuracies, FeatureProbe, ProbeBaseline
 from sweep.store import annotate, optuna_rows, revisions, schema
 from sweep.store.derived_studies import Explained
 from sweep.store.engine import connect, writing
 from sweep.store.handle import open_study
+from sweep.store.measurements import add_probe_baselines
 from sweep.store.migrate import initialise
 from sweep.store.records import METRICS, TrialRow
 from sweep.store.table import Choices, Column, TrialTable, states_of
@@ -64,14 +68,64 @@ DECOMPOSITION: dict[str, Any] = {
 #: As JSON has it.
 PIXELS = {"black_pixels": 0.5, "white_pixels": 0.1, "black_error": 0.2, "white_error": 0.3}
 
+#: Of a study that ``add_study`` adds.
+SHA256 = "0" * 64
+
+
+def features(linear: float, neighbours: float, network: float, **changes: Any) -> FeatureProbe:
+    """What three classifiers tell with all labels; with few, a tenth less."""
+    found = Accuracies(linear=linear, neighbours=neighbours, network=network)
+    few = {name: 0.9 * share for name, share in vars(found).items()}
+    return replace(
+        FeatureProbe(
+            all_labels=found,
+            validation=found,
+            few_labels=Accuracies(**few),
+            few_labels_std=Accuracies(linear=0.02, neighbours=0.02, network=0.02),
+            n_train=54_000,
+            n_few=1_000,
+            n_draws=4,
+            nearest=((5, 6), (7, 8)),
+        ),
+        **changes,
+    )
+
+
+#: As JSON has it.
 PROBE: dict[str, Any] = {
-    "code": {"linear": 0.75, "neighbours": 0.7},
-    "pca": {"linear": 0.65, "neighbours": 0.6},
-    "pixels": {"linear": 0.8, "neighbours": 0.85},
+    "code": json.loads(json.dumps(asdict(features(0.75, 0.7, 0.8)))),
     "n_pixels": 784,
-    "n_train": 5000,
     "n_test": 1000,
+    "commonest": 0.1,
+    "shown": [0, 1],
 }
+
+
+def baselines(*widths: int, sha256: str = SHA256) -> list[ProbeBaseline]:
+    """What codes of these widths are compared with, of data that are split by default."""
+    pixels = features(0.8, 0.85, 0.9, nearest=((5, 9), (7, 2)))
+    same_size = {"pca": features(0.65, 0.6, 0.7), "random": features(0.5, 0.55, 0.6)}
+    of_width = {784: {"pca": pixels, "random": pixels}, **dict.fromkeys(widths, same_size)}
+    key = data_key(sha256, 0.1, 0)
+    return [ProbeBaseline(data_key=key, width=width, **of) for width, of in of_width.items()]
+
+
+def probed(
+    number: int, width: int, test_mse: float, probe: Mapping[str, Any] = PROBE
+) -> ProbedTrial:
+    """A probed trial, as a study that ``add_study`` adds would have it."""
+    found = ProbedTrial.of(number, width, test_mse, probe, baselines(width))
+    assert found is not None
+    return found
+
+
+def add_probe(
+    engine: Engine, trial_id: int, probe: Mapping[str, Any] = PROBE, *, width: int = 784
+) -> None:
+    """Store a trial's probe and what it is compared with."""
+    add_rows(engine, schema.sweep_probes, {"trial_id": trial_id, "probe": dict(probe)})
+    with writing(engine) as connection:
+        add_probe_baselines(connection, baselines(width))
 
 
 def new_store(url: str) -> Engine:
@@ -132,7 +186,7 @@ def add_study(
     about = {"name": in_file, "description": description, "objectives": list(objectives)}
     row = {
         "study_file": study_file_of({"study": about, **(settings or {})}),
-        "provenance": {"sweep": "0.1.0", "git_commit": "abc1234", "data_sha256": "0" * 64},
+        "provenance": {"sweep": "0.1.0", "git_commit": "abc1234", "data_sha256": SHA256},
         "created_at": EPOCH,
         "updated_at": EPOCH,
         "n_trials": 20,

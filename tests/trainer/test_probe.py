@@ -1,21 +1,31 @@
-"""What codes tell of labels: planted classes are told, and both classifiers are what they claim."""
+"""What codes tell of labels: planted classes are told, each by the classifiers that can."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
 from sweep.datasets import Images
 from sweep.messages import Probe
-from sweep.trainer import DeviceData, load_model
+from sweep.trainer import DeviceData, load_model, probe
 from sweep.trainer.model import Autoencoder
-from sweep.trainer.probe import NEIGHBOURS, PENALTIES, Features, Prober, _ridge_weights
+from sweep.trainer.probe import (
+    CLASSIFIERS,
+    Classifier,
+    Draws,
+    Features,
+    Labelled,
+    Prober,
+    accuracies,
+    choose_neighbours,
+    nearest,
+    vote,
+)
 from tests.support.factories import make_images, make_unlabelled
 from tests.support.trainer_factories import CPU, SHORT, analysed, make_data, train
-
-Array = NDArray[np.float64]
 
 
 def of_classes(n_train: int = 240, n_test: int = 60) -> Images:
@@ -39,72 +49,197 @@ def probed(data: DeviceData) -> Probe:
 
 def test_classes_that_show_are_told_and_labels_at_random_are_not() -> None:
     images = of_classes()
-    found = probed(make_data(images))
-    assert min(found.pca.linear, found.pixels.linear, found.pixels.neighbours) > 0.9
-    assert (found.n_pixels, found.n_train, found.n_test) == (36, 192, 60)
+    data = make_data(images)
+    found = probed(data)
+    assert (found.n_pixels, found.n_test, found.shown) == (36, 60, data.strip_rows)
+    assert (found.code.n_train, found.code.n_few, found.code.n_draws) == (192, 192, 1)
+    assert found.commonest == pytest.approx(1 / 3)
+    (pixels,) = Prober(data).compare(36)
+    assert min(vars(pixels.pca.all_labels).values()) > 0.9
     labels = (np.random.default_rng(0).permutation(240) % 3).astype(np.uint8)
-    assert probed(make_data(replace(images, train_labels=labels))).pixels.linear < 0.6
+    (pixels,) = Prober(make_data(replace(images, train_labels=labels))).compare(36)
+    assert max(vars(pixels.pca.all_labels).values()) < 0.6
 
 
-def features(data: DeviceData) -> Features:
-    """Of eight pixels; the last of them never changes."""
-    parts = [part[:, :8].float() / 255 for part in (data.train, data.validation, data.test)]
-    for part in parts:
-        part[:, 7] = 0.5
-    return Features(*parts)
+def rings(n: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Two classes in the plane, one around the other: no line parts them."""
+    generator = torch.Generator().manual_seed(seed)
+    classes = torch.arange(n) % 2
+    angle = 2 * torch.pi * torch.rand(n, generator=generator)
+    radius = 0.4 + 0.6 * classes + 0.05 * torch.randn(n, generator=generator)
+    return torch.stack([radius * angle.cos(), radius * angle.sin()], dim=1), classes
 
 
-def test_the_linear_classifier_is_the_best_ridge_regression_on_the_validation_images() -> None:
-    data = make_data(of_classes())
-    x, validation, test = (part.double().numpy() for part in features(data))
-    y = np.eye(3)[data.train_labels]
+def xor(n: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Two classes by the signs of the first two of six features."""
+    points = torch.randn(n, 6, generator=torch.Generator().manual_seed(seed))
+    points[:, :2] = points[:, :2].sign() + 0.1 * points[:, :2]
+    return points, (points[:, 0] * points[:, 1] > 0).long()
+
+
+def by_line(n: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Two classes by the sign of one of 40 features."""
+    points = torch.randn(n, 40, generator=torch.Generator().manual_seed(seed))
+    return points, (points[:, 0] > 0).long()
+
+
+Planted = Callable[[int, int], tuple[Tensor, Tensor]]
+
+
+def labelled(planted: Planted, n: int = 2_000) -> Labelled:
+    return Labelled(*planted(n, 0), *planted(400, 1), n_classes=2)
+
+
+@pytest.mark.parametrize(
+    ("planted", "right", "wrong"),
+    [
+        (rings, ("neighbours", "network"), ("linear",)),
+        (xor, ("network",), ("linear",)),
+        (by_line, ("linear", "network"), ()),
+    ],
+)
+def test_each_classifier_tells_what_it_can(
+    planted: Planted, right: Sequence[str], wrong: Sequence[str]
+) -> None:
+    known, test = labelled(planted), planted(400, 2)
+    made = {name: make(known, Draws(1, 2_000)) for name, make in CLASSIFIERS.items()}
+    shares = {name: float(accuracies(of, *test)[0]) for name, of in made.items()}
+    assert all(shares[name] > 0.9 for name in right)
+    assert all(shares[name] < 0.7 for name in wrong)
+    if planted is by_line:
+        assert shares["neighbours"] < shares["linear"] - 0.05
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_each_draw_has_a_classifier_of_its_own_images(name: str) -> None:
+    """The labels of the second draw are those of other images: there is nothing to learn."""
+    known = labelled(by_line, 1_000)
+    classes = torch.cat([known.train_classes[:500], known.train_classes[500:].flip(0)])
+    of_both = CLASSIFIERS[name](known._replace(train_classes=classes), Draws(2, 500))
+    one, other = accuracies(of_both, *by_line(400, 2))
+    assert one > other + 0.1 and abs(other - 0.5) < 0.1
+
+
+def test_as_many_neighbours_vote_as_do_best_on_the_validation_images() -> None:
+    """A tenth of the training labels are wrong: one neighbour alone repeats them."""
+    known, test = labelled(rings), rings(400, 2)
+    wrong = torch.arange(2_000) % 10 == 3
+    noisy = known._replace(
+        train_classes=torch.where(wrong, 1 - known.train_classes, known.train_classes)
+    )
+    told = choose_neighbours(noisy, Draws(1, 2_000))
+    assert float(accuracies(told, *test)[0]) > 0.95
+    # Where the validation images are those noisy ones, the nearest alone is right about each.
+    itself = noisy._replace(validation=noisy.train, validation_classes=noisy.train_classes)
+    told = choose_neighbours(itself, Draws(1, 2_000))
+    assert float(accuracies(told, noisy.train, noisy.train_classes)[0]) == 1.0
+
+
+def test_a_network_is_taken_from_the_step_that_does_best_on_the_validation_images() -> None:
+    """Trained to the end on labels at random, it tells those, and no more of others."""
+    known = labelled(rings, 300)
     shares = []
-    for penalty in PENALTIES:
-        centred = x - x.mean(axis=0)
-        covariance = centred.T @ centred / len(x)
-        ridge = penalty * np.trace(covariance) / 8 * np.eye(8)
-        weights = np.linalg.solve(covariance + ridge, centred.T @ (y - y.mean(axis=0)) / len(x))
-        told = [
-            ((of - x.mean(axis=0)) @ weights + y.mean(axis=0)).argmax(1)
-            for of in (validation, test)
-        ]
-        shares.append(
-            ((told[0] == data.validation_labels).mean(), (told[1] == data.test_labels).mean())
-        )
-    expected = max(shares, key=lambda of: of[0])[1]
-    assert Prober(data)._accuracies(features(data)).linear == pytest.approx(expected)
+
+    def noted(classifier: Classifier, features: Tensor, classes: Tensor) -> Tensor:
+        shares.append(accuracies(classifier, features, classes))
+        return shares[-1]
+
+    noisy = known._replace(train_classes=known.train_classes[torch.randperm(300)])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(probe, "accuracies", noted)
+        made = CLASSIFIERS["network"](noisy, Draws(1, 300))
+    best = accuracies(made, known.validation, known.validation_classes)
+    assert best == max(shares) > shares[-1]
 
 
-def test_the_nearest_images_vote() -> None:
-    data = make_data(make_images(240, 60, n_classes=3))
-    x, _, test = (part.double().numpy() for part in features(data))
-    right = 0
-    for image, label in zip(test, data.test_labels, strict=True):
-        nearest = np.argsort(((x - image) ** 2).sum(axis=1))[:NEIGHBOURS]
-        votes = np.bincount(data.train_labels[nearest], minlength=3)
-        tied = [of for of in data.train_labels[nearest] if votes[of] == votes.max()]
-        # Of two tied pairs the one with the nearer images: here, whose places add up to less.
-        places = {of: np.flatnonzero(data.train_labels[nearest] == of).sum() for of in tied}
-        right += min(places, key=lambda of: places[of]) == label
-    assert Prober(data)._accuracies(features(data)).neighbours == pytest.approx(right / 60)
+def test_nothing_is_chosen_on_the_test_images() -> None:
+    """Other test labels change what is measured, and nothing of what was made.
+
+    The labels that a classifier tells are those that the second data set has, so it is right about
+    all of them; chosen on the test images, another number of neighbours or another step would be.
+    """
+    images = make_images(300, 100, n_classes=3)
+    told: list[Tensor] = []
+    measure = probe.accuracies
+
+    def noted(classifier: Classifier, features: Tensor, classes: Tensor) -> Tensor:
+        if len(features) == 100:
+            told.append(classifier(features))
+        return measure(classifier, features, classes)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(probe, "accuracies", noted)
+        Prober(make_data(images)).compare(36)
+        n = len(told)
+        assert images.test_labels is not None
+        other = replace(images, test_labels=2 - images.test_labels)
+        Prober(make_data(other)).compare(36)
+    assert n == 2 * len(CLASSIFIERS) and len(told) == 2 * n
+    assert all(torch.equal(*pair) for pair in zip(told[:n], told[n:], strict=True))
 
 
-def test_all_principal_components_are_the_pixels() -> None:
+def test_the_nearest_images_are_found_in_their_order() -> None:
+    generator = torch.Generator().manual_seed(0)
+    images, queries = (torch.randn(n, 5, generator=generator) for n in (300, 130))
+    expected = torch.cdist(queries.double(), images.double()).argsort(dim=1)[:, :7]
+    assert torch.equal(nearest(images, queries, 7), expected)
+
+
+def test_of_equal_votes_the_nearer_images_count() -> None:
+    classes = torch.tensor([[2, 1, 2, 1], [1, 2, 1, 2], [0, 1, 1, 2]])
+    assert vote(classes, 3).tolist() == [2, 1, 1]
+    assert vote(classes[:, :1], 3).tolist() == [2, 1, 0]
+
+
+def test_the_nearest_images_of_those_shown_are_kept() -> None:
     data = make_data(of_classes())
-    prober = Prober(data)
-    pixels = prober._pixels.features
-    turned = Features(*(part @ prober._directions for part in pixels))
-    assert prober._accuracies(turned) == prober._pca(36) == prober._of_pixels
+    (found,) = Prober(data).compare(36)
+    distances = np.linalg.norm(
+        data.test[list(data.strip_rows)].numpy()[:, None].astype(float) - data.train.numpy(), axis=2
+    )
+    assert found.pca.nearest == tuple(map(tuple, distances.argsort(axis=1)[:, :5].tolist()))
+
+
+def test_few_labels_are_those_of_draws_that_have_no_image_in_common(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(probe, "N_FEW", 50)
+    (found,) = Prober(make_data(of_classes())).compare(36)
+    assert (found.pca.n_train, found.pca.n_few, found.pca.n_draws) == (192, 50, 3)
+    few, spread = vars(found.pca.few_labels), vars(found.pca.few_labels_std)
+    assert all(0.5 < few[name] <= 1.0 and 0.0 <= spread[name] < 0.2 for name in CLASSIFIERS)
+    assert Draws(3, 50).slices() == [slice(0, 50), slice(50, 100), slice(100, 150)]
 
 
 def test_pca_is_probed_as_a_code_of_the_first_components_would_be() -> None:
     data = make_data(of_classes())
     prober = Prober(data)
-    parts = (data.train, data.validation, data.test)
-    for width in (1, 5, 20):
-        axes = prober._directions[:, :width]
-        code = Features(*(part.float() / 255 @ axes for part in parts))
-        assert prober._pca(width) == prober._accuracies(code)
+    small, pixels = prober.compare(5)
+    assert (small.width, pixels.width) == (5, 36)
+    axes = prober._directions[:, :5]
+    code = Features(
+        *(part.float() / 255 @ axes for part in (data.train, data.validation, data.test))
+    )
+    assert small.pca == prober._measure(code)
+    assert small.random != small.pca and pixels.random == pixels.pca
+
+
+def test_what_is_known_is_not_computed_again() -> None:
+    data = make_data(of_classes())
+    prober = Prober(data)
+    small, pixels = prober.compare(5)
+    assert prober.compare(5) == () and prober.compare(40) == ()
+    assert Prober(data, [small, pixels]).compare(5) == ()
+    other = replace(pixels, data_key="other data")
+    assert [of.width for of in Prober(data, [small, other]).compare(5)] == [36]
+
+
+def test_fewer_images_are_learned_from_where_their_features_would_fill_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(probe, "MOST_FEATURES", 36 * 100)
+    (found,) = Prober(make_data(of_classes())).compare(36)
+    assert found.pca.n_train == 100
 
 
 def test_a_code_that_never_changes_tells_the_commonest_class_at_best() -> None:
@@ -115,7 +250,8 @@ def test_a_code_that_never_changes_tells_the_commonest_class_at_best() -> None:
     weights = load_model(content).weights
     dead = weights._replace(encoder_bias=torch.full_like(weights.encoder_bias, -1e6))
     found = Prober(data).probe(Autoencoder(SHORT, dead.layers, CPU))
-    assert found is not None and found.code.linear == pytest.approx(1 / 3)
+    assert found is not None
+    assert vars(found.code.all_labels).values() == {pytest.approx(1 / 3)}
 
 
 def test_labels_of_one_class_are_not_probed() -> None:
@@ -136,12 +272,3 @@ def test_a_code_that_overflows_is_not_probed() -> None:
     weights = load_model(content).weights
     huge = weights._replace(encoder_weight=torch.full_like(weights.encoder_weight, 3e38))
     assert Prober(data).probe(Autoencoder(SHORT, huge.layers, CPU)) is None
-
-
-def test_a_penalty_below_the_rounding_of_the_covariance_is_left_out() -> None:
-    penalties = torch.tensor(PENALTIES, dtype=torch.float64)
-    covariance = torch.diag(torch.tensor([1.0, 1.0, -2e-3], dtype=torch.float64))
-    weights = _ridge_weights(covariance, torch.ones(3, 1, dtype=torch.float64))
-    used = penalties[penalties * covariance.diagonal().mean() > 2e-3]
-    assert len(weights) == len(used) == 3
-    torch.testing.assert_close(weights[:, 0, 0], 1 / (1 + used * covariance.diagonal().mean()))

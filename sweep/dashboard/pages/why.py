@@ -221,7 +221,7 @@ def trained(
     codes = () if probes is None else (*probes.best, *probes.trials)
     marks = [
         _mark(found.ablation, found.ignored),
-        _mark([(of.number, of.code.best) for of in codes]),
+        _mark([(of.number, of.code) for of in codes]),
     ]
     same = [mark == of for mark, of in zip(marks, shown or ("", ""), strict=True)]
     return (

@@ -18,6 +18,13 @@ def upgrade() -> None:
         sa.Column("computed_at", sa.Float(), nullable=False),
     )
     op.create_table(
+        "sweep_probe_baselines",
+        sa.Column("data_key", sa.String(160), primary_key=True),
+        sa.Column("width", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("pca", sa.JSON(), nullable=False),
+        sa.Column("random", sa.JSON(), nullable=False),
+    )
+    op.create_table(
         "sweep_commands",
         sa.Column("command_id", sa.Integer(), primary_key=True),
         sa.Column("study_id", sa.Integer(), sa.ForeignKey("studies.study_id"), nullable=False),
