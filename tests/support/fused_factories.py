@@ -123,30 +123,50 @@ def without_interpreter(module: str, *arguments: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in process.stdout.splitlines()]
 
 
+#: Losses and outputs that go together.
+OUTCOMES = [pair for pair in product(Loss, Output) if pair != (Loss.BCE, Output.LINEAR)]
+
+
 def every_choice(optimizer: Optimizer | None = None) -> list[TrialConfig]:
     """Every activation x loss x output that is allowed, with every optimizer, or one.
 
     Schedules, weight initialisations and widths go round.
     """
-    outcomes = [pair for pair in product(Loss, Output) if pair != (Loss.BCE, Output.LINEAR)]
     variants = [v for v in VARIANTS if optimizer in (None, v["optimizer"])]
-    choices = product(Activation, outcomes, variants)
+    choices = product(Activation, OUTCOMES, variants)
+    return [_choice(i, *choice) for i, choice in enumerate(choices)]
+
+
+def every_pair() -> list[TrialConfig]:
+    """Every pair of an activation, loss with output, optimizer, schedule and initialisation.
+
+    A sixth of ``every_choice``. Each choice is a function of its own in every trainer and meets the
+    others one at a time, so a mistake shows in some pair.
+    """
     return [
-        replace(
-            FUSED,
-            # One tile, which has its own kernel, or two.
-            hidden_width=3 + i % 13 + 16 * (i % 3 == 1),
-            activation=activation,
-            loss=loss,
-            output_activation=output,
-            huber_delta=0.1,
-            lr_schedule=list(Schedule)[i % 3],
-            warmup_epochs=2,
-            weight_init=list(WeightInit)[i % 5],
-            **variant,  # type: ignore[arg-type]
-        )
-        for i, (activation, (loss, output), variant) in enumerate(choices)
+        _choice(7 * a + 11 * o, activation, outcome, VARIANTS[(a + o) % len(VARIANTS)])
+        for a, activation in enumerate(Activation)
+        for o, outcome in enumerate(OUTCOMES)
     ]
+
+
+def _choice(
+    i: int, activation: Activation, outcome: tuple[Loss, Output], variant: dict[str, object]
+) -> TrialConfig:
+    loss, output = outcome
+    return replace(
+        FUSED,
+        # One tile, which has its own kernel, or two.
+        hidden_width=3 + i % 13 + 16 * (i % 3 == 1),
+        activation=activation,
+        loss=loss,
+        output_activation=output,
+        huber_delta=0.1,
+        lr_schedule=list(Schedule)[i % 3],
+        warmup_epochs=2,
+        weight_init=list(WeightInit)[i % 5],
+        **variant,  # type: ignore[arg-type]
+    )
 
 
 VARIANTS: list[dict[str, object]] = [
