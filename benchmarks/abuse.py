@@ -31,11 +31,11 @@ from sqlalchemy import make_url, select
 
 from benchmarks.abuse_outcome import Outcome, Task
 from benchmarks.abuse_stored import files, rows
-from benchmarks.page_client import UPDATE, Answer, Dashboard, components_of
-from benchmarks.synthetic import add_study
 from sweep.store import annotate, optuna_rows, schema
 from sweep.store.engine import Engine, connect
 from sweep.store.migrate import initialise
+from tests.support.page_client import UPDATE, Answer, Dashboard, components_of
+from tests.support.synthetic import add_study
 
 STUDY = "study"
 #: Mappings that a page must never build a component from.

@@ -26,8 +26,6 @@ from sqlalchemy import literal_column, make_url, select
 import sweep.trainer.weights
 from benchmarks import fuzz
 from benchmarks.abuse_outcome import Outcome, Task
-from benchmarks.page_client import Answer, Dashboard, components_of
-from benchmarks.synthetic import add_study
 from sweep.dashboard import Access, create_app
 from sweep.datasets.idx import idx_bytes, read_idx
 from sweep.errors import SweepError
@@ -36,6 +34,8 @@ from sweep.store import annotate, commands, optuna_rows, schema
 from sweep.store.artifacts import artifact_folder, read_artifact, remove_artifact
 from sweep.store.engine import Engine, connect, writing
 from sweep.store.migrate import initialise
+from tests.support.page_client import Answer, Dashboard, components_of
+from tests.support.synthetic import add_study
 
 #: Two studies: a corrupt value of the first must not affect the second.
 BROKEN, WHOLE = "study", "whole"

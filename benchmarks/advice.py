@@ -2,9 +2,9 @@
 
     python -m benchmarks.advice
 
-Studies are planted (``benchmarks.planted``): an optimum inside of a range, near its end, beyond it;
-settings without effect; trials whose error still falls; widths too close for a law. ``random`` and
-``tpe`` draw the trials. Of each kind of advice it counts the studies that deserve it and got it
+Studies are planted (``tests.support.planted``): an optimum inside of a range, near its end, beyond
+it; settings without effect; trials whose error still falls; widths too close for a law. ``random``
+and ``tpe`` draw the trials. Of each kind of advice it counts the studies that deserve it and got it
 (right), that deserve it and did not (missed), and that got it and deserve the opposite (wrong).
 What is neither deserved nor wrong, such as to widen a range whose optimum is its very end, counts
 as nothing. Seeds begin at 1,000,000, which no test uses. The last line is JSON.
@@ -21,7 +21,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from benchmarks.planted import SPACE, Drawn, Plant, bowl, domains_of, draw, slope, store
 from sweep.analysis.best_region import NO_EFFECT
 from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.width_law import WidthVerdict
@@ -31,6 +30,7 @@ from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from sweep.store.records import Domain
+from tests.support.planted import SPACE, Drawn, Plant, bowl, domains_of, draw, slope, store
 
 FIRST_SEED = 1_000_000
 SAMPLERS = ("random", "tpe")

@@ -34,8 +34,6 @@ from optuna.samplers import RandomSampler
 from optuna.storages import RDBStorage
 from sqlalchemy import Engine, event
 
-from benchmarks.simulated_worker import SimulatedLauncher, Simulation
-from benchmarks.synthetic import EPOCHS, add_study
 from sweep.coordinator.progress import Progress
 from sweep.coordinator.run import start
 from sweep.coordinator.study_state import StudyState
@@ -48,6 +46,8 @@ from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from sweep.store.study import hold_study
 from sweep.studyfile import StudyFile, loads
+from tests.support.simulated_worker import SimulatedLauncher, Simulation
+from tests.support.synthetic import EPOCHS, add_study
 
 POPULATION = 64
 N_POPULATIONS = 7

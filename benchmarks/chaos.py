@@ -46,15 +46,15 @@ from pathlib import Path
 import psutil
 from sqlalchemy import select
 
-from benchmarks import exactly_once
-from benchmarks.simulated_worker import SimulatedLauncher, Simulation
 from sweep.errors import SweepError
 from sweep.store import clock
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases
+from tests.support import exactly_once
 from tests.support.postgres import PostgresServer
+from tests.support.simulated_worker import SimulatedLauncher, Simulation
 
 NAME = "chaos"
 SILENCE_SECONDS = 5

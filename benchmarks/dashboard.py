@@ -34,11 +34,11 @@ from urllib.error import URLError
 import psutil
 from playwright.sync_api import Browser, Page, Response, sync_playwright
 
-from benchmarks.synthetic import add_study
 from sweep.store import annotate
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
+from tests.support.synthetic import add_study
 
 STUDY = "synthetic"
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")

@@ -13,8 +13,8 @@ the same: ``--only n`` runs it alone and prints what came of it.
     python -m benchmarks.fuzz --sequences 200
 
 drives a coordinator through so many random sequences of reports, endings, deaths, late results,
-commands, kills and takeovers, and a database that goes away, against a model of it:
-tests/coordinator/test_sequences.py, which the test suite does ten times.
+commands, kills and takeovers, and a database that goes away, against a model of it
+(tests/support/event_sequences.py). The test suite does ten of them.
 """
 
 import argparse
@@ -48,7 +48,6 @@ import tomlkit
 from PIL import Image
 from typer.main import get_command
 
-from benchmarks.synthetic import add_study
 from docs.generate_cli import commands
 from sweep.catalogue.settings import SETTINGS
 from sweep.cli.application import EXIT_CODES, app
@@ -61,6 +60,7 @@ from sweep.launch.resources import RunOptions
 from sweep.search.samplers import quiet_optuna
 from sweep.store.migrate import open_store
 from sweep.studyfile import StudyFile, load, loads, to_toml
+from tests.support.synthetic import add_study
 
 SHIPPED = sorted((Path(__file__).parents[1] / "studies").glob("*.toml"))
 LEVELS = ("byte", "token", "value")
@@ -626,9 +626,9 @@ def main() -> None:
     parser.add_argument("--sequences", type=int, help="instead: so many sequences of events")
     options = parser.parse_args()
     if options.sequences is not None:
-        from tests.coordinator import test_sequences  # tests import this module
+        from tests.support import event_sequences  # loads torch
 
-        test_sequences.run(options.sequences)
+        event_sequences.run(options.sequences)
         print(f"{options.sequences:>7,}  sequences of 40 events, none of which loses anything")
         return
     numbers = range(options.inputs) if options.only is None else [options.only]

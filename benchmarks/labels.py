@@ -15,11 +15,10 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
-from statistics import fmean
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
@@ -28,11 +27,11 @@ from sweep.analysis.diagnosis import Limit, diagnose
 from sweep.analysis.floors import Floors, compute_floors
 from sweep.config import TrialConfig
 from sweep.datasets import Images
-from sweep.enums import Activation, Loss, Optimizer, Outcome, Output, Schedule
-from sweep.messages import EpochMetrics, TestMetrics, TrialSpec
-from sweep.store.records import CurvePoint, TrialRow, mean_of
-from sweep.trainer import DeviceData, Diverged, ReferenceTrainer, Training
+from sweep.enums import Activation, Loss, Optimizer, Output, Schedule
+from sweep.messages import TrialSpec
+from sweep.trainer import DeviceData, ReferenceTrainer, Training
 from sweep.trainer.evaluation import evaluate
+from tests.support.troubled_training import saturate, stick, train
 
 DATASET = "fashion-mnist-mini"
 FRACTION, SPLIT_SEED = 0.1, 0
@@ -67,21 +66,6 @@ def _kill(training: Training) -> None:
         for run in training._runs:
             for first in range(1, 8):
                 run.model.encoder.bias[first::8] = -1e3
-
-
-def saturate(training: Training) -> None:
-    """Hidden units far out on their activation."""
-    with torch.no_grad():
-        for run in training._runs:
-            run.model.encoder.weight *= 500.0
-
-
-def stick(training: Training) -> None:
-    """Every output is far out, on one side or the other."""
-    with torch.no_grad():
-        for run in training._runs:
-            run.model.decoder.bias[::2] = 30.0
-            run.model.decoder.bias[1::2] = -30.0
 
 
 PLANTS = {
@@ -151,65 +135,6 @@ def start(config: TrialConfig, train_limit: int, seed: int) -> Training:
     """At epoch 0; its weights are not kept."""
     spec = TrialSpec(number=0, attempt=1, config=config, seeds=(seed,), keep_below=0.0)
     return ReferenceTrainer(data_of(train_limit), CPU).start(spec)
-
-
-class TrainedTrial(NamedTuple):
-    """A trial as its study would have it; means over the seeds."""
-
-    trial: TrialRow
-    curve: list[CurvePoint]
-    diagnostics: Mapping[str, float] | None
-
-
-def train(training: Training) -> TrainedTrial:
-    """Train to the end, or until training diverges."""
-    config, epochs = training.spec.config, []
-    try:
-        while not training.finished:
-            epochs.append(training.train_epoch())
-    except Diverged:
-        return TrainedTrial(trial_row(config, ()), curve_of(epochs), None)
-    results = training.result().results
-    found = mean_of([vars(of.diagnostics) for of in results if of.diagnostics])
-    return TrainedTrial(trial_row(config, results), curve_of(epochs), found)
-
-
-def curve_of(epochs: Sequence[Sequence[EpochMetrics]]) -> list[CurvePoint]:
-    """The curve of a trial, its seeds' metrics by epoch."""
-    return [
-        CurvePoint(
-            epoch=place + 1,
-            train_loss=fmean(of.train_loss for of in seeds),
-            val_mse=fmean(of.val_mse for of in seeds),
-            val_bce=None,
-            seconds=fmean(of.seconds for of in seeds),
-        )
-        for place, seeds in enumerate(epochs)
-    ]
-
-
-def trial_row(config: TrialConfig, results: Sequence[TestMetrics]) -> TrialRow:
-    """As reading gives a trial that ended so; one without results has diverged."""
-    bces = [of.test_bce for of in results if of.test_bce is not None]
-    return row_of(
-        config,
-        fmean(of.test_mse for of in results) if results else None,
-        fmean(bces) if bces else None,
-    )
-
-
-def row_of(config: TrialConfig, test_mse: float | None, test_bce: float | None) -> TrialRow:
-    """A trial of these errors; without one it has diverged."""
-    unknown: dict[str, Any] = dict.fromkeys(TrialRow.__dataclass_fields__)
-    known = {
-        "number": 0,
-        "config": vars(config),
-        "state": "COMPLETE" if test_mse is not None else "FAIL",
-        "outcome": Outcome.COMPLETE if test_mse is not None else Outcome.DIVERGED,
-        "test_mse": test_mse,
-        "test_bce": test_bce,
-    }
-    return TrialRow(**{**unknown, **known})
 
 
 def label(plant: Plant, seed: int) -> Limit | None:

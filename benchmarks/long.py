@@ -24,13 +24,13 @@ import numpy as np
 import psutil
 from sqlalchemy import Engine, text
 
-from benchmarks.simulated_worker import SimulatedLauncher, Simulation
 from sweep.coordinator.progress import Progress
 from sweep.coordinator.run import resume, start
 from sweep.launch.resources import RunOptions
 from sweep.search.samplers import quiet_optuna
 from sweep.store.migrate import open_store
 from sweep.studyfile import loads
+from tests.support.simulated_worker import SimulatedLauncher, Simulation
 
 N_TENTHS = 10
 #: Trials that the study is taken up again for.

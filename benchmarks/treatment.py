@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from benchmarks.labels import TrainedTrial, data_of, floors_of, row_of, train
+from benchmarks.labels import data_of, floors_of
 from sweep.analysis.diagnosis import Diagnosis, Remedy, changes, diagnose
 from sweep.catalogue.settings import SETTINGS
 from sweep.config import TrialConfig
@@ -34,6 +34,7 @@ from sweep.enums import Activation, Loss, Output, Schedule
 from sweep.messages import TrialSpec
 from sweep.store.records import CurvePoint
 from sweep.trainer import CpuTrainer
+from tests.support.troubled_training import TrainedTrial, row_of, train
 
 #: Each is given to every configuration; the advised one may be another rate beside them.
 REMEDIES = (

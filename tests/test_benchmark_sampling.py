@@ -5,6 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pytest
+
+from benchmarks.sampling import PROBLEMS, Search
+from sweep.enums import Sampler
+
 
 def test_the_benchmark_tells_both_sides_of_each_ratio_and_a_verdict_on_each_search(
     tmp_path: Path,
@@ -25,3 +31,19 @@ def test_the_benchmark_tells_both_sides_of_each_ratio_and_a_verdict_on_each_sear
     assert [r["at_once"] for r in line["regret"]] == [1, 4]
     for r in line["regret"]:
         assert r["within_spread"] == (r["sweep"][1] <= r["optuna"][2])
+
+
+@pytest.mark.parametrize("at_once", [1, 64])
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_it_searches_mixed_and_conditional_spaces_better_than_chance(
+    problem: str, at_once: int
+) -> None:
+    def regrets(sampler: Sampler) -> list[float]:
+        return [
+            Search(
+                problem=problem, sampler=sampler, at_once=at_once, seed=seed, n_trials=192
+            ).regret()
+            for seed in range(3)
+        ]
+
+    assert np.median(regrets(Sampler.TPE)) < 0.9 * np.median(regrets(Sampler.RANDOM))

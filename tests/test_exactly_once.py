@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from benchmarks import exactly_once
-from benchmarks.simulated_worker import SimulatedLauncher, Simulation
 from sweep.coordinator.run import start
 from sweep.launch.resources import RunOptions
 from sweep.store.engine import writing
 from sweep.store.migrate import open_store
 from sweep.studyfile import loads
+from tests.support import exactly_once
+from tests.support.simulated_worker import SimulatedLauncher, Simulation
 
 STUDY = """
 study.name = "x"

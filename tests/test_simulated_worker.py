@@ -8,13 +8,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks.simulated_worker import (
-    Device,
-    SimulatedLauncher,
-    SimulatedPopulation,
-    Simulation,
-    val_mse_of,
-)
 from sweep.config import TrialConfig
 from sweep.coordinator.run import start
 from sweep.launch.resources import RunOptions
@@ -23,6 +16,13 @@ from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from sweep.studyfile import loads
 from tests.support.fused_factories import FUSED, fused_spec, make_fused
+from tests.support.simulated_worker import (
+    Device,
+    SimulatedLauncher,
+    SimulatedPopulation,
+    Simulation,
+    val_mse_of,
+)
 
 STUDY = """
 study.name = "x"
@@ -66,7 +66,7 @@ def test_its_messages_have_the_shape_of_the_fused_trainers() -> None:
 
 
 def test_it_loads_no_torch() -> None:
-    code = "import sys, benchmarks.simulated_worker; sys.exit('torch' in sys.modules)"
+    code = "import sys, tests.support.simulated_worker; sys.exit('torch' in sys.modules)"
     root = Path(__file__).parents[1]
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=root).returncode == 0
 

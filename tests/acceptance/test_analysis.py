@@ -9,7 +9,7 @@ import pytest
 from sweep.store.handle import open_study
 from sweep.store.kept_weights import due, kept_weights
 from sweep.store.migrate import open_store
-from tests.acceptance.test_kills import killed_at_the_end, sweep, wait_for
+from tests.support.processes import killed_at_the_end, sweep, wait_for
 
 STUDY = """
 study.name = "x"

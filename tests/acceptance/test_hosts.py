@@ -24,12 +24,12 @@ import psutil
 import pytest
 from sqlalchemy import text
 
-from benchmarks.exactly_once import watch
 from sweep.errors import DeviceError
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
-from tests.acceptance.test_kills import STUDY, assert_complete, n_finished, wait_for
+from tests.support.exactly_once import watch
 from tests.support.postgres import NoPostgresError, PostgresServer
+from tests.support.processes import STUDY, assert_complete, n_finished, wait_for
 
 N_TRIALS = 24
 BRIDGE = "bridge0"

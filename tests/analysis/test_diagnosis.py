@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
-from benchmarks.labels import saturate, stick, train
 from sweep.analysis.diagnosis import Diagnosis, Limit, Remedy, changes, diagnose, loss_gap
 from sweep.analysis.floors import Floors, SigmoidBound, compute_floors
 from sweep.analysis.gains import Doubling, Gain, Gains
@@ -21,6 +20,7 @@ from sweep.trainer import Training
 from tests.support.factories import make_images
 from tests.support.store_factories import trial_row
 from tests.support.trainer_factories import SHORT, make_data, start
+from tests.support.troubled_training import saturate, stick, train
 
 #: Five patterns mixed, and noise: five components hold what can be told of an image.
 IMAGES = make_images(n_train=600, n_test=200)

@@ -4,8 +4,15 @@ import pytest
 
 from sweep.analysis.spectrum import Spectrum, front_law, residue, standstill
 from sweep.enums import Schedule
-from sweep.store.records import SpectrumPoint
-from tests.support.spectrum_factories import BANDS, VARIANCES, by_the_law, planted, point
+from tests.support.spectrum_factories import (
+    BANDS,
+    VARIANCES,
+    by_the_law,
+    planted,
+    point,
+    stopped,
+    with_jitter,
+)
 
 CONSTANT, COSINE = Schedule.CONSTANT, Schedule.COSINE
 
@@ -75,12 +82,6 @@ def test_too_few_epochs_or_a_front_that_stands_give_no_law() -> None:
     assert front_law(planted(stands), CONSTANT) is None
 
 
-def stopped(at: int, last: int) -> list[SpectrumPoint]:
-    """Learns by the law until an epoch, and nothing afterwards."""
-    learning = by_the_law(0.3, range(1, at + 1))
-    return [*learning, *(learning[-1]._replace(epoch=e) for e in range(at + 1, last + 1))]
-
-
 def test_a_front_that_stands_is_told_from_one_that_moves() -> None:
     found = standstill(planted(stopped(4, 12)), CONSTANT)
     assert found is not None
@@ -88,14 +89,6 @@ def test_a_front_that_stands_is_told_from_one_that_moves() -> None:
     assert standstill(planted(by_the_law(0.3, range(1, 13))), CONSTANT) is None
     assert standstill(planted(stopped(4, 5)), CONSTANT) is None  # too early to tell
     assert standstill(planted(stopped(4, 12)), COSINE) is None  # a rate near 0 moves nothing
-
-
-def with_jitter(rates: list[float]) -> list[SpectrumPoint]:
-    """An error in the widest directions that goes with the rate, beside what the law leaves."""
-    return [
-        SpectrumPoint(of.epoch, (rate, *of.errors[1:]))
-        for of, rate in zip(by_the_law(0.3, range(1, len(rates) + 1)), rates, strict=True)
-    ]
 
 
 def test_error_in_wide_directions_is_seen_to_stay_or_to_go_with_the_rate() -> None:

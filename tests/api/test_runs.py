@@ -20,7 +20,7 @@ from sweep.coordinator.progress import Progress
 from sweep.errors import UsageError
 from sweep.store.artifacts import read_artifact
 from sweep.store.engine import connect, storage_url
-from tests.datasets.test_picture_folder import fill, paint
+from tests.support.picture_folders import fill, paint
 
 ROOT = Path(__file__).parents[2]
 

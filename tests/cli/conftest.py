@@ -4,28 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from sweep.cli.entry import run
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss
 from sweep.store.engine import Engine
-from tests.support.cli_runner import Answer, Cli
+from tests.support.cli_runner import cli as cli
 from tests.support.store_factories import add_study, add_trial, sqlite_store
 
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
-    def call(*arguments: object) -> Answer:
-        capsys.readouterr()
-        code = run([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return Answer(code=code, out=out, err=err)
-
-    return call
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from sweep.datasets import load, summarise
-from tests.datasets.test_picture_folder import fill
 from tests.support.cli_runner import Cli
+from tests.support.picture_folders import fill
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(1, 255, (12, 4, 5, 3), np.uint8)

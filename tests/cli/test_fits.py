@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks.synthetic import add_study as add_synthetic
 from sweep.cli import output
 from sweep.cli.layout import TextColumn
 from sweep.config import TrialConfig
@@ -16,6 +15,7 @@ from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from tests.support.cli_runner import Cli
 from tests.support.store_factories import EPOCH, add_rows, add_seed_errors, add_trial, sqlite_store
+from tests.support.synthetic import add_study as add_synthetic
 
 ROOM = 100
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import planted as plants
-from benchmarks.planted import Plant, bowl, draw, slope
 from sweep.store.engine import Engine
 from sweep.studyfile import load, loads
+from tests.support import planted as plants
 from tests.support.cli_runner import Cli
+from tests.support.planted import Plant, bowl, draw, slope
 from tests.support.store_factories import add_study
 
 PLANT = Plant(terms={"learning_rate": bowl(1.3, 4.0), "hidden_width": slope(0.8)})

@@ -38,11 +38,9 @@ from sweep.store.kept_weights import NOT_FINITE, KeptWeights, due, kept_weights,
 from sweep.store.schema import sweep_studies
 from sweep.store.usage import Usage
 from sweep.store.writer import StudyWriter
-from tests.coordinator.test_loop import lockstep
-from tests.coordinator.test_run import ONE
-from tests.coordinator.test_sequences import _done, _epoch
+from tests.support.coordinator_runs import ONE
 from tests.support.fake_workers import ANALYSIS, FakeLauncher
-from tests.support.lockstep import Lockstep, Puppet
+from tests.support.lockstep import Lockstep, Puppet, epochs_done, lockstep, trial_done
 from tests.support.store_factories import sqlite_store
 
 SETUP = WorkerSetup(dataset="x", validation_fraction=0.1, split_seed=0, pruning=False)
@@ -77,8 +75,8 @@ class Stage:
 
     def finish(self, spec: TrialSpec, error: float = 0.5, worker: Puppet | None = None) -> None:
         for epoch in (1, 2, 3):
-            (worker or self.worker).say(_epoch(spec, epoch, error))
-        (worker or self.worker).say(replace(_done(spec), weights=b"weights"))
+            (worker or self.worker).say(epochs_done(spec, epoch, error))
+        (worker or self.worker).say(replace(trial_done(spec), weights=b"weights"))
 
     def finish_all(self) -> None:
         """Train everything; then nothing but the analyses is left."""

@@ -7,7 +7,7 @@ from optuna.distributions import IntDistribution
 from optuna.trial import TrialState
 
 from sweep.coordinator.best_results import BestResults
-from tests.coordinator.test_run import STUDY, study_file
+from tests.support.coordinator_runs import STUDY, study_file
 
 WIDTHS = IntDistribution(8, 1024, log=True)
 

@@ -18,15 +18,7 @@ from sweep.launch.resources import RunResources
 from sweep.messages import EpochMetrics, Train, TrialSpec
 from sweep.store.handle import open_study
 from sweep.store.usage import Usage
-from tests.coordinator.test_run import (
-    STUDY,
-    THREE,
-    go_on,
-    run,
-    states,
-    study_file,
-    trials,
-)
+from tests.support.coordinator_runs import STUDY, THREE, go_on, run, states, study_file, trials
 from tests.support.fake_workers import FakeLauncher, FakeWorker, slowly
 
 

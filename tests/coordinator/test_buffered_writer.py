@@ -22,11 +22,11 @@ from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.usage import Usage
 from sweep.store.writer import Rows, StudyWriter
-from tests.coordinator.test_run import (
+from tests.support.coordinator_runs import (
     STUDY,
-    _interrupt_at,
-    _let_the_lease_go,
     go_on,
+    interrupt_at,
+    let_the_lease_go,
     run,
     states,
     study_file,
@@ -196,7 +196,7 @@ def test_a_coordinator_that_ends_while_the_database_hangs_loses_only_what_had_no
     # Trials were handed out, and finished, that the database has never heard of; the next
     # coordinator asks for trials of the same numbers.
     seen: list[Progress] = []
-    interrupt = _interrupt_at(9, monkeypatch, times=2)
+    interrupt = interrupt_at(9, monkeypatch, times=2)
     between_them = between(hanging, 2, lambda progress: False, seen)
 
     def observer(progress: Progress) -> None:
@@ -210,7 +210,7 @@ def test_a_coordinator_that_ends_while_the_database_hangs_loses_only_what_had_no
     while any(thread.name == "write" for thread in threading.enumerate()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    _let_the_lease_go(engine)
+    let_the_lease_go(engine)
     assert go_on(engine) == "finished"
     assert states(url) == [TrialState.COMPLETE] * 12
     assert [row.number for row in open_study(engine, "x").trials()] == list(range(12))

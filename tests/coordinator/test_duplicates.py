@@ -17,9 +17,11 @@ from sweep.search.grid import index_of
 from sweep.store import annotate
 from sweep.store.handle import open_study
 from sweep.store.optuna_rows import REUSED_FROM
-from tests.coordinator.test_run import (
+from tests.support.coordinator_runs import (
+    SAME,
     STUDY,
     THREE,
+    TWO,
     die_at,
     go_on,
     post_at,
@@ -31,12 +33,6 @@ from tests.coordinator.test_run import (
 from tests.support.fake_workers import FakeLauncher, FakeWorker, slowly
 from tests.support.trainer_factories import make_spec
 
-#: Two configurations, and a sampler that draws them again and again: nobody counts the values of a
-#: range of real numbers. Between these two there is none.
-TWO_RATES = "{low = 0.001, high = 0.0010000000000000002}"
-TWO = f"{STUDY.replace('{low = 8, high = 1024, log = true}', '8')}space.learning_rate = {TWO_RATES}"
-#: With it, the same one in the first five draws.
-SAME = "study.seed=10"
 #: Two that are counted, drawn from a list or a range.
 COUNTED = STUDY.replace("{low = 8, high = 1024, log = true}", "{choices = [8, 16]}")
 COUNTED_RANGE = STUDY.replace("high = 1024", "high = 9")

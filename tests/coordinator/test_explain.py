@@ -27,15 +27,15 @@ from sweep.coordinator.explain import (
 from sweep.enums import AblationMethod, Activation, Loss, Optimizer, Output, Schedule, WeightInit
 from sweep.errors import FailureLimitError, NotFoundError, StudyHeldError, UsageError
 from sweep.launch.resources import RunOptions
-from sweep.messages import TrialSpec
 from sweep.search.configurations import config_from_params, enqueue_params, trial_seeds
 from sweep.store.annotate import delete_study
 from sweep.store.derived_studies import Explained
 from sweep.store.engine import Engine, writing
 from sweep.store.handle import open_study
-from sweep.store.schema import sweep_leases, sweep_studies, sweep_trials
-from tests.coordinator.test_run import study_file
-from tests.support.fake_workers import DATA_SHA256, FakeLauncher, FakeWorker, pretend_local_workers
+from sweep.store.schema import sweep_leases, sweep_trials
+from tests.support.coordinator_runs import study_file
+from tests.support.explained_studies import DATA, Pretended, change_data
+from tests.support.fake_workers import pretend_local_workers
 from tests.support.store_factories import (
     EPOCH,
     add_rows,
@@ -54,8 +54,8 @@ space.epochs = {low = 1, high = 9}
 space.activation.choices = ["relu", "gelu"]
 budget.trials = 3
 """
-#: Of a study that was trained on what the pretended workers train on.
-DATA = {"data_sha256": DATA_SHA256}
+
+
 BASELINE = TrialConfig(hidden_width=8, epochs=1)
 #: Pretended errors are 1 / width + 0.1 / epochs: the width helps most.
 TARGET = TrialConfig(
@@ -101,26 +101,6 @@ def engine(tmp_path: Path) -> Engine:
     for number, config in enumerate((BASELINE, TARGET)):
         add_trial(engine, study_id, number, 0.1 / (1 + number), config=config)
     return engine
-
-
-class Pretended:
-    """Pretended workers for every run of a study, and what they were given to train."""
-
-    def __init__(self) -> None:
-        self.trained: list[TrialSpec] = []
-        self.n_runs = 0
-        #: Raises before so many trials more have begun.
-        self.fails_after = 10**9
-
-    def __call__(self) -> FakeLauncher:
-        self.n_runs += 1
-        return FakeLauncher(self._epoch)
-
-    def _epoch(self, worker: FakeWorker, spec: TrialSpec, epoch: int) -> None:
-        if epoch == 1:
-            self.trained.append(spec)
-        if len(self.trained) > self.fails_after:
-            raise RuntimeError("boom")
 
 
 @pytest.fixture(autouse=True)
@@ -313,14 +293,6 @@ def test_a_study_made_anew_does_not_go_on_with_what_was_begun_for_the_old_one(
         == choose_ablation(open_study(engine, "x"), 0, 1).child
         == "x-explain-2"
     )
-
-
-def change_data(engine: Engine) -> None:
-    """Study ``x`` is of other data from now on."""
-    with writing(engine) as connection:
-        of_study = sweep_studies.c.study_id == open_study(engine, "x").summary().study_id
-        columns = {"provenance": {"data_sha256": "6" * 64}}
-        connection.execute(update(sweep_studies).where(of_study).values(**columns))
 
 
 def test_an_explanation_by_other_data_is_ignored(engine: Engine) -> None:

@@ -24,13 +24,13 @@ from sweep.coordinator.run import start
 from sweep.enums import AblationMethod, Activation, Loss, Optimizer, Output, Schedule
 from sweep.errors import FailureLimitError, UsageError
 from sweep.launch.resources import RunOptions
-from sweep.messages import TrialSpec
 from sweep.search.configurations import config_from_params, enqueue_params
 from sweep.store.derived_studies import Explained
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.studyfile import StudyFile, loads
-from tests.support.fake_workers import FakeLauncher, FakeWorker, pretend_local_workers
+from tests.support.explained_studies import Pretended
+from tests.support.fake_workers import pretend_local_workers
 from tests.support.store_factories import EPOCH, add_study, add_trial, sqlite_store
 
 #: Sixteen cells, all of them trials.
@@ -48,23 +48,6 @@ space.output_activation.when.linear.loss = "mse"
 sampler.name = "grid"
 """
 OPTIONS = RunOptions(gpus="cpu", cpu_workers=1)
-
-
-class Pretended:
-    """Pretended workers for every run of a study, and what they were given to train."""
-
-    def __init__(self) -> None:
-        self.trained: list[TrialSpec] = []
-        self.fails_after = 10**9
-
-    def __call__(self) -> FakeLauncher:
-        return FakeLauncher(self._epoch)
-
-    def _epoch(self, _worker: FakeWorker, spec: TrialSpec, epoch: int) -> None:
-        if epoch == 1:
-            self.trained.append(spec)
-        if len(self.trained) > self.fails_after:
-            raise RuntimeError("boom")
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,7 @@
 """Turns of the coordinator's loop in which several things come together."""
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -12,43 +11,25 @@ from optuna.trial import TrialState
 from sqlalchemy import insert, select, text
 
 from sweep.coordinator.requests import request_trial
-from sweep.coordinator.run import start
 from sweep.coordinator.worker_pool import STARTS_PER_DEVICE
 from sweep.enums import CommandKind, StopReason
 from sweep.errors import FailureLimitError
 from sweep.launch.launcher import Gone
-from sweep.launch.resources import RunOptions
 from sweep.messages import EpochsDone, Event, Stop, TrialRequest, TrialSpec, TrialStopped
 from sweep.store import annotate
 from sweep.store.commands import post
-from sweep.store.engine import Engine, writing
+from sweep.store.engine import writing
 from sweep.store.handle import open_study
 from sweep.store.schema import sweep_commands, sweep_events
-from tests.coordinator.test_duplicates import SAME, TWO_RATES
-from tests.coordinator.test_run import ONE, STUDY, states, study_file
-from tests.coordinator.test_sequences import _done, _epoch, _ready, _train
-from tests.support.lockstep import Lockstep, weather_of
+from tests.support.coordinator_runs import ONE, SAME, TWO_RATES, states
+from tests.support.lockstep import (
+    epochs_done,
+    lockstep,
+    report_epochs,
+    trial_done,
+    worker_ready,
+)
 from tests.support.store_factories import sqlite_store
-
-
-@contextmanager
-def lockstep(engine: Engine, *overrides: str, options: RunOptions = ONE) -> Iterator[Lockstep]:
-    """A coordinator whose workers are ready; one tick at a time."""
-    file = study_file(STUDY, "study.repeat=2", *overrides)
-    with weather_of(engine) as weather, patch("sweep.coordinator.run.prepare_data"):
-        coordinator = Lockstep(
-            lambda puppets, observe: start(
-                engine, file, options, observe, say=lambda _: None, launcher=puppets
-            ),
-            weather,
-        )
-        try:
-            for worker in coordinator.puppets.started:
-                worker.say(_ready())
-            coordinator.tick()
-            yield coordinator
-        finally:  # a test that fails leaves no thread behind
-            coordinator.kill()
 
 
 def test_a_worker_whose_death_ends_the_study_gives_back_what_it_was_not_sent_yet(
@@ -58,8 +39,8 @@ def test_a_worker_whose_death_ends_the_study_gives_back_what_it_was_not_sent_yet
     with lockstep(engine, "budget.max_failures=0", "workers.retries=0") as coordinator:
         (worker,) = coordinator.puppets.started
         first, second = worker.given()
-        _train(worker, first)
-        worker.say(_done(first))  # so a third is asked for, and held back for this tick's rows
+        report_epochs(worker, first)
+        worker.say(trial_done(first))  # so a third is asked for, and held back for this tick's rows
         worker.say(Gone(reason="killed by signal 9"))  # over the second
         coordinator.tick()
         while not coordinator.ended:
@@ -82,8 +63,8 @@ def test_the_last_trials_go_to_whichever_worker_is_free_first(tmp_path: Path) ->
         assert (len(slow.given()), len(fast.given())) == (2, 2)
         for worker, n in [(slow, 0), (fast, 0), (fast, 1), (fast, 2), (fast, 3)]:
             spec = worker.given()[n]
-            _train(worker, spec)
-            worker.say(_done(spec))
+            report_epochs(worker, spec)
+            worker.say(trial_done(spec))
             coordinator.tick()
         assert (len(slow.given()), len(fast.given())) == (2, 4)
 
@@ -111,8 +92,8 @@ def test_a_reuse_of_what_was_marked_invalid_a_moment_ago_is_marked_too(tmp_path:
     ):
         (worker,) = coordinator.puppets.started
         twin = worker.given()[0]
-        _train(worker, twin)
-        worker.say(_done(twin))
+        report_epochs(worker, twin)
+        worker.say(trial_done(twin))
         for _ in range(2):
             coordinator.tick()
         before = len(open_study(engine, "x").trials())
@@ -136,8 +117,8 @@ def test_a_mark_on_a_trial_that_waits_for_its_twin_outlives_the_reuse(tmp_path: 
         twin = worker.given()[0]
         waits = twin.number + 1
         annotate.invalidate(engine, "x", waits, "asked for by mistake")
-        _train(worker, twin)
-        worker.say(_done(twin))
+        report_epochs(worker, twin)
+        worker.say(trial_done(twin))
         for _ in range(3):
             coordinator.tick()
         row = open_study(engine, "x").trial(waits)
@@ -156,14 +137,14 @@ def test_a_command_whose_outcome_still_gathers_is_not_applied_again(tmp_path: Pa
         for _ in range(3):
             coordinator.tick()
         (worker,) = coordinator.puppets.started
-        _train(worker, worker.given()[0])
-        worker.say(_done(worker.given()[0]))  # its successor is awaited, so all is written
+        report_epochs(worker, worker.given()[0])
+        worker.say(trial_done(worker.given()[0]))  # its successor is awaited, so all is written
         coordinator.tick()
         assert len(open_study(engine, "x").trials()) == 2 + 1
 
 
 def _of_four_seeds(spec: TrialSpec) -> EpochsDone:
-    (one,) = _epoch(spec, 1, 0.5).epochs
+    (one,) = epochs_done(spec, 1, 0.5).epochs
     return EpochsDone(epochs=(replace(one, metrics=one.metrics * 2),))
 
 
@@ -172,20 +153,20 @@ def _stopped(spec: TrialSpec, epoch: int) -> TrialStopped:
 
 
 def _good(spec: TrialSpec, last: int) -> list[Event]:
-    return [_epoch(spec, epoch, 0.5) for epoch in range(1, last + 1)]
+    return [epochs_done(spec, epoch, 0.5) for epoch in range(1, last + 1)]
 
 
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        (lambda spec: [_epoch(spec, 7, 0.5)], "epoch 7 of 3"),
-        (lambda spec: [_epoch(spec, 0, 0.5)], "epoch 0 after epoch 0"),
-        (lambda spec: [*_good(spec, 1), _epoch(spec, 3, 0.5)], "epoch 3 after epoch 1"),
-        (lambda spec: [*_good(spec, 2), _epoch(spec, 2, 0.5)], "epoch 2 after epoch 2"),
+        (lambda spec: [epochs_done(spec, 7, 0.5)], "epoch 7 of 3"),
+        (lambda spec: [epochs_done(spec, 0, 0.5)], "epoch 0 after epoch 0"),
+        (lambda spec: [*_good(spec, 1), epochs_done(spec, 3, 0.5)], "epoch 3 after epoch 1"),
+        (lambda spec: [*_good(spec, 2), epochs_done(spec, 2, 0.5)], "epoch 2 after epoch 2"),
         (lambda spec: [_of_four_seeds(spec)], "metrics of 4 seeds instead of 2"),
-        (lambda spec: [_epoch(spec, 1, math.nan)], "not finite"),
-        (lambda spec: [_done(spec)], "a result after 0 of 3 epochs"),
-        (lambda spec: [*_good(spec, 2), _done(spec)], "a result after 2 of 3 epochs"),
+        (lambda spec: [epochs_done(spec, 1, math.nan)], "not finite"),
+        (lambda spec: [trial_done(spec)], "a result after 0 of 3 epochs"),
+        (lambda spec: [*_good(spec, 2), trial_done(spec)], "a result after 2 of 3 epochs"),
         (lambda spec: [_stopped(spec, 0)], "the end of a trial that was not told to stop"),
         (lambda spec: [TrialRequest(n=-1)], "a request for -1 trials, with room for 3"),
         (lambda spec: [TrialRequest(n=4)], "a request for 4 trials, with room for 3"),
@@ -200,12 +181,12 @@ def test_a_worker_that_talks_nonsense_is_ended_and_its_trials_go_to_another(
         first = worker.given()[0]
         for event in said(first):
             worker.say(event)
-        worker.say(_epoch(first, 1, 0.25))  # too late: nobody listens
+        worker.say(epochs_done(first, 1, 0.25))  # too late: nobody listens
         for _ in range(2):
             coordinator.tick()
         assert not coordinator.ended, repr(coordinator.error)
         _, successor = coordinator.puppets.started
-        successor.say(_ready())
+        successor.say(worker_ready())
         for _ in range(2):
             coordinator.tick()
         assert (first.number, 2) in {(spec.number, spec.attempt) for spec in successor.given()}
@@ -218,7 +199,7 @@ def test_an_attempt_that_is_not_current_any_more_is_stopped(tmp_path: Path) -> N
     with lockstep(sqlite_store(tmp_path)) as coordinator:
         (worker,) = coordinator.puppets.started
         old = replace(worker.given()[0], attempt=7)
-        worker.say(_epoch(old, 1, 0.5))
+        worker.say(epochs_done(old, 1, 0.5))
         coordinator.tick()
         stop = Stop(number=old.number, attempt=7, reason=StopReason.SUPERSEDED)
         assert worker.orders[-1] == stop
@@ -229,8 +210,8 @@ def test_results_of_other_seeds_are_nonsense_too(tmp_path: Path) -> None:
     with lockstep(engine) as coordinator:
         (worker,) = coordinator.puppets.started
         first = worker.given()[0]
-        _train(worker, first)
-        done = _done(first)
+        report_epochs(worker, first)
+        done = trial_done(first)
         worker.say(replace(done, results=done.results[:1]))
         coordinator.tick()
         assert not coordinator.ended and len(coordinator.puppets.started) == 2
@@ -295,8 +276,8 @@ def test_an_invalid_mark_that_cannot_be_read_holds_up_no_command_and_no_other_ma
         with engine.begin() as connection:
             connection.execute(damage, {"number": damaged.number})
         coordinator.tick()
-        _train(worker, marked)
-        worker.say(_done(marked))
+        report_epochs(worker, marked)
+        worker.say(trial_done(marked))
         coordinator.tick()
         assert coordinator.progress is not None and coordinator.progress.best_number is None
         stop = post(engine, "x", CommandKind.STOP)

@@ -23,7 +23,7 @@ from sweep.messages import Capacity, Order, Train, TrialSpec, WorkloadEstimate
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
-from tests.coordinator.test_run import ONE, STUDY, run, states, study_file, trials
+from tests.support.coordinator_runs import ONE, STUDY, run, states, study_file, trials
 from tests.support.fake_populations import FakePopulation
 from tests.support.fake_workers import FakeLauncher
 

@@ -19,8 +19,8 @@ from sweep.store.annotate import delete_study, invalidate
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.schema import sweep_leases
-from tests.coordinator.test_explain import DATA, Pretended, change_data
-from tests.coordinator.test_run import study_file
+from tests.support.coordinator_runs import study_file
+from tests.support.explained_studies import DATA, Pretended, change_data
 from tests.support.fake_workers import pretend_local_workers
 from tests.support.store_factories import (
     EPOCH,

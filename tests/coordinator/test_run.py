@@ -19,7 +19,7 @@ from sweep.analysis.study_data import study_images
 from sweep.config import width_class
 from sweep.coordinator.plan import plan
 from sweep.coordinator.progress import Progress
-from sweep.coordinator.run import prepare_data, resume, start
+from sweep.coordinator.run import prepare_data, resume
 from sweep.coordinator.worker_pool import Worker, WorkerPool
 from sweep.datasets import Images, write_copy
 from sweep.enums import CommandKind, EventKind
@@ -60,63 +60,28 @@ from sweep.search.configurations import config_from_params, suggest_config, tria
 from sweep.search.samplers import make_sampler
 from sweep.store import annotate, commands
 from sweep.store import study as study_of_the_store
-from sweep.store.engine import Engine, writing
+from sweep.store.engine import Engine
 from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.migrate import open_store
-from sweep.store.schema import sweep_leases
 from sweep.store.writer import StudyWriter
-from sweep.studyfile import StudyFile, loads
 from tests.support import fake_workers
+from tests.support.coordinator_runs import (
+    ONE,
+    STUDY,
+    THREE,
+    die_at,
+    go_on,
+    interrupt_at,
+    let_the_lease_go,
+    post_at,
+    run,
+    states,
+    study_file,
+    trials,
+)
 from tests.support.factories import make_images, write_dataset
 from tests.support.fake_workers import DATA, FakeLauncher, FakeWorker, Killed, error_of, slowly
 from tests.support.store_factories import sqlite_store
-
-STUDY = """
-study.name = "x"
-study.seed = 5  # twelve different widths
-space.hidden_width = {low = 8, high = 1024, log = true}
-space.epochs = 3
-sampler.name = "random"
-budget.trials = 12
-"""
-
-ONE = RunOptions(gpus="cpu", cpu_workers=1)
-THREE = RunOptions(gpus="cpu", cpu_workers=3)
-
-
-def study_file(text: str = STUDY, *overrides: str) -> StudyFile:
-    return loads(text, "test.toml", overrides)
-
-
-def run(
-    engine: Engine,
-    launcher: FakeLauncher | None = None,
-    file: StudyFile | None = None,
-    options: RunOptions = ONE,
-    observer: Callable[[Progress], None] = lambda progress: None,
-    **more: Any,
-) -> str:
-    return start(
-        engine,
-        file or study_file(),
-        options,
-        observer,
-        say=lambda line: None,
-        launcher=launcher or FakeLauncher(),
-        **more,
-    )
-
-
-def go_on(engine: Engine, launcher: FakeLauncher | None = None, **more: Any) -> str:
-    return resume(
-        engine,
-        "x",
-        ONE,
-        lambda progress: None,
-        say=lambda line: None,
-        launcher=launcher or FakeLauncher(),
-        **more,
-    )
 
 
 def test_images_of_ones_own_are_found_from_any_folder(
@@ -200,14 +165,6 @@ def test_a_resume_can_name_where_the_images_are_now(
     assert open_study(engine, "x").record().dataset == str(tmp_path / "renamed")
 
 
-def trials(url: str) -> list[optuna.trial.FrozenTrial]:
-    return optuna.load_study(study_name="x", storage=url).trials
-
-
-def states(url: str) -> list[TrialState]:
-    return [trial.state for trial in trials(url)]
-
-
 @pytest.mark.parametrize("options", [ONE, THREE])
 def test_a_study_runs_to_its_budget_and_no_further(
     engine: Engine, url: str, options: RunOptions
@@ -245,7 +202,7 @@ def test_workers_that_are_lost_while_the_study_is_interrupted_make_no_error_of_i
             assert are_lost.wait(10)
             raise Killed
 
-    interrupt = _interrupt_at(3, monkeypatch)
+    interrupt = interrupt_at(3, monkeypatch)
 
     def observer(progress: Progress) -> None:
         interrupt(progress)
@@ -390,18 +347,6 @@ def test_bad_trials_are_pruned_and_end_one_epoch_after_the_decision(
 
 
 # --- failures -------------------------------------------------------------------------------
-
-
-def die_at(*numbers: int, times: int = 1) -> Callable[[FakeWorker, TrialSpec, int], None]:
-    deaths: list[int] = []
-
-    def on_epoch(worker: FakeWorker, spec: TrialSpec, epoch: int) -> None:
-        if spec.number in numbers and epoch == 2 and deaths.count(spec.number) < times:
-            deaths.append(spec.number)
-            worker.kill()
-            raise Killed
-
-    return on_epoch
 
 
 def test_a_worker_that_dies_has_its_trials_handed_out_again(engine: Engine, url: str) -> None:
@@ -643,7 +588,7 @@ def test_ctrl_c_twice_does_not_wait_for_a_database_that_is_away(
     def away(*args: Any) -> Any:
         raise StoreError("connection refused")
 
-    interrupt = _interrupt_at(3, monkeypatch, times=2)
+    interrupt = interrupt_at(3, monkeypatch, times=2)
 
     def observer(progress: Progress) -> None:
         if progress.n_complete >= 3:
@@ -654,15 +599,9 @@ def test_ctrl_c_twice_does_not_wait_for_a_database_that_is_away(
     assert run(engine, FakeLauncher(slowly), observer=observer) == "interrupted"
     assert time.monotonic() - began < 30
     monkeypatch.undo()
-    _let_the_lease_go(engine)
+    let_the_lease_go(engine)
     assert go_on(engine) == "finished"
     assert states(url) == [TrialState.COMPLETE] * 12
-
-
-def _let_the_lease_go(engine: Engine) -> None:
-    """It could not be given back, and its holder, this process, lives."""
-    with writing(engine) as connection:
-        connection.execute(sweep_leases.update().values(expires_at=0.0))
 
 
 def test_a_database_that_stays_away_is_given_up_and_the_study_resumes(
@@ -679,7 +618,7 @@ def test_a_database_that_stays_away_is_given_up_and_the_study_resumes(
     with pytest.raises(StoreError, match="away for 2 s .*max_away_seconds"):
         run(engine, FakeLauncher(slowly), file, observer=observer)
     monkeypatch.undo()
-    _let_the_lease_go(engine)
+    let_the_lease_go(engine)
     assert go_on(engine) == "finished"
     assert states(url) == [TrialState.COMPLETE] * 12
 
@@ -738,19 +677,6 @@ def test_the_weights_of_the_best_of_each_width_are_kept_under_optunas_names(
 
 
 # --- control --------------------------------------------------------------------------------
-
-
-def post_at(
-    engine: Engine, n_complete: int, kind: CommandKind, payload: dict[str, Any] | None = None
-) -> Callable[[Progress], None]:
-    """Posts a command once, when so many trials are complete."""
-    posted: list[int] = []
-
-    def observer(progress: Progress) -> None:
-        if progress.n_complete >= n_complete and not posted:
-            posted.append(commands.post(engine, "x", kind, payload))
-
-    return observer
 
 
 def test_stop_ends_the_study_and_resume_finishes_it(engine: Engine, url: str) -> None:
@@ -831,7 +757,7 @@ def test_interrupted_once_it_finishes_the_epoch_and_loses_nothing(
     engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     launcher = FakeLauncher(slowly)
-    assert run(engine, launcher, observer=_interrupt_at(2, monkeypatch)) == "interrupted"
+    assert run(engine, launcher, observer=interrupt_at(2, monkeypatch)) == "interrupted"
     assert any(isinstance(order, Stop) for order in launcher.workers[0].orders)
     assert TrialState.RUNNING not in states(url)
     assert go_on(engine) == "finished"
@@ -845,32 +771,13 @@ def test_interrupted_twice_it_stops_now_and_loses_nothing(
         if spec.number == 3:
             time.sleep(60)
 
-    observer = _interrupt_at(2, monkeypatch, times=2)
+    observer = interrupt_at(2, monkeypatch, times=2)
     began = time.monotonic()
     assert run(engine, FakeLauncher(hang), observer=observer) == "interrupted"
     assert time.monotonic() - began < 30
     assert TrialState.RUNNING not in states(url)
     assert go_on(engine) == "finished"
     assert states(url) == [TrialState.COMPLETE] * 12
-
-
-def _interrupt_at(
-    n_complete: int, monkeypatch: pytest.MonkeyPatch, times: int = 1
-) -> Callable[[Progress], None]:
-    """Calls the coordinator's signal handler, which the main thread would run."""
-    handlers: list[Callable[[], None]] = []
-    from sweep.coordinator import run as module
-
-    real = module._signals
-    monkeypatch.setattr(module, "_signals", lambda f: handlers.append(f) or real(f))
-
-    def observer(progress: Progress) -> None:
-        if progress.n_complete >= n_complete and handlers:
-            interrupt = handlers.pop()
-            for _ in range(times):
-                interrupt()
-
-    return observer
 
 
 def test_an_invalid_trial_is_no_longer_the_best(engine: Engine) -> None:

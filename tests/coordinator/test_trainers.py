@@ -12,7 +12,7 @@ from sweep.messages import Capacity, Train
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.training_record import trainers_used
-from tests.coordinator.test_run import STUDY, states, study_file
+from tests.support.coordinator_runs import STUDY, states, study_file
 from tests.support.fake_populations import FakePopulation
 from tests.support.fake_workers import FakeLauncher, FakeWorker
 

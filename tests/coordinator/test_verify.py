@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from sweep.messages import TrialSpec
 from sweep.store.engine import writing
 from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.schema import sweep_studies, sweep_trials
-from tests.coordinator.test_run import STUDY, go_on, run, study_file
+from tests.support.coordinator_runs import STUDY, diverge_at, go_on, run, study_file
 from tests.support.fake_workers import FakeLauncher, FakeWorker
 
 
@@ -116,16 +115,6 @@ def test_a_pruned_trial_is_compared_as_far_as_it_came(engine) -> None:
     assert 0 < found.n_epochs < 30
 
 
-def diverge_at(epoch: int) -> Callable[[FakeWorker, TrialSpec, int], None]:
-    from sweep.trainer.training import Diverged
-
-    def on_epoch(worker: FakeWorker, spec: TrialSpec, at: int) -> None:
-        if at == epoch:
-            raise Diverged(at, f"training loss became nan in epoch {at}")
-
-    return on_epoch
-
-
 def test_a_diverged_trial_must_diverge_in_the_same_epoch(engine) -> None:
     run(engine, FakeLauncher(diverge_at(2)), study_file(STUDY, "budget.trials=2"))
     assert again(engine, 1, FakeLauncher(diverge_at(2))).comparison.agreement == "equal"
@@ -161,7 +150,7 @@ def test_an_interrupt_ends_it_at_once_and_its_worker(engine) -> None:
 
 
 def test_a_worker_that_dies_is_an_error_and_no_verdict(engine) -> None:
-    from tests.coordinator.test_run import die_at
+    from tests.support.coordinator_runs import die_at
 
     run(engine)
     with pytest.raises(SweepError, match="killed by signal 9"):

@@ -13,14 +13,12 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Page, expect
 from werkzeug.serving import make_server
 
-from benchmarks.synthetic import add_study
 from sweep.dashboard import Access, create_app
 from sweep.dashboard.view import View
 from sweep.store.engine import Engine
+from tests.support.dashboard_requests import Serve
 from tests.support.store_factories import sqlite_store
-
-#: Serves a store; gives the address.
-Serve = Callable[..., str]
+from tests.support.synthetic import add_study
 
 #: For a machine that does other things too; what is right comes at once.
 _PATIENCE_MILLISECONDS = 40_000

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks.page_client import Answer, Dashboard
 from sweep.dashboard import links
 from sweep.dashboard.links import Place
 from sweep.dashboard.parts import shell
 from sweep.store.engine import Engine
 from tests.support.dashboard_requests import answers, dashboard_of
+from tests.support.page_client import Answer, Dashboard
 
 
 @pytest.fixture

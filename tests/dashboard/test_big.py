@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.synthetic import add_study
 from sweep.dashboard.app import page
 from sweep.dashboard.links import COMPARE, EXPLORE, OVERVIEW, STUDIES, TRIALS, WHY, WORKERS, Place
 from sweep.dashboard.pages import explore, overview, why
@@ -13,6 +12,7 @@ from sweep.dashboard.view import PageReader, View
 from sweep.findings.study import gather_study
 from tests.support.pages import as_json
 from tests.support.store_factories import sqlite_store
+from tests.support.synthetic import add_study
 
 MEGABYTE = 1_000_000
 STUDY = "big"

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks.synthetic import add_study as add_synthetic
 from sweep.dashboard import links
 from sweep.dashboard.links import Place
 from sweep.dashboard.pages import compare_studies
@@ -14,6 +13,7 @@ from sweep.store import annotate
 from sweep.store.engine import Engine
 from tests.support.dashboard_requests import dashboard_of
 from tests.support.pages import as_json
+from tests.support.synthetic import add_study as add_synthetic
 
 TWO = "/compare?studies=small,other"
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.synthetic import add_study as add_synthetic
 from sweep.dashboard.links import EXPLORE, Place
 from sweep.dashboard.pages import explore
 from sweep.dashboard.parts import views
@@ -21,6 +20,7 @@ from sweep.store.engine import Engine
 from sweep.store.table import TrialTable
 from tests.support.pages import as_json
 from tests.support.store_factories import add_study, add_trial, sqlite_store, trial_row, trial_table
+from tests.support.synthetic import add_study as add_synthetic
 
 CHOSEN = ("hidden_width", "activation", "val_mse")
 

@@ -17,7 +17,6 @@ from typing import NamedTuple
 import pytest
 from flask.testing import FlaskClient
 
-from benchmarks.synthetic import add_study
 from sweep.analysis.strips import LARGEST_IMAGE
 from sweep.dashboard import create_app, limits
 from sweep.dashboard.parts.grid_rows import parse_sort
@@ -27,6 +26,7 @@ from sweep.findings.conditions import add_typed
 from sweep.findings.filters import FILTER_LETTERS, Filter
 from sweep.store.engine import Engine
 from tests.support.store_factories import sqlite_store
+from tests.support.synthetic import add_study
 
 PASSWORD = "correct-horse-battery"
 ROOT = Path(__file__).parents[2]

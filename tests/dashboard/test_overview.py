@@ -8,7 +8,6 @@ from typing import Any
 import dash
 import pytest
 
-from benchmarks.synthetic import add_study as add_synthetic
 from sweep.config import TrialConfig
 from sweep.dashboard.links import OVERVIEW, Place
 from sweep.dashboard.pages import overview
@@ -29,6 +28,7 @@ from tests.support.store_factories import (
     sqlite_store,
     strip_png,
 )
+from tests.support.synthetic import add_study as add_synthetic
 
 
 @pytest.fixture

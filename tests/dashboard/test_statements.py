@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.synthetic import add_study
 from sweep.store.engine import Engine
 from tests.support.dashboard_requests import PAGES, dashboard_of
 from tests.support.statements import Statement, counted
 from tests.support.store_factories import sqlite_store
+from tests.support.synthetic import add_study
 
 
 def first_view(engine: Engine, page: str) -> Iterator[list[Statement]]:

@@ -226,7 +226,7 @@ def test_a_trial_that_is_not_there_is_not_found(view: View, engine: Engine, stud
 
 
 def test_a_page_in_a_large_study_is_made_at_once(view: View, engine: Engine) -> None:
-    from benchmarks.synthetic import add_study as add_large
+    from tests.support.synthetic import add_study as add_large
 
     add_large(engine, "large", 10_000)
     view.table("large")

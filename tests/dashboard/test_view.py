@@ -14,7 +14,7 @@ from sweep.dashboard.view import View
 from sweep.errors import NotFoundError, StoreError
 from sweep.store import annotate
 from sweep.store.handle import StudyHandle
-from tests.findings.test_trial_sentences import floors
+from tests.support.finding_factories import floors
 from tests.support.statements import counted
 from tests.support.store_factories import EPOCH, add_explanation, add_study, add_trial
 

@@ -21,9 +21,7 @@ from sweep.findings.study import StudyFindings
 from sweep.store import schema
 from sweep.store.annotate import delete_study
 from sweep.store.engine import Engine, writing
-from tests.figures.test_waterfall import explained
-from tests.findings.test_trial_sentences import floors
-from tests.support.finding_factories import findings
+from tests.support.finding_factories import explained, findings, floors
 from tests.support.pages import as_json, texts
 from tests.support.store_factories import (
     EPOCH,

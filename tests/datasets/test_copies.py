@@ -9,8 +9,8 @@ from sweep import datasets
 from sweep.datasets import copies
 from sweep.errors import DataError, NoRoomError
 from sweep.messages import ImageShape
-from tests.datasets.test_picture_folder import fill, paint
 from tests.support.factories import make_images, write_dataset
+from tests.support.picture_folders import fill, paint
 
 
 @pytest.fixture(autouse=True)

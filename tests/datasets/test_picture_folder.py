@@ -12,20 +12,7 @@ from PIL import Image
 from sweep.datasets import load
 from sweep.errors import DataError
 from sweep.messages import ImageShape
-
-
-def paint(path: Path, value: int = 0, *, mode: str = "L", size: tuple[int, int] = (4, 3)) -> Path:
-    """Write a picture of one colour; ``size`` is (width, height), as Pillow has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    colour = value if mode in ("L", "I;16", "1") else (value,) * len(mode)
-    Image.new(mode, size, colour).save(path)
-    return path
-
-
-def fill(folder: Path, n: int = 10, *, mode: str = "L") -> Path:
-    for value in range(n):
-        paint(folder / f"{value:03}.png", value, mode=mode)
-    return folder
+from tests.support.picture_folders import fill, paint
 
 
 def message_of(folder: Path, size: tuple[int, int] | None = None) -> str:

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from benchmarks.page_client import components_of
-from benchmarks.synthetic import add_study
 from sweep.config import TrialConfig
 from sweep.figures import style
 from sweep.figures.atlas import ErrorsByWidth, draw_by_width
@@ -28,7 +26,9 @@ from sweep.store import schema
 from sweep.store.engine import Engine, writing
 from sweep.store.table import TrialTable
 from tests.support.dashboard_requests import dashboard_of, targets
+from tests.support.page_client import components_of
 from tests.support.store_factories import change_study_file, sqlite_store, trial_row, trial_table
+from tests.support.synthetic import add_study
 
 LINK = '<a href="https://evil.example/">x</a>%{y}'
 

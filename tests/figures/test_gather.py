@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from sweep.analysis.floors import ClippedErrors, Floors
 from sweep.analysis.importances import Importances
 from sweep.config import TrialConfig
 from sweep.enums import Activation
@@ -18,6 +17,7 @@ from sweep.figures.pareto import gather_front
 from sweep.figures.timeline import gather_timeline
 from sweep.figures.width import gather_width
 from sweep.store.records import CurvePoint, TrialRow
+from tests.support.finding_factories import halving_floors
 from tests.support.store_factories import trial_row, trial_table
 
 OTHER = TrialConfig(epochs=1)
@@ -60,30 +60,16 @@ def test_a_part_of_the_history_has_its_marks_beside_the_best_of_all() -> None:
     assert history.best_x.tolist() == [0, 1, 2, 3, 4, 5]
 
 
-def floors() -> Floors:
-    errors = (*(0.1 / 2**k for k in range(16)), 0.0)
-    return Floors(
-        data_key="key",
-        train_pca_mse=errors,
-        val_pca_mse=errors,
-        test_pca_mse=errors,
-        train_entropy=0.2,
-        val_entropy=0.2,
-        test_entropy=0.2,
-        clipped=ClippedErrors(widths=(2, 4, 16), test_mse=(0.02, 0.005, 0.0)),
-    )
-
-
 def test_width_has_a_mark_a_measured_trial_and_the_floor_beneath_it() -> None:
     table = trial_table(
         trial_row(number=0, values=(0.05,), config=TrialConfig(hidden_width=2)),
         trial_row(number=1, values=(0.02,), config=TrialConfig(hidden_width=4)),
         trial_row(number=2, values=(0.01,), test_mse=None),
     )
-    errors = gather_width(table, floors())
+    errors = gather_width(table, halving_floors())
     assert (errors.marks.x.tolist(), errors.marks.y.tolist()) == ([2, 4], [0.05, 0.02])
     assert errors.floor_widths == [1, 2, 3, 4]  # 5 and 6 lie far below every mark
-    assert errors.floor_mse[1] == floors().test_pca_mse[2]
+    assert errors.floor_mse[1] == halving_floors().test_pca_mse[2]
     assert (errors.clipped_widths, errors.clipped_mse) == ([2, 4], [0.02, 0.005])
     assert (errors.mean_mse, errors.entropy, errors.baseline.n) == (0.1, None, 0)
     assert "PCA" in errors.about
@@ -97,7 +83,7 @@ def test_width_without_floors_has_marks_alone() -> None:
 
 def test_cross_entropies_stand_over_the_entropy_and_not_over_pca() -> None:
     table = trial_table(trial_row(number=0, test_bce=0.3, values=(0.05,)), trial_row(number=1))
-    errors = gather_width(table, floors(), metric="test_bce")
+    errors = gather_width(table, halving_floors(), metric="test_bce")
     assert errors.marks.y.tolist() == [0.3]
     assert (errors.entropy, errors.floor_widths, errors.mean_mse) == (0.2, [], None)
     assert "entropy of the test pixels, 0.200 nats" in errors.about

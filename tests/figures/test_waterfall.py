@@ -1,45 +1,13 @@
 """What the waterfall says, without a chart, and that it is drawn."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 
 from sweep.analysis.explanation import ChangeEffect, explain
-from sweep.analysis.study_explanation import StudyExplanation
-from sweep.config import TrialConfig
 from sweep.enums import Loss, Output, WeightInit
 from sweep.figures.waterfall import draw_waterfall, gather_waterfall
-from sweep.store.derived_studies import Explained
-from tests.support.store_factories import EPOCH
-
-BASELINE = TrialConfig()
-TARGET = replace(BASELINE, epochs=50, hidden_width=1024)
-#: More epochs make 4 times less error, more width 1.25 times more.
-ERRORS = {
-    BASELINE: (0.08, 0.08),
-    replace(BASELINE, epochs=50): (0.02, 0.02),
-    replace(BASELINE, hidden_width=1024): (0.1, 0.1),
-    TARGET: (0.025, 0.025),
-}
-
-
-def explained(n: int = len(ERRORS), n_seeds: int = 2) -> StudyExplanation:
-    """By the first so many of the configurations."""
-    errors: dict[TrialConfig, Sequence[float]] = {
-        config: of[:n_seeds] for config, of in list(ERRORS.items())[:n]
-    }
-    ends = Explained(
-        study="x",
-        study_created_at=EPOCH,
-        from_number=None,
-        from_baseline=True,
-        to_number=7,
-        baseline=asdict(BASELINE),
-        target=asdict(TARGET),
-    )
-    found = explain(BASELINE, TARGET, errors)
-    return StudyExplanation(child="x-explain", ends=ends, n_seeds=n_seeds, found=found)
+from tests.support.finding_factories import BASELINE, ERRORS, TARGET, explained
 
 
 def test_bars_go_from_the_baseline_to_the_target() -> None:

@@ -8,7 +8,7 @@ from sweep.figures.width_law import draw_width_law, gather_width_law
 from sweep.findings.width import what_would_tell
 from sweep.store.records import ChoiceDomain, Domain, NumberDomain
 from sweep.store.table import TrialTable
-from tests.figures.test_gather import floors
+from tests.support.finding_factories import halving_floors
 from tests.support.store_factories import trial_row, trial_table
 
 WIDTHS = (2, 4, 8, 16, 32, 64)
@@ -30,7 +30,7 @@ def study() -> TrialTable:
 
 
 def test_the_law_goes_through_the_best_and_the_words_tell_it() -> None:
-    chart = gather_width_law(study(), floors())
+    chart = gather_width_law(study(), halving_floors())
     assert chart.errors.widths.tolist() == list(WIDTHS)
     assert chart.errors.median.tolist() == pytest.approx([1.5 * (0.01 + 0.2 / w) for w in WIDTHS])
     assert (chart.law_widths[0], chart.law_widths[-1]) == pytest.approx((2, 128))
@@ -109,7 +109,7 @@ def scattered() -> TrialTable:
 
 
 def test_no_law_is_drawn_through_errors_that_follow_none() -> None:
-    chart = gather_width_law(scattered(), floors())
+    chart = gather_width_law(scattered(), halving_floors())
     drawn = draw_width_law(chart)
     assert {"best", "median"} <= {trace.name for trace in drawn.data}
     assert "law" not in {trace.name for trace in drawn.data} and not drawn.layout.shapes
@@ -130,7 +130,9 @@ def test_nothing_is_lacking_where_there_is_a_law() -> None:
 
 
 def test_the_chart_has_the_law_and_the_floor() -> None:
-    names = [trace.name for trace in draw_width_law(gather_width_law(study(), floors())).data]
+    names = [
+        trace.name for trace in draw_width_law(gather_width_law(study(), halving_floors())).data
+    ]
     assert {"best", "median", "law", "PCA floor"} <= set(names)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks.planted import SPACE, Plant, bowl, draw, slope, store
 from sweep.analysis.study_reader import StudyReader
 from sweep.findings.advice import Advice, AdviceKind, widened
 from sweep.findings.study import gather_study
@@ -15,6 +14,7 @@ from sweep.store import annotate
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.records import ChoiceDomain, NumberDomain
+from tests.support.planted import SPACE, Plant, bowl, draw, slope, store
 from tests.support.store_factories import sqlite_store
 
 TERMS: Mapping[str, Any] = {

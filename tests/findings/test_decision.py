@@ -12,7 +12,7 @@ from sweep.store import annotate
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.schema import sweep_leases
-from tests.findings.test_trial_sentences import floors
+from tests.support.finding_factories import floors
 from tests.support.store_factories import (
     EPOCH,
     add_rows,

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks.planted import Plant, bowl, draw, store
 from sweep.analysis.study_reader import StudyReader
 from sweep.cli.entry import run
 from sweep.cli.output import show_finding
@@ -28,8 +27,9 @@ from sweep.report import render
 from sweep.store import annotate
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
-from tests.findings.test_trial_sentences import floors
+from tests.support.finding_factories import floors
 from tests.support.pages import as_json, texts
+from tests.support.planted import Plant, bowl, draw, store
 from tests.support.store_factories import (
     add_explanation,
     add_probe,

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks.planted import SPACE, Drawn, Plant, bowl, draw, slope, store
 from sweep.analysis.study_reader import StudyReader
 from sweep.coordinator.warm_start import read_warm_start
 from sweep.errors import UsageError
@@ -16,6 +15,7 @@ from sweep.search import enqueue_params
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.studyfile import Fixed, loads
+from tests.support.planted import SPACE, Drawn, Plant, bowl, draw, slope, store
 from tests.support.store_factories import add_study, change_study_file, sqlite_store
 
 PLANT = Plant(terms={"learning_rate": bowl(1.3, 4.0), "hidden_width": slope(0.8)})

@@ -8,8 +8,7 @@ from sweep.config import TrialConfig
 from sweep.enums import Loss, Output, Schedule
 from sweep.findings.spectrum import pixel_table, spectrum_sentences
 from sweep.store.records import SpectrumPoint
-from tests.analysis.test_spectrum import stopped, with_jitter
-from tests.support.spectrum_factories import by_the_law, planted, point
+from tests.support.spectrum_factories import by_the_law, planted, point, stopped, with_jitter
 
 SIGMOID = TrialConfig(hidden_width=784)
 LINEAR = replace(SIGMOID, output_activation=Output.LINEAR, loss=Loss.MSE)

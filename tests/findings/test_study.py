@@ -14,8 +14,7 @@ from sweep.analysis.ties import Candidate, TieSet, tie_set
 from sweep.analysis.width_law import WidthErrors, WidthLaw, width_law
 from sweep.config import TrialConfig
 from sweep.findings.diagnoses import gains_sentence, limit_sentence
-from tests.figures.test_waterfall import explained
-from tests.support.finding_factories import findings
+from tests.support.finding_factories import explained, findings
 from tests.support.store_factories import PROBE, features, probed, trial_row
 
 

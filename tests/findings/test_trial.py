@@ -14,7 +14,7 @@ from sweep.findings.trial_tables import measured_table, network_table, settings_
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.schema import sweep_decompositions, sweep_events, sweep_results
-from tests.findings.test_trial_sentences import floors
+from tests.support.finding_factories import floors
 from tests.support.store_factories import (
     DECOMPOSITION,
     EPOCH,

@@ -10,6 +10,7 @@ from sweep.config import TrialConfig
 from sweep.enums import Loss, Output
 from sweep.findings.trial_sentences import training_sentences
 from sweep.store.records import CurvePoint
+from tests.support.finding_factories import floors
 from tests.support.store_factories import trial_row
 
 
@@ -18,18 +19,6 @@ def curve(*errors: float | None) -> list[CurvePoint]:
         CurvePoint(epoch=epoch, train_loss=None, val_mse=error, val_bce=None, seconds=2.0)
         for epoch, error in enumerate(errors, start=1)
     ]
-
-
-def floors(*test_pca_mse: float) -> Floors:
-    return Floors(
-        data_key="data",
-        train_pca_mse=test_pca_mse,
-        val_pca_mse=test_pca_mse,
-        test_pca_mse=test_pca_mse,
-        train_entropy=0.2,
-        val_entropy=0.2,
-        test_entropy=0.2,
-    )
 
 
 def said(errors: Sequence[float | None] = (), about: Floors | None = None, **fields: Any) -> str:

@@ -15,8 +15,8 @@ from sweep.launch.local import LocalLauncher
 from sweep.launch.preload import preload, start_processes
 from sweep.launch.process import ANALYSIS_COMMAND, COMMAND, WorkerProcess
 from sweep.messages import Heartbeat, Ready
-from tests.acceptance.test_kills import wait_for
 from tests.support.launcher_contract import SETUP
+from tests.support.processes import wait_for
 
 TWO = [COMMAND, COMMAND]
 

@@ -15,7 +15,7 @@ from sweep.launch import devices
 from sweep.launch.cpu import WORKER_BYTES
 from sweep.launch.resources import RunOptions, resolve_resources, resolve_trainer, started_ahead
 from sweep.studyfile import StudyFile, loads
-from tests.acceptance.test_kills import wait_for
+from tests.support.processes import wait_for
 
 TWO = RunOptions(gpus="cpu", cpu_workers=2)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sweep.cli import doctor
-from tests.cli.conftest import cli as cli
+from tests.support.cli_runner import cli as cli
 from tests.support.fake_workers import FakeTraining, pretend_local_workers
 from tests.support.store_factories import strip_png
 

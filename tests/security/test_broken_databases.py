@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.synthetic import add_study
 from sweep.dashboard.links import STUDIES, Place
 from sweep.dashboard.pages import studies
 from sweep.dashboard.view import View
@@ -17,6 +16,7 @@ from tests.support.cli_runner import Cli
 from tests.support.pages import as_json
 from tests.support.store_factories import add_study as add_empty_study
 from tests.support.store_factories import add_trial, sqlite_store
+from tests.support.synthetic import add_study
 
 DEEP = "[" * 100_000
 

@@ -9,8 +9,6 @@ from dash import Input, Output, Patch, html
 from flask.testing import FlaskClient
 from sqlalchemy import Table, update
 
-from benchmarks.page_client import Answer, components_of
-from benchmarks.synthetic import add_study
 from sweep.dashboard.application import Application
 from sweep.errors import SweepError
 from sweep.report import render
@@ -18,7 +16,9 @@ from sweep.store import annotate, schema
 from sweep.store.column_types import is_json
 from sweep.store.engine import Engine, writing
 from tests.support.dashboard_requests import PAGES, dashboard_of
+from tests.support.page_client import Answer, components_of
 from tests.support.store_factories import change_study_file, sqlite_store
+from tests.support.synthetic import add_study
 
 MARK = "planted"
 COMPONENT = {

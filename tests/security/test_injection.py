@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from benchmarks.synthetic import add_study
 from sweep.dashboard import create_app
 from sweep.figures.spreadsheet import csv_text, harmless
 from sweep.report import render
@@ -17,6 +16,7 @@ from sweep.store import schema
 from sweep.store.engine import Engine, writing
 from tests.support.cli_runner import Cli
 from tests.support.store_factories import change_study_file, sqlite_store
+from tests.support.synthetic import add_study
 
 EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>"
 FORMULA = '=cmd|" /C calc"!A0'

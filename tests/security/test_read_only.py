@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from benchmarks.page_client import Dashboard
-from benchmarks.synthetic import add_study
 from sweep import datasets
 from sweep.store import annotate, optuna_rows, schema
 from sweep.store.engine import Engine, writing
 from tests.support.dashboard_requests import answers, dashboard_of, targets
+from tests.support.page_client import Dashboard
 from tests.support.store_factories import change_study_file, sqlite_store
+from tests.support.synthetic import add_study
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.synthetic import add_study
 from sweep.cli.words import escaped
 from tests.support.cli_runner import Cli
 from tests.support.store_factories import sqlite_store
+from tests.support.synthetic import add_study
 
 #: C0, DEL, C1 and what turns the direction of a text.
 CONTROLS = "\x1b]0;X\x07 \x08 \r \x7f \x9b31m \x85 \u202e \u2066 \u200f \u2028"

@@ -11,9 +11,7 @@ from sqlalchemy import text
 from sweep.store.engine import Engine, writing
 from sweep.store.examine import examine
 from sweep.store.study import hold_study
-from tests.coordinator.test_duplicates import SAME, TWO
-from tests.coordinator.test_run import STUDY, die_at, run, study_file
-from tests.coordinator.test_verify import diverge_at
+from tests.support.coordinator_runs import SAME, STUDY, TWO, die_at, diverge_at, run, study_file
 from tests.support.fake_workers import FakeLauncher
 from tests.support.store_factories import sqlite_store
 from tests.support.written_storage import told

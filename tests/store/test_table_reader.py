@@ -12,7 +12,6 @@ import pytest
 from optuna.trial import TrialState
 from sqlalchemy import Engine, update
 
-from benchmarks.synthetic import add_study as add_synthetic
 from sweep.config import DEFAULT_BASELINE, StudyBaseline, TrialConfig
 from sweep.enums import Activation
 from sweep.errors import CorruptValueError, NotFoundError
@@ -28,6 +27,7 @@ from sweep.store.table_reader import TableReader
 from sweep.studyfile import to_toml
 from tests.support.store_factories import EPOCH, add_study, add_trial, sqlite_store
 from tests.support.study_factories import make_study_file
+from tests.support.synthetic import add_study as add_synthetic
 
 NEW = NewStudy(
     name="study",

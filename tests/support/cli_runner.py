@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sweep.cli.entry import run
 from sweep.coordinator.loop import Coordinator
 
 
@@ -31,6 +32,17 @@ def _refuse(token: str) -> None:
 
 #: A command's words, one an argument; its answer.
 Cli = Callable[..., Answer]
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
+    def call(*arguments: object) -> Answer:
+        capsys.readouterr()
+        code = run([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return Answer(code=code, out=out, err=err)
+
+    return call
 
 
 @contextmanager

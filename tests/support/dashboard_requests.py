@@ -1,11 +1,14 @@
 """A dashboard asked by Flask's test client as a browser would ask it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from benchmarks.page_client import Answer, Dashboard
 from sweep.dashboard import Access, create_app
 from sweep.store.engine import Engine
+from tests.support.page_client import Answer, Dashboard
+
+#: Serves a store; gives the address.
+Serve = Callable[..., str]
 
 PAGES = ("", "/why", "/trials", "/trials/7", "/compare", "/explore", "/workers")
 #: Of Explore, each chart.

@@ -10,19 +10,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any
+from unittest.mock import patch
 
 from sqlalchemy import Connection, event
 
 from sweep.coordinator.loop import WAKE
 from sweep.coordinator.progress import Progress
-from sweep.enums import StopReason
+from sweep.coordinator.run import start
+from sweep.enums import StopReason, Trainer
 from sweep.errors import StoreError
 from sweep.launch.launcher import Gone, Inbox
+from sweep.launch.resources import RunOptions
 from sweep.messages import (
+    DatasetInfo,
+    EpochDone,
+    EpochMetrics,
+    EpochsDone,
     Event,
+    ImageShape,
     Order,
     Ready,
     Stop,
+    TestMetrics,
     Train,
     TrialDiverged,
     TrialDone,
@@ -32,6 +41,7 @@ from sweep.messages import (
     TrialStopped,
 )
 from sweep.store.engine import Engine
+from tests.support.coordinator_runs import ONE, STUDY, study_file
 
 
 class Puppet:
@@ -197,3 +207,75 @@ def weather_of(engine: Engine) -> Iterator[Weather]:
     finally:
         event.remove(engine, "begin", weather.begin)
         event.remove(engine, "commit", weather.commit)
+
+
+EPOCHS = 3
+
+
+SEEDS = 2
+
+
+def attempt_of(spec: TrialSpec) -> dict[str, int]:
+    return {"number": spec.number, "attempt": spec.attempt}
+
+
+def worker_ready() -> Ready:
+    return Ready(
+        device="cpu",
+        device_name="none",
+        torch_version="2",
+        data=DatasetInfo(sha256="5", shape=ImageShape(height=1, width=1), n_train=9, n_test=1),
+        originals_png=b"",
+        trainer=Trainer.REFERENCE,
+    )
+
+
+def epochs_done(spec: TrialSpec, epoch: int, error: float) -> EpochsDone:
+    metrics = EpochMetrics(train_loss=0.5, val_mse=error, val_bce=0.25, seconds=0.0)
+    done = EpochDone(**attempt_of(spec), epoch=epoch, metrics=(metrics,) * SEEDS)
+    return EpochsDone(epochs=(done,))
+
+
+def report_epochs(puppet: Puppet, spec: TrialSpec) -> None:
+    """All that a worker tells before a trial's result."""
+    for epoch in range(1, EPOCHS + 1):
+        puppet.say(epochs_done(spec, epoch, 0.5))
+
+
+def trial_done(spec: TrialSpec) -> TrialDone:
+    result = TestMetrics(
+        test_mse=0.5,
+        test_bce=None,
+        psnr=3.0,
+        exact_pixel_share=0.0,
+        per_class_mse=(0.5,),
+        n_parameters=9,
+    )
+    return TrialDone(
+        **attempt_of(spec),
+        results=(result,) * SEEDS,
+        train_seconds=0.5,
+        reconstructions_png=None,
+        errors_png=None,
+        weights=None,
+    )
+
+
+@contextmanager
+def lockstep(engine: Engine, *overrides: str, options: RunOptions = ONE) -> Iterator[Lockstep]:
+    """A coordinator whose workers are ready; one tick at a time."""
+    file = study_file(STUDY, "study.repeat=2", *overrides)
+    with weather_of(engine) as weather, patch("sweep.coordinator.run.prepare_data"):
+        coordinator = Lockstep(
+            lambda puppets, observe: start(
+                engine, file, options, observe, say=lambda _: None, launcher=puppets
+            ),
+            weather,
+        )
+        try:
+            for worker in coordinator.puppets.started:
+                worker.say(worker_ready())
+            coordinator.tick()
+            yield coordinator
+        finally:  # a test that fails leaves no thread behind
+            coordinator.kill()

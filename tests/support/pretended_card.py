@@ -21,7 +21,7 @@ def break_kernels() -> None:
     """Let the self-check run, and fail."""
     from sweep.trainer.fused import kernels
     from sweep.worker import fused
-    from tests.trainer.test_fused_selfcheck import Launching, nothing
+    from tests.support.broken_kernels import Launching, nothing
 
     fused.is_checked = lambda device: True
     kernels.update_encoder = Launching("update_encoder", nothing)

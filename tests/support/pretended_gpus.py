@@ -18,7 +18,7 @@ def train_on_cpu(_: str, setup: WorkerSetup, orders: Orders, send: Send) -> None
 
 
 def simulate(device: str, setup: WorkerSetup, orders: Orders, send: Send) -> None:
-    from benchmarks import simulated_worker
+    from tests.support import simulated_worker
 
     simulation = simulated_worker.Simulation(trials_per_second=0.7, slots=2)
     simulated_worker.simulate(simulation, device, setup, orders, send)

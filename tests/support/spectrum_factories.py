@@ -41,3 +41,17 @@ def packed(points: Iterable[SpectrumPoint]) -> list[bytes]:
     stored = [pack_spectrum(of.errors) for of in points]
     assert all(of is not None and len(of) == 4 * N_BANDS for of in stored)
     return [of for of in stored if of is not None]
+
+
+def stopped(at: int, last: int) -> list[SpectrumPoint]:
+    """Learns by the law until an epoch, and nothing afterwards."""
+    learning = by_the_law(0.3, range(1, at + 1))
+    return [*learning, *(learning[-1]._replace(epoch=e) for e in range(at + 1, last + 1))]
+
+
+def with_jitter(rates: list[float]) -> list[SpectrumPoint]:
+    """An error in the widest directions that goes with the rate, beside what the law leaves."""
+    return [
+        SpectrumPoint(of.epoch, (rate, *of.errors[1:]))
+        for of, rate in zip(by_the_law(0.3, range(1, len(rates) + 1)), rates, strict=True)
+    ]

@@ -16,6 +16,7 @@ from sweep.enums import Activation, Loss, Optimizer, Output, Schedule, WeightIni
 from sweep.errors import DeviceError, FusedUnavailableError
 from sweep.trainer.fused import KernelConfig, check_kernels, compare_trainers, kernels, selfcheck
 from sweep.trainer.fused.selfcheck import TOLERANCES
+from tests.support.broken_kernels import Launching, nothing
 from tests.support.fused_factories import DEVICE, LARGE_BLOCKS, small_data
 
 
@@ -26,21 +27,6 @@ def check(batch_size: int = 16, units: int = 128) -> None:
 
 def config_of(units: int) -> KernelConfig:
     return replace(LARGE_BLOCKS, units=units)
-
-
-class Launching:
-    """A kernel that does something else; its arguments are the real one's."""
-
-    def __init__(self, kernel: str, launch: Callable[..., None]) -> None:
-        self.arg_names = getattr(kernels, kernel).arg_names
-        self._launch = launch
-
-    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., None]:
-        return self._launch
-
-
-def nothing(*_: object, **__: object) -> None:
-    pass
 
 
 def test_kernels_that_agree_with_the_reference_pass_in_both_precisions() -> None:

@@ -14,7 +14,7 @@ from sweep.messages import EpochDone, Event, Order, Shutdown, Train, WorkerStats
 from sweep.worker import session
 from sweep.worker.stats import REPORT_SECONDS, Memory, StatsReporter, device_memory, device_meter
 from tests.support.fake_nvml import fake_nvml
-from tests.worker.test_session import Stage, pruned, spec
+from tests.support.sessions import Stage, pruned, spec
 
 
 class Clock:

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from sweep.store import schema
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
-from tests.dashboard.conftest import Serve
+from tests.support.dashboard_requests import Serve
 from tests.support.store_factories import add_rows, add_study, add_trial, lease_row
 from tests.support.study_factories import CONDITIONAL, study_text
 

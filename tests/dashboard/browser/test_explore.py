@@ -8,11 +8,11 @@ from urllib.parse import unquote
 import pytest
 from playwright.sync_api import Page, expect
 
-from benchmarks.synthetic import add_study
 from sweep.figures import style
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
-from tests.dashboard.conftest import Serve
+from tests.support.dashboard_requests import Serve
+from tests.support.synthetic import add_study
 
 
 def open_explore(page: Page, dashboard: str, query: str = "") -> None:

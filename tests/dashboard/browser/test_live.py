@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.dashboard.conftest import Serve
+from tests.support.dashboard_requests import Serve
 from tests.support.store_factories import sqlite_store
 
 STUDY = """

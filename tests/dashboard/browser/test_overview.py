@@ -9,7 +9,7 @@ from sweep.dashboard.view import View
 from sweep.store import annotate
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
-from tests.dashboard.conftest import Serve
+from tests.support.dashboard_requests import Serve
 from tests.support.store_factories import add_trial
 
 

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from sweep.dashboard.app import PULSE_MILLISECONDS
 from sweep.store.engine import Engine
-from tests.dashboard.conftest import Serve
+from tests.support.dashboard_requests import Serve
 
 
 def test_an_unknown_study_is_told_with_the_known_ones(page: Page, dashboard: str) -> None:

@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 
 from sweep.store import annotate
 from sweep.store.engine import Engine
-from tests.dashboard.conftest import Serve
+from tests.support.dashboard_requests import Serve
 from tests.support.store_factories import add_study, add_trial
 
 

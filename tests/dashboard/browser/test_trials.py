@@ -5,11 +5,11 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
-from benchmarks.synthetic import add_study
 from sweep.store.engine import Engine
-from tests.dashboard.conftest import Serve
+from tests.support.dashboard_requests import Serve
 from tests.support.store_factories import add_study as add_empty_study
 from tests.support.store_factories import add_trial
+from tests.support.synthetic import add_study
 
 GRID = "/study/small/trials"
 

@@ -14,8 +14,6 @@ from optuna.distributions import (
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import TrialState
 
-from benchmarks.sampling import PROBLEMS, Search
-from sweep.enums import Sampler
 from sweep.search import make_sampler, quiet_optuna, share_fits
 from sweep.search.tpe import TPE
 from tests.support.study_factories import make_study_file
@@ -174,19 +172,3 @@ def test_optunas_own_is_optunas_own() -> None:
         )
         is TPESampler
     )
-
-
-@pytest.mark.parametrize("at_once", [1, 64])
-@pytest.mark.parametrize("problem", PROBLEMS)
-def test_it_searches_mixed_and_conditional_spaces_better_than_chance(
-    problem: str, at_once: int
-) -> None:
-    def regrets(sampler: Sampler) -> list[float]:
-        return [
-            Search(
-                problem=problem, sampler=sampler, at_once=at_once, seed=seed, n_trials=192
-            ).regret()
-            for seed in range(3)
-        ]
-
-    assert np.median(regrets(Sampler.TPE)) < 0.9 * np.median(regrets(Sampler.RANDOM))

@@ -13,7 +13,6 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Engine, select, text
 
-from benchmarks.simulated_worker import val_mse_of
 from sweep.config import TrialConfig
 from sweep.enums import Outcome
 from sweep.search.configurations import config_from_params
@@ -21,6 +20,7 @@ from sweep.store import schema
 from sweep.store.engine import writing
 from sweep.store.handle import open_study
 from sweep.studyfile import loads
+from tests.support.simulated_worker import val_mse_of
 
 #: Two sums of the same numbers in another order.
 CLOSE = 1e-12

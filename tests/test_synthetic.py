@@ -4,12 +4,12 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from benchmarks.synthetic import add_study
 from sweep.analysis.study_diagnosis import best_of_widths
 from sweep.analysis.study_probes import study_probes
 from sweep.store import schema
 from sweep.store.handle import open_study
 from tests.support.store_factories import sqlite_store
+from tests.support.synthetic import add_study
 
 N = 400
 

@@ -1,6 +1,6 @@
 """A study of any size, made row by row: values follow a law of the width, nothing is trained.
 
-    python -m benchmarks.synthetic sqlite:///big.db --trials 10000
+    python -m tests.support.synthetic sqlite:///big.db --trials 10000
 
 For measuring pages and queries. The rows are those a coordinator writes, in its tables and in
 Optuna's: pictures of every trial, as of the reference trainer, and what is found inside the network

@@ -1,6 +1,6 @@
 """A worker process that trains nothing: it answers at a given rate, as a GPU's population would.
 
-    python -m benchmarks.simulated_worker --trials-per-second 250 --slots 128
+    python -m tests.support.simulated_worker --trials-per-second 250 --slots 128
 
 It is the real worker but for its trainer: the same pipes, the same session, so the same messages in
 the same order, at the times at which a device of that rate would have them. It loads no torch and
