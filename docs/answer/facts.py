@@ -1,329 +1,513 @@
 """What the answer says, in numbers: gathered from the stored studies, one record a section."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from math import inf, log10
+from typing import Any, NamedTuple
 
-import numpy as np
-
-from sweep.analysis.diagnosis import Limit
-from sweep.analysis.explanation import ChangeEffect, ParameterGroup, Step
-from sweep.analysis.floors import Floors, pca_equivalent
-from sweep.analysis.probe_summary import CodeVerdict, FeatureKind, ProbedTrial, ProbeSummary
-from sweep.analysis.study_diagnosis import diagnose_widths
-from sweep.analysis.study_explanation import StudyExplanation, study_explanation
+from sweep.analysis.factorial import CauseEffect, Factorial
+from sweep.analysis.floors import ROUNDING, Floors, pca_equivalent
+from sweep.analysis.probe_summary import Accuracy, FeatureKind, ProbedTrial, ProbeSummary
+from sweep.analysis.spectrum import FrontLaw, Spectrum, front_law, residue
+from sweep.analysis.study_factorial import study_factorial
 from sweep.analysis.study_floors import study_floors
 from sweep.analysis.study_probes import study_probes
-from sweep.analysis.verdict import baseline_number, floor_at
-from sweep.analysis.width_law import WidthLaw, width_errors, width_law
-from sweep.enums import Loss
+from sweep.catalogue.settings import Cause
+from sweep.datasets.images import n_validation
+from sweep.datasets.registry import SOURCES
+from sweep.enums import Activation, Dataset, Output, Schedule
 from sweep.errors import NotFoundError, SweepError
-from sweep.findings.probes import accuracy_text
 from sweep.store.engine import Engine
 from sweep.store.handle import DatabaseHandle, open_study
-from sweep.store.records import TrialRow
+from sweep.store.records import CurvePoint, TrialRow, mean_pixel_errors
 
-FULL_DATA = "fashion-mnist"
+#: Every combination at the question's epochs and a few more, with seeds, and at many more epochs.
+CORNERS, LONG = "corners", "corners-100"
+#: The configuration of the question on clothes and on digits, which may not be there.
+CLOTHES, DIGITS = "clothes", "digits"
+
+
+class Corner(NamedTuple):
+    """One combination of the causes besides the epochs."""
+
+    activation: Activation
+    #: A linear output goes with the mean squared error, a sigmoid with cross-entropy.
+    output: Output
+    schedule: Schedule
+
+
+#: Of all components: one that is learned late.
+LATE = 0.9
+#: Numbers in the codes that the page speaks of: some 2 and 8 % of the pixels.
+NARROW, WIDER = 16, 64
+
+BASELINE = Corner(Activation.RELU, Output.SIGMOID, Schedule.CONSTANT)
+LINEAR = Corner(Activation.LINEAR, Output.LINEAR, Schedule.COSINE)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """The question's configuration, over its seeds, beside the floors of its data."""
+class CornerStudy:
+    """A study of every combination."""
 
-    dataset: str
-    trial: TrialRow
-    #: The error of answering every image with the mean training image.
-    mean_mse: float
-    #: Nats per pixel of the test images.
-    entropy: float
-    #: The fewest principal components that do as well.
+    name: str
+    trials: Mapping[tuple[Corner, int], TrialRow]
+    n_seeds: int
+
+    def trial(self, corner: Corner, epochs: int) -> TrialRow:
+        """Return the trial of a combination. Raises NotFoundError where it is not there."""
+        found = self.trials.get((corner, epochs))
+        if found is None:
+            raise NotFoundError(f"study {self.name!r} lacks {' · '.join(corner)}, {epochs} epochs.")
+        return found
+
+    def error(self, corner: Corner, epochs: int) -> float:
+        """Return the test error of a combination."""
+        return test_error(self.trial(corner, epochs))
+
+    @property
+    def epochs(self) -> list[int]:
+        """Return the numbers of epochs, the fewest first."""
+        return sorted({epochs for _, epochs in self.trials})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Front:
+    """How far the principal directions are learned by the configuration of the question."""
+
+    #: Of the shorter study, whose seeds are averaged, and the law that its epochs follow.
+    spectrum: Spectrum
+    law: FrontLaw
+    #: Of the longest training.
+    late: Spectrum
+    n_components: int
+
+    @property
+    def decades(self) -> int:
+        """Return how many orders of magnitude the variances span, of those that vary at all."""
+        bands = self.spectrum.bands
+        return round(log10(bands[0].variance / bands[-1].variance))
+
+    def component(self, epoch: int) -> int:
+        """Return the component half of which is learned after an epoch."""
+        return round(self.spectrum.fronts[epoch].component)
+
+    def epochs(self, component: int) -> float:
+        """Return the epochs that half of a component takes by the law."""
+        return self.law.epochs(self.spectrum.variance_of(component))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Digits:
+    """The configuration of the question on clothes and on digits."""
+
+    clothes: TrialRow
+    digits: TrialRow
+    #: Components of PCA that do as well as the network on the clothes.
     components: int
-    #: PCA's error with as many components as there are hidden units.
-    floor: float
-    #: Pixels of an image.
-    n_inputs: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class OfWidth:
-    """The question's configuration at one width."""
-
-    width: int
-    test_mse: float
-    #: Spread over the seeds; None with one.
-    spread: float | None
     #: PCA's error with as many components.
-    floor: float
-    #: What limits it; None where that is not known.
-    limit: Limit | None
+    clothes_pca: float
+    digits_pca: float
+
+    @property
+    def ratio(self) -> float:
+        """Return the error of the clothes over that of the digits."""
+        return test_error(self.clothes) / test_error(self.digits)
+
+    @property
+    def by_spectrum(self) -> float:
+        """Return the part of the ratio that PCA with as many components has too."""
+        return self.clothes_pca / self.digits_pca
+
+    @property
+    def by_training(self) -> float:
+        """Return the rest of the ratio."""
+        return self.ratio / self.by_spectrum
 
 
 @dataclass(frozen=True, kw_only=True)
 class Widths:
-    """The error against the width."""
+    """The configuration of the question at its width and at the widest."""
 
-    dataset: str
-    n_seeds: int
-    rows: tuple[OfWidth, ...]
-    law: WidthLaw
+    asked: TrialRow
+    widest: TrialRow
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sharp:
-    """A search at a width of 784."""
+class Evidence:
+    """What single trials of the corner studies show beside their errors."""
 
-    study: str
-    dataset: str
-    n_trials: int
-    max_epochs: int
-    baseline: TrialRow
-    best: TrialRow
-    #: The one that brings most pixels back exactly; may be the best.
-    exact: TrialRow
-
-    @property
-    def times_better(self) -> float:
-        """The question's test error over the best's."""
-        return _error(self.baseline) / _error(self.best)
-
-
-@dataclass(frozen=True, kw_only=True)
-class OfDataset:
-    """The question's configuration on one data set, its widest."""
-
-    dataset: str
-    trial: TrialRow
-    mean_mse: float
-    entropy: float
-    components: int
-    #: Components of PCA that keep 95 % of the variance of the test images.
-    components_95: int
+    #: The question's configuration: shares of the pixels and of the squared error that are grey.
+    grey_pixels: float
+    grey_error: float
+    #: ReLU with a linear output at a constant rate, most epochs: the share of dead units, and the
+    #: component at which its front is.
+    dead_share: float
+    dead_front: int
+    #: Components up to which directions were learned early, and the share of the error in them at
+    #: the end: linear throughout, at a constant rate and at one that falls.
+    residues: tuple[float, float]
+    #: End to end, of the sharpest network.
+    singular_values: tuple[float, ...]
 
     @property
-    def share(self) -> float:
-        """Its error as a share of the mean image's."""
-        return _error(self.trial) / self.mean_mse
-
-
-@dataclass(frozen=True, kw_only=True)
-class Useful:
-    """What narrow codes tell of the labels."""
-
-    dataset: str
-    found: ProbeSummary
-
-    @property
-    def is_enough(self) -> bool:
-        """Whether a code keeps most of what tells the classes."""
-        return self.found.verdict is not CodeVerdict.NONE
-
-    def told(self, of: ProbedTrial, kind: str) -> str:
-        """Say how many labels the classifier that decides tells from a kind of features."""
-        return accuracy_text(self.found.accuracy(of, FeatureKind(kind)))
+    def n_copied(self) -> int:
+        """Return the number of singular values that are within 1 % of 1."""
+        return sum(abs(value - 1) <= 0.01 for value in self.singular_values)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """All that the pages say."""
 
-    asked: Asked
+    corners: CornerStudy
+    long: CornerStudy
+    floors: Floors
+    #: Error of the linear code with the lowest cross-entropy there is, with sigmoid outputs.
+    bound: float
+    front: Front
+    #: From the question's configuration to the linear one of most epochs.
+    factorial: Factorial
+    long_factorial: Factorial
+    #: Validation errors by epoch of the long trials.
+    curves: Mapping[Corner, Sequence[CurvePoint]]
+    evidence: Evidence
     widths: Widths
-    sharp: Sharp
-    #: The same on all images, shorter; None where ``sharp`` is on all of them.
-    whole: Sharp | None
-    #: The best of ``whole``, trained for longer, beside the question's configuration.
-    longer: Sharp | None
-    why: StudyExplanation
-    #: None while no code of study "features" is probed.
-    useful: Useful | None
-    #: Clothes first; digits only where they could be had.
-    datasets: tuple[OfDataset, ...]
-    #: What the studies trained on, by their makers' names.
-    devices: tuple[str, ...]
-    on_cpu: bool
-    #: Whether the search was a reduced one, of fewer images than the question's.
-    is_reduced: bool
+    digits: Digits | None
+    #: What narrow codes tell of the labels.
+    codes: ProbeSummary
+    n_train: int
+    n_held_out: int
+    #: What the studies were trained on, by their makers' names; nothing where all are CPUs.
+    gpus: tuple[str, ...]
     versions: Mapping[str, Any]
 
     @property
-    def search(self) -> Sharp:
-        """That on the most images."""
-        return self.whole or self.sharp
+    def asked(self) -> TrialRow:
+        """Return the trial of the question's configuration."""
+        return self.corners.trial(BASELINE, self.corners.epochs[0])
 
     @property
-    def sharpest(self) -> Sharp:
-        """What came of it in the end."""
-        return self.longer or self.search
+    def longest(self) -> int:
+        """Return the most epochs."""
+        return self.long.epochs[-1]
 
     @property
-    def steps_by_size(self) -> list[Step]:
-        """Of the forward path, the largest factor first."""
-        return sorted(self.why.found.forward.steps, key=lambda of: -of.effect.estimate)
+    def best(self) -> TrialRow:
+        """Return the sharpest: linear throughout, a rate that falls to nothing, most epochs."""
+        return self.long.trial(LINEAR, self.longest)
 
     @property
-    def causes_by_size(self) -> list[ParameterGroup]:
-        """In the order of their steps' factors."""
-        return [self.cause(name) for step in self.steps_by_size for name in step.groups]
+    def times_better(self) -> float:
+        """Return the test error of the question's configuration over the sharpest's."""
+        return test_error(self.asked) / test_error(self.best)
 
     @property
-    def loss_bars_output(self) -> bool:
-        """Whether the output had to wait for the loss: cross-entropy needs the sigmoid."""
-        taken = [name for step in self.why.found.forward.steps for name in step.groups]
-        return {"loss", "output"} <= set(taken) and self.cause("loss").before["loss"] == Loss.BCE
+    def components(self) -> int:
+        """Return the fewest principal components that do as well as the question's network."""
+        return pca_equivalent(self.floors, test_error(self.asked))
 
     @property
-    def changes_form(self) -> bool:
-        """Whether what the units compute changes on the way, not only how they are trained."""
-        return bool({"activation", "output"} & {of.name for of in self.why.found.groups})
-
-    def step(self, name: str) -> Step:
-        """Of the forward path, by the cause that it takes."""
-        return next(of for of in self.why.found.forward.steps if name in of.groups)
-
-    def effect(self, name: str) -> ChangeEffect:
-        """Effect of a cause on the forward path; its own, where the next change undoes its harm."""
-        step = self.step(name)
-        if step.harm is not None and name in step.groups[:-1]:
-            return step.harm
-        return step.effect
+    def entropy_share(self) -> float:
+        """Return the share of the question's cross-entropy that the pixels themselves have."""
+        return self.floors.test_entropy / (self.asked.test_bce or inf)
 
     @property
-    def effect_of_output_and_loss(self) -> float:
-        """Effect of both on the forward path."""
-        steps = {self.step(name).groups: self.step(name) for name in ("loss", "output")}
-        return math.prod(step.effect.estimate for step in steps.values())
+    def sigmoid_end(self) -> float:
+        """Return the error of linear units with a sigmoid output, the rate falling."""
+        return self.long.error(LINEAR._replace(output=Output.SIGMOID), self.longest)
 
-    def cause(self, name: str) -> ParameterGroup:
-        """By its name."""
-        return next(of for of in self.why.found.groups if of.name == name)
+    @property
+    def jitter(self) -> float:
+        """Return the error at a constant rate over that at a falling one, else as the sharpest."""
+        constant = LINEAR._replace(schedule=Schedule.CONSTANT)
+        return self.long.error(constant, self.longest) / test_error(self.best)
+
+    @property
+    def early_cosine(self) -> float:
+        """Return the error with a falling rate over the question's, after as few epochs."""
+        cosine = BASELINE._replace(schedule=Schedule.COSINE)
+        return self.corners.error(cosine, self.corners.epochs[0]) / test_error(self.asked)
+
+    @property
+    def long_asked(self) -> TrialRow:
+        """Return the trial of the question's configuration with most epochs."""
+        return self.long.trial(BASELINE, self.longest)
+
+    @property
+    def last_doubling(self) -> float:
+        """Return by what share the last doubling of its epochs lowers the validation error."""
+        errors = {point.epoch: point.val_mse or inf for point in self.curves[BASELINE]}
+        return 1 - errors[self.longest] / errors[self.longest // 2]
+
+    @property
+    def late_component(self) -> int:
+        """Return a component that needs more epochs than most people would train."""
+        return round(LATE * self.front.n_components)
+
+    @property
+    def effects(self) -> list[tuple[CauseEffect, CauseEffect]]:
+        """Return each change's effects, to a few more epochs and to most epochs."""
+        return list(zip(self.factorial.effects, self.long_factorial.effects, strict=True))
+
+    def output_effect(self, activation: Activation) -> float:
+        """Return how many times smaller the linear output makes the error, at a constant rate."""
+        sigmoid = Corner(activation, Output.SIGMOID, Schedule.CONSTANT)
+        epochs = self.corners.epochs[-1]
+        linear = self.corners.error(sigmoid._replace(output=Output.LINEAR), epochs)
+        return self.corners.error(sigmoid, epochs) / linear
+
+    def cell(self, corner: Corner, epochs: int) -> float:
+        """Return the test error of a combination; with seeds where it was trained with them."""
+        of = self.corners if epochs in self.corners.epochs else self.long
+        return of.error(corner, epochs)
+
+    @property
+    def narrow(self) -> ProbedTrial:
+        """Return the narrow code that the page speaks of."""
+        return self._code(NARROW)
+
+    @property
+    def wider(self) -> ProbedTrial:
+        """Return the wider one."""
+        return self._code(WIDER)
+
+    def _code(self, width: int) -> ProbedTrial:
+        found = next((of for of in self.codes.best if of.hidden_width == width), None)
+        if found is None:
+            raise NotFoundError(f"study 'features' has no analysed code of {width} numbers.")
+        return found
+
+    def accuracy(self, of: ProbedTrial, kind: FeatureKind) -> Accuracy:
+        """Return the accuracy of the best classifier that is trained, with all labels."""
+        return of.accuracy(kind, self.codes.readout)
+
+    def ends(self, corner: Corner) -> dict[int, float]:
+        """Return the validation errors of a combination by its epochs, over both studies."""
+        trials = {**self.long.trials, **self.corners.trials}
+        found = {epochs: of.val_mse for (at, epochs), of in trials.items() if at == corner}
+        return {epochs: error for epochs, error in sorted(found.items()) if error is not None}
+
+
+#: Statements about causes by name: each is printed only while its study shows it.
+CLAIMS: Mapping[str, Callable[[Facts], bool]] = {
+    # As many units copy a thousand times better.
+    "room": lambda of: of.floors.test_pca_mse[-1] < ROUNDING and of.times_better > 1000,
+    # What is wrong is grey, and grey pixels keep most of the loss even when they are right.
+    "grey": lambda of: of.evidence.grey_error > 0.75 and of.entropy_share > 0.9,
+    # A front that moves by a law, and is far from the end when the question's training ends.
+    "front": lambda of: (
+        of.front.component(of.corners.epochs[0]) < of.front.n_components / 2
+        and of.front.law.first <= of.corners.epochs[0] <= of.front.law.last
+    ),
+    # More units than inputs leave nearly as much.
+    "width": lambda of: test_error(of.widths.widest) > 0.8 * test_error(of.widths.asked),
+    # Twice the epochs of an already long training gain little.
+    "stalls": lambda of: of.last_doubling < 0.25,
+    # Trained for long, a linear code with a sigmoid output is as good as the best there is.
+    "sigmoid": lambda of: 0.9 < of.sigmoid_end / of.bound < 1.1,
+    # Units die, and the front does not pass the number of those that are left.
+    "dead": lambda of: (
+        of.evidence.dead_share > 0.2
+        and of.evidence.dead_front <= (1 - of.evidence.dead_share) * of.front.n_components
+    ),
+    # A rate that falls takes the error away from directions that were learned long before.
+    "jitter": lambda of: of.jitter > 2 and of.evidence.residues[0] > 0.1,
+    # The output helps linear units, and ReLU hardly: the strongest interaction of all.
+    "together": lambda of: (
+        of.factorial.interaction is not None
+        and {of.factorial.interaction.of.name, of.factorial.interaction.on.name}
+        == {Cause.ACTIVATION, Cause.OUTPUT}
+        and of.factorial.interaction.ratio.estimate > 2
+    ),
+    # It passes nearly every direction on as it is.
+    "identity": lambda of: of.evidence.n_copied > 0.9 * of.front.n_components,
+    # Most of the ratio is there for PCA too.
+    # A narrow code keeps most of what tells classes, and is no worse than chance allows than PCA.
+    "codes": lambda of: (
+        of.accuracy(of.narrow, FeatureKind.CODE).share
+        > 0.9 * of.accuracy(of.narrow, FeatureKind.PIXELS).share
+        and of.accuracy(of.narrow, FeatureKind.CODE).share
+        > of.accuracy(of.narrow, FeatureKind.RANDOM).share + 0.02
+    ),
+    "digits": lambda of: (
+        of.digits is not None and of.digits.by_spectrum > of.digits.by_training > 1
+    ),
+}
 
 
 def gather(engine: Engine) -> Facts:
-    """Of the studies that ``docs.answer.run`` makes. Raises SweepError where one is not whole."""
+    """Gather the facts from the studies that ``docs.answer.run`` makes.
+
+    Raises SweepError where a study is missing or not complete.
+    """
+    corners, long = _corners(engine, CORNERS), _corners(engine, LONG)
     names = [of.name for of in DatabaseHandle(engine).studies()]
-    sharp = _sharp(engine, "limit")
-    return Facts(
-        asked=_asked(engine),
-        widths=_widths(engine),
-        sharp=sharp,
-        whole=_sharp(engine, "whole") if "whole" in names else None,
-        longer=_sharp(engine, "longer") if "longer" in names else None,
-        why=_why(engine),
-        useful=_useful(engine),
-        datasets=tuple(_dataset(engine, of) for of in ("clothes", "digits") if of in names),
-        devices=_devices(engine, names),
-        on_cpu=all(
-            of.device == "cpu" for name in names for of in open_study(engine, name).workers()
-        ),
-        is_reduced=sharp.dataset != FULL_DATA,
-        versions=open_study(engine, "limit").record().provenance,
-    )
-
-
-def _asked(engine: Engine) -> Asked:
-    floors, trial = _floors(engine, "question"), _best(engine, "question")
-    return Asked(
-        dataset=open_study(engine, "question").summary().dataset,
-        trial=trial,
-        mean_mse=floors.test_mean_mse,
-        entropy=floors.test_entropy,
-        components=pca_equivalent(floors, _error(trial)),
-        floor=floor_at(floors, trial.hidden_width) or 0.0,
-        n_inputs=floors.n_inputs,
-    )
-
-
-def _widths(engine: Engine) -> Widths:
-    floors = _floors(engine, "width")
-    limits = {
-        of.trial.number: of.diagnosis.limit
-        for of in diagnose_widths(open_study(engine, "width"), floors)
+    floors = _floors(engine, CORNERS)
+    n_train, n_held_out = _n_images(engine, CORNERS)
+    study = open_study(engine, LONG)
+    last = long.epochs[-1]
+    numbers = {
+        corner: row.number for (corner, epochs), row in long.trials.items() if epochs == last
     }
-    trials = sorted(open_study(engine, "width").best(), key=lambda of: of.hidden_width or 0)
-    return Widths(
-        dataset=open_study(engine, "width").summary().dataset,
+    curves = study.curves(numbers.values())
+    return Facts(
+        corners=corners,
+        long=long,
+        floors=floors,
+        bound=_bound(floors),
+        front=_front(engine, corners, long),
+        factorial=_factorial(engine, corners),
+        long_factorial=_factorial(engine, long),
+        curves={corner: curves[number] for corner, number in numbers.items()},
+        evidence=_evidence(engine, corners, long),
+        widths=_widths(engine),
+        codes=_codes(engine),
+        digits=_digits(engine) if DIGITS in names else None,
+        n_train=n_train,
+        n_held_out=n_held_out,
+        gpus=_gpus(engine, names),
+        versions=study.record().provenance,
+    )
+
+
+def test_error(trial: TrialRow) -> float:
+    """Return a trial's error on the test images. Raises SweepError where it was not measured."""
+    if trial.test_mse is None:
+        raise SweepError(f"trial {trial.number} was not measured on the test images.")
+    return trial.test_mse
+
+
+def _corners(engine: Engine, name: str) -> CornerStudy:
+    trials = open_study(engine, name).best()
+    if not trials:
+        raise NotFoundError(f"study {name!r} has no finished trial.")
+    return CornerStudy(
+        name=name,
+        trials={(_corner(of.config), int(of.config["epochs"])): of for of in trials},
         n_seeds=len(trials[0].seeds),
-        rows=tuple(
-            OfWidth(
-                width=width,
-                test_mse=_error(trial),
-                spread=trial.test_mse_std,
-                floor=floor_at(floors, width) or 0.0,
-                limit=limits.get(trial.number),
-            )
-            for trial in trials
-            if (width := trial.hidden_width) is not None
-        ),
-        law=width_law(width_errors(open_study(engine, "width").table())),
     )
 
 
-def _sharp(engine: Engine, name: str) -> Sharp:
-    study = open_study(engine, name)
-    trials, number = study.best(), baseline_number(study.table())
-    baseline = next((row for row in trials if row.number == number), None)
-    if baseline is None:
-        raise NotFoundError(f"study {name!r} lacks the question's own configuration.")
-    return Sharp(
-        study=name,
-        dataset=open_study(engine, name).summary().dataset,
-        n_trials=open_study(engine, name).summary().n_finished,
-        max_epochs=max(int(of.config["epochs"]) for of in trials),
-        baseline=baseline,
-        best=trials[0],
-        exact=max(trials, key=lambda of: of.exact_pixel_share or 0.0),
+def _corner(config: Mapping[str, Any]) -> Corner:
+    return Corner(
+        Activation(config["activation"]),
+        Output(config["output_activation"]),
+        Schedule(config["lr_schedule"]),
     )
 
 
-def _why(engine: Engine) -> StudyExplanation:
-    found = study_explanation(open_study(engine, "limit"))
-    if found is None or not found.found.is_whole:
-        raise SweepError("study 'limit' is not explained yet: `sweep explain limit --run`.")
+def _front(engine: Engine, corners: CornerStudy, long: CornerStudy) -> Front:
+    short, late = (
+        _spectrum(engine, of.name, of.trial(BASELINE, of.epochs[-1])) for of in (corners, long)
+    )
+    law = front_law(short, BASELINE.schedule)
+    if law is None:
+        raise SweepError("the front of the question's configuration follows no law.")
+    return Front(spectrum=short, law=law, late=late, n_components=short.n_components)
+
+
+def _spectrum(engine: Engine, study: str, trial: TrialRow) -> Spectrum:
+    of = open_study(engine, study)
+    found = Spectrum.of(of.record().spectrum_bands, of.spectra([trial.number])[trial.number])
+    if found is None:
+        raise SweepError(f"study {study!r} has no error spectrum of trial {trial.number}.")
     return found
 
 
-def _useful(engine: Engine) -> Useful | None:
+def _factorial(engine: Engine, of: CornerStudy) -> Factorial:
+    """Return the analysis from the question's configuration to the linear one of most epochs."""
+    to_number = of.trial(LINEAR, of.epochs[-1]).number
+    found = study_factorial(open_study(engine, of.name), None, to_number)
+    if found is None or not found.found.is_whole:
+        raise SweepError(f"study {of.name!r} has not trained every combination.")
+    return found.found
+
+
+def _widths(engine: Engine) -> Widths:
+    trials = {of.hidden_width or 0: of for of in open_study(engine, "width").best()}
+    return Widths(asked=trials[784], widest=trials[max(trials)])
+
+
+def _codes(engine: Engine) -> ProbeSummary:
     found = study_probes(open_study(engine, "features"))
     if found is None:
-        return None
-    return Useful(dataset=open_study(engine, "features").summary().dataset, found=found)
+        raise SweepError("study 'features' has no analysed network.")
+    return found
 
 
-def _dataset(engine: Engine, name: str) -> OfDataset:
-    floors = _floors(engine, name)
-    trial = max(open_study(engine, name).best(), key=lambda of: of.hidden_width or 0)
-    kept = 1 - np.asarray(floors.test_pca_mse) / floors.test_mean_mse
-    return OfDataset(
-        dataset=open_study(engine, name).summary().dataset,
-        trial=trial,
-        mean_mse=floors.test_mean_mse,
-        entropy=floors.test_entropy,
-        components=pca_equivalent(floors, _error(trial)),
-        components_95=int(np.argmax(kept >= 0.95)),
+def _digits(engine: Engine) -> Digits:
+    clothes, digits = (_widest(engine, name) for name in (CLOTHES, DIGITS))
+    floors = {name: _floors(engine, name) for name in (CLOTHES, DIGITS)}
+    n = pca_equivalent(floors[CLOTHES], test_error(clothes))
+    return Digits(
+        clothes=clothes,
+        digits=digits,
+        components=n,
+        clothes_pca=floors[CLOTHES].test_pca_mse[n],
+        digits_pca=floors[DIGITS].test_pca_mse[n],
     )
 
 
-def _devices(engine: Engine, names: list[str]) -> tuple[str, ...]:
-    found = {of.device_name for name in names for of in open_study(engine, name).workers()}
-    return tuple(sorted(name for name in found if name))
+def _widest(engine: Engine, name: str) -> TrialRow:
+    return max(open_study(engine, name).best(), key=lambda of: of.hidden_width or 0)
+
+
+def _n_images(engine: Engine, name: str) -> tuple[int, int]:
+    """Return the numbers of images that were trained on and that were held out."""
+    data = open_study(engine, name).record().settings.data
+    n = SOURCES[Dataset(data.name)].n_train
+    held_out = n_validation(n, data.validation_fraction)
+    return n - held_out, held_out
+
+
+def _bound(floors: Floors) -> float:
+    if floors.sigmoid is None:
+        raise SweepError(
+            "the sigmoid's bound is missing: `sweep diagnose corners --sigmoid-bound`."
+        )
+    return floors.sigmoid.test_mse
+
+
+def _evidence(engine: Engine, corners: CornerStudy, long: CornerStudy) -> Evidence:
+    asked, study = corners.trial(BASELINE, corners.epochs[0]), open_study(engine, long.name)
+    pixels = mean_pixel_errors(
+        open_study(engine, corners.name).seed_results([asked.number])[asked.number]
+    )
+    relu = long.trial(BASELINE._replace(output=Output.LINEAR), long.epochs[-1])
+    dead = _spectrum(engine, long.name, relu).last_front
+    best = long.trial(LINEAR, long.epochs[-1])
+    decomposition = study.decompositions([best.number]).get(best.number)
+    if pixels is None or dead is None or decomposition is None:
+        raise SweepError(
+            "the corner studies lack error by pixel value, a front or a decomposition."
+        )
+    return Evidence(
+        grey_pixels=1 - pixels["black_pixels"] - pixels["white_pixels"],
+        grey_error=1 - pixels["black_error"] - pixels["white_error"],
+        dead_share=study.diagnostics([relu.number])[relu.number]["dead_share"],
+        dead_front=round(dead.component),
+        residues=(
+            _residue(engine, long, Schedule.CONSTANT),
+            _residue(engine, long, Schedule.COSINE),
+        ),
+        singular_values=tuple(decomposition["end_to_end"]),
+    )
+
+
+def _residue(engine: Engine, long: CornerStudy, schedule: Schedule) -> float:
+    """Return the share of the linear network's error in directions learned long before."""
+    trial = long.trial(LINEAR._replace(schedule=schedule), long.epochs[-1])
+    found = residue(_spectrum(engine, long.name, trial), schedule)
+    return 0.0 if found is None else found.share
+
+
+def _gpus(engine: Engine, names: list[str]) -> tuple[str, ...]:
+    workers = [of for name in names for of in open_study(engine, name).workers()]
+    return tuple(sorted({of.device_name or of.device for of in workers if of.device != "cpu"}))
 
 
 def _floors(engine: Engine, name: str) -> Floors:
     floors = study_floors(open_study(engine, name))
     if floors is None:
-        raise SweepError(f"the floors of study '{name}' are neither kept nor can be computed here.")
+        raise SweepError(f"the floors of study {name!r} are neither kept nor can be computed here.")
     return floors
-
-
-def _best(engine: Engine, name: str) -> TrialRow:
-    trials = open_study(engine, name).best(1)
-    if not trials:
-        raise NotFoundError(f"study '{name}' has no finished trial.")
-    return trials[0]
-
-
-def _error(trial: TrialRow) -> float:
-    if trial.test_mse is None:
-        raise SweepError(f"trial {trial.number} was not measured on the test images.")
-    return trial.test_mse

@@ -26,9 +26,6 @@ STORAGE = f"sqlite:///{ROOT / 'demo' / 'answer.db'}"
 #: What the pages are written from; in the repository, without the weights.
 RESULTS = Path(__file__).with_name("results.db")
 
-#: Seeds that each change on the way from the question's configuration to the best is trained with.
-_SEEDS = 3
-
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
@@ -43,15 +40,16 @@ class Part:
     reduced: tuple[str, ...] = ()
     #: Its data may be out of reach; the answer does without it then, and says so.
     optional: bool = False
-    #: A GPU has no need of it.
-    only_reduced: bool = False
 
-
-#: 784 units for dozens of epochs: on a CPU that takes the small data set.
-_SMALL = "data.name=fashion-mnist-mini"
 
 PARTS = (
-    Part(name="question", file="question.toml"),
+    Part(name="corners", file="corners.toml"),
+    Part(
+        name="corners-100",
+        file="corners.toml",
+        settings=("space.epochs=[5, 100]",),
+        reduced=("study.repeat=1",),
+    ),
     Part(name="width", file="width.toml"),
     Part(name="clothes", file="mnist-vs-fashion.toml"),
     Part(
@@ -61,34 +59,7 @@ PARTS = (
         optional=True,
     ),
     Part(name="features", file="features.toml"),
-    Part(
-        name="limit",
-        file="limit.toml",
-        reduced=(
-            _SMALL,
-            "space.epochs.high=40",
-            "space.batch_size={ choices = [64, 128] }",
-            "budget.trials=40",
-            "sampler.n_startup_trials=15",
-        ),
-    ),
-    # What explains ``limit`` trains it many times over, so that is on few images; this one is not.
-    Part(
-        name="whole",
-        file="limit.toml",
-        reduced=(
-            "space.epochs.high=30",
-            "space.batch_size={ choices = [64, 128, 256] }",
-            "budget.trials=75",
-            "sampler.n_startup_trials=15",
-        ),
-        only_reduced=True,
-    ),
 )
-
-
-#: The best of ``whole``, for so many epochs.
-_LONGER_EPOCHS = 100
 
 
 class StepFailedError(SweepError):
@@ -96,33 +67,12 @@ class StepFailedError(SweepError):
 
 
 def run(storage: str) -> None:
-    """Every study, and the way from the question's configuration to the best of ``limit``."""
+    """Run every study, and compute the bound of linear codes with sigmoid outputs."""
     Path(storage.removeprefix("sqlite:///")).parent.mkdir(exist_ok=True)
     has_gpu = bool(visible_gpus())
     for part in PARTS:
-        if not (part.only_reduced and has_gpu):
-            _start(part, storage, has_gpu=has_gpu)
-    if not has_gpu:
-        _train_longer(storage)
-    explain = ("explain", "limit", "--from", "0", "--seeds", str(_SEEDS), "--run")
-    _sweep(*explain, *_workers(has_gpu=has_gpu), storage=storage)
-
-
-def _train_longer(storage: str) -> None:
-    """The question's configuration and the best of ``whole``, in a study ``longer``."""
-    # Its first trial is the question's, which the study file puts first.
-    _start(
-        Part(name="longer", file="limit.toml", settings=("budget.trials=1",)),
-        storage,
-        has_gpu=False,
-    )
-    engine = open_store(storage)
-    if not open_study(engine, "longer").commands():
-        params = {**open_study(engine, "whole").best(1)[0].params, "epochs": _LONGER_EPOCHS}
-        # "linear.loss" is the setting "loss".
-        words = [f"{path.rpartition('.')[2]}={value}" for path, value in params.items()]
-        _sweep("enqueue", "longer", *words, storage=storage)
-    _sweep("resume", "longer", *_workers(has_gpu=False), storage=storage)
+        _start(part, storage, has_gpu=has_gpu)
+    _sweep("diagnose", "corners", "--sigmoid-bound", storage=storage)
 
 
 def _workers(*, has_gpu: bool) -> list[str]:

@@ -1,22 +1,22 @@
 """Writes the pages from the stored studies."""
 
+import difflib
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from math import log10
 from pathlib import Path
 from shutil import copyfile
 
 from jinja2 import Environment, FileSystemLoader
 
-from docs.answer.facts import Facts, gather
-from docs.answer.keras_code import keras_code
+from docs.answer.facts import CLAIMS, Corner, Facts, gather, test_error
 from docs.answer.run import RESULTS
 from sweep.analysis.explanation import ChangeEffect
-from sweep.analysis.floors import ROUNDING
+from sweep.analysis.probe_summary import Classifier
 from sweep.catalogue import formats
-from sweep.datasets.registry import SOURCES
-from sweep.enums import Dataset
-from sweep.findings.configurations import short_name
+from sweep.errors import SweepError
 from sweep.report.render import environment as report_environment
 from sweep.store.engine import Engine
 from sweep.store.migrate import existing_store, upgrade
@@ -32,7 +32,7 @@ PAGES = {"answer.md.j2": DOCS / "answer.md", "answer.ja.md.j2": DOCS / "answer.j
 
 def write() -> None:
     """Both pages, their pictures and README.md's summary, from ``RESULTS``."""
-    from docs.answer.pictures import draw  # needs a browser, which the text does not
+    from docs.answer.figures import draw  # needs a browser, which the text does not
 
     with results() as engine:
         facts = gather(engine)
@@ -55,9 +55,21 @@ def results() -> Iterator[Engine]:
 
 
 def render(template: str, facts: Facts) -> str:
-    """A page's text."""
-    text = _environment().get_template(template).render(facts=facts)
+    """Return a page's text. Raises UnbackedClaimError where no study shows what it says."""
+    text = _environment(facts).get_template(template).render(facts=facts)
     return text.rstrip() + "\n"
+
+
+class UnbackedClaimError(SweepError):
+    """A page says something of a cause that the stored studies do not show."""
+
+
+def _backed(facts: Facts, *names: str) -> str:
+    """Check the claims of a paragraph; return nothing to print."""
+    for name in names:
+        if not CLAIMS[name](facts):
+            raise UnbackedClaimError(f"the stored studies do not show what the page says: {name}.")
+    return ""
 
 
 def with_summary(readme: str, summary: str) -> str:
@@ -69,46 +81,75 @@ def with_summary(readme: str, summary: str) -> str:
     return f"{before}{_MARKS[0]}{summary}{mark}{after}"
 
 
-def _environment() -> Environment:
+def _environment(facts: Facts) -> Environment:
     # The report's words, in Markdown.
     environment = report_environment().overlay(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=False,
         keep_trailing_newline=True,
     )
-    environment.globals["keras_code"] = keras_code
+    environment.globals |= {
+        "backed": partial(_backed, facts),
+        "keras_diff": keras_diff,
+        "corner": Corner,
+        "readouts": {Classifier.LINEAR: "linear classifier", Classifier.NETWORK: "small network"},
+        "readouts_ja": {
+            Classifier.LINEAR: "線形分類器",
+            Classifier.NETWORK: "小さなニューラルネットワーク",
+        },
+    }
     environment.filters |= {
         "number": formats.number,
         "percent": formats.percent,
-        "value": formats.value,
-        "short_name": short_name,
+        "error": lambda trial: formats.number(test_error(trial), 2),
         "thousands": thousands,
-        "n_train": lambda dataset: thousands(SOURCES[Dataset(dataset)].n_train),
-        "floor": floor,
-        "ratio": ratio,
         "factor": factor,
+        "times": times,
+        "times_ja": times_ja,
+        "milli": lambda error: formats.number(1000 * error, 2),
     }
     return environment
 
 
 def thousands(n: int) -> str:
-    """With commas."""
+    """Write a whole number with commas."""
     return f"{n:,}"
 
 
-def floor(error: float) -> str:
-    """A floor, of which rounding is called nothing."""
-    return "0" if error < ROUNDING else formats.number(error)
-
-
-def ratio(error: float, floor: float) -> str:
-    """An error over a floor."""
-    return "–" if floor < ROUNDING else formats.number(error / floor, 2)
-
-
-def factor(of: ChangeEffect, to: str = " to ") -> str:
-    """A factor with its interval, where there is one."""
-    said = formats.number(of.estimate)
+def factor(of: ChangeEffect) -> str:
+    """Write a factor with its interval, where there is one."""
+    said = _two_digits(of.estimate)
     if of.low is None or of.high is None:
         return said
-    return f"{said} ({formats.number(of.low)}{to}{formats.number(of.high)})"
+    return f"{said} ({_two_digits(of.low)}–{_two_digits(of.high)})"
+
+
+def _two_digits(value: float) -> str:
+    """Write a factor with two digits; a large one as a whole number, rounded to two."""
+    if value < 1000:
+        return formats.number(value, 2)
+    return thousands(int(round(value, 1 - int(log10(value)))))
+
+
+def times(factor: float) -> str:
+    """Write how many times smaller an error is, or larger."""
+    if factor < 1:
+        return f"{formats.number(1 / factor, 2)} times larger"
+    return f"{formats.number(factor, 2)} times smaller"
+
+
+def times_ja(factor: float) -> str:
+    """Write the same in Japanese."""
+    if factor < 1:
+        return f"{formats.number(1 / factor, 2)} 倍"
+    return f"{formats.number(factor, 2)} 分の 1"
+
+
+def keras_diff() -> str:
+    """Return the lines that differ between the two programs for Keras, as a diff."""
+    before, after = (
+        Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()[1:]
+        for name in ("keras_before.py", "keras_after.py")
+    )
+    lines = list(difflib.unified_diff(before, after, n=0, lineterm=""))[2:]
+    return "\n".join(line for line in lines if not line.startswith("@@"))

@@ -64,7 +64,7 @@ class Accuracy(NamedTuple):
     standard_error: float
 
 
-class Standing(StrEnum):
+class Rating(StrEnum):
     """An accuracy beside another."""
 
     BETTER = "better"
@@ -72,12 +72,12 @@ class Standing(StrEnum):
     WORSE = "worse"
 
 
-def compare(one: Accuracy, other: Accuracy) -> Standing:
+def compare(one: Accuracy, other: Accuracy) -> Rating:
     """Say how an accuracy stands beside another, as far as their standard errors tell."""
     difference = one.share - other.share
     if abs(difference) <= _STANDARD_ERRORS * hypot(one.standard_error, other.standard_error):
-        return Standing.EQUAL
-    return Standing.BETTER if difference > 0 else Standing.WORSE
+        return Rating.EQUAL
+    return Rating.BETTER if difference > 0 else Rating.WORSE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +178,7 @@ class ProbeSummary:
         """
         return _kept(of, self.classifier)
 
-    def beside(self, kind: FeatureKind) -> Counter[Standing]:
+    def beside(self, kind: FeatureKind) -> Counter[Rating]:
         """Count at how many widths the code is better, equal and worse than other features."""
         return Counter(
             compare(self.accuracy(of, FeatureKind.CODE), self.accuracy(of, kind))
@@ -227,7 +227,7 @@ def _is_as_good(of: ProbedTrial, classifier: Classifier) -> bool:
     code, pixels = (
         of.accuracy(kind, classifier) for kind in (FeatureKind.CODE, FeatureKind.PIXELS)
     )
-    return compare(code, pixels) is not Standing.WORSE
+    return compare(code, pixels) is not Rating.WORSE
 
 
 def _kept(of: ProbedTrial, classifier: Classifier) -> float | None:

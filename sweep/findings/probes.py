@@ -9,7 +9,7 @@ from sweep.analysis.probe_summary import (
     FeatureKind,
     ProbedTrial,
     ProbeSummary,
-    Standing,
+    Rating,
     compare,
 )
 from sweep.catalogue.formats import count, number, percent
@@ -94,7 +94,7 @@ def _as_good(found: ProbeSummary) -> str:
 
 def _counts(found: ProbeSummary, kind: FeatureKind) -> str:
     counts, n = found.beside(kind), len(found.best)
-    said = [f"{standing} at {counts[standing]}" for standing in Standing if counts[standing]]
+    said = [f"{standing} at {counts[standing]}" for standing in Rating if counts[standing]]
     if len(said) == 1:
         (standing,) = counts
         return f"{standing} at {'the only width' if n == 1 else f'all {n} widths'}"
@@ -107,9 +107,9 @@ def _with_few(found: ProbeSummary) -> str:
         found.accuracy(shown, kind, few=True) for kind in (FeatureKind.CODE, FeatureKind.PIXELS)
     )
     standing = {
-        Standing.BETTER: "better",
-        Standing.EQUAL: "no difference that the test images tell",
-        Standing.WORSE: "worse",
+        Rating.BETTER: "better",
+        Rating.EQUAL: "no difference that the test images tell",
+        Rating.WORSE: "worse",
     }[compare(code, pixels)]
     return (
         f"Having learned from {shown.code.n_few:,} labels, it tells {accuracy_text(code)} from "

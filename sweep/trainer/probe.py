@@ -80,7 +80,7 @@ class Labelled(NamedTuple):
     n_classes: int
 
 
-class Draws(NamedTuple):
+class Subsets(NamedTuple):
     """R draws of n of the first training images, one after another."""
 
     n_draws: int
@@ -152,8 +152,8 @@ class Prober:
             train, train_classes[: len(train)], validation, validation_classes, len(self._classes)
         )
         n_few = min(N_FEW, len(train))
-        few = Draws(min(N_DRAWS, len(train) // n_few), n_few)
-        by_all = {name: make(known, Draws(1, len(train))) for name, make in CLASSIFIERS.items()}
+        few = Subsets(min(N_DRAWS, len(train) // n_few), n_few)
+        by_all = {name: make(known, Subsets(1, len(train))) for name, make in CLASSIFIERS.items()}
         by_few = {name: make(known, few) for name, make in CLASSIFIERS.items()}
         of_few = {name: accuracies(of, test, test_classes) for name, of in by_few.items()}
         return FeatureProbe(
@@ -217,7 +217,7 @@ def accuracies(
 # --- classifiers ----------------------------------------------------------------------------------
 
 
-def choose_neighbours(known: Labelled, draws: Draws) -> Classifier:
+def choose_neighbours(known: Labelled, draws: Subsets) -> Classifier:
     """Make classifiers by the votes of the nearest: of as many as do best on validation images."""
     choices = [k for k in NEIGHBOURS if k <= draws.n_images] or [draws.n_images]
 
@@ -260,7 +260,7 @@ def vote(
 
 
 def train_network(
-    known: Labelled, draws: Draws, *, hidden_units: Sequence[int], learning_rate: float
+    known: Labelled, draws: Subsets, *, hidden_units: Sequence[int], learning_rate: float
 ) -> Classifier:
     """Train classifiers with these hidden layers; take each as it is best on validation images."""
     generator = torch.Generator().manual_seed(_SEED)
@@ -302,7 +302,7 @@ def _inverse_spread(features: Tensor) -> Tensor:
     return 1.0 / spread.clamp(min=_LEAST_SPREAD * float(spread.max().clamp(min=1e-30)))
 
 
-def _minibatches(draws: Draws, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+def _minibatches(draws: Subsets, size: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Yield places (R, size) of images for each classifier, without end, shuffled each epoch."""
     first = torch.arange(draws.n_draws)[:, None] * draws.n_images
     while True:
@@ -331,7 +331,7 @@ def _predict(features: Tensor, parameters: Sequence[Tensor], scale: Tensor) -> T
 
 
 #: By the name of their field in ``Accuracies``.
-CLASSIFIERS: Mapping[str, Callable[[Labelled, Draws], Classifier]] = {
+CLASSIFIERS: Mapping[str, Callable[[Labelled, Subsets], Classifier]] = {
     "linear": partial(train_network, hidden_units=(), learning_rate=5e-3),
     "neighbours": choose_neighbours,
     "network": partial(train_network, hidden_units=(HIDDEN_UNITS,), learning_rate=2e-3),

@@ -14,7 +14,7 @@ from sweep.analysis.probe_summary import (
     CodeVerdict,
     FeatureKind,
     ProbedTrial,
-    Standing,
+    Rating,
     compare,
     summarise_probes,
 )
@@ -118,9 +118,13 @@ def test_with_few_labels_the_spread_over_the_draws_is_part_of_the_standard_error
 
 @pytest.mark.parametrize(
     ("share", "standing"),
-    [(0.81, Standing.EQUAL), (0.813, Standing.BETTER), (0.787, Standing.WORSE)],
+    [
+        (0.81, Rating.EQUAL),
+        (0.813, Rating.BETTER),
+        (0.787, Rating.WORSE),
+    ],
 )
-def test_shares_differ_by_more_than_two_standard_errors(share: float, standing: Standing) -> None:
+def test_shares_differ_by_more_than_two_standard_errors(share: float, standing: Rating) -> None:
     other = Accuracy(0.8, ERROR)
     assert compare(Accuracy(share, ERROR), other) is standing
 
@@ -128,8 +132,8 @@ def test_shares_differ_by_more_than_two_standard_errors(share: float, standing: 
 def test_codes_are_counted_beside_pca_and_random_projections() -> None:
     best = [of_width(0, 8, code_of(0.6)), of_width(1, 98, code_of(0.7))]
     found = summarise_probes(best, best)
-    assert found.beside(FeatureKind.PCA) == {Standing.WORSE: 1, Standing.EQUAL: 1}
-    assert found.beside(FeatureKind.RANDOM) == {Standing.BETTER: 2}
+    assert found.beside(FeatureKind.PCA) == {Rating.WORSE: 1, Rating.EQUAL: 1}
+    assert found.beside(FeatureKind.RANDOM) == {Rating.BETTER: 2}
 
 
 @pytest.fixture

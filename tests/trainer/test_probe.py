@@ -15,10 +15,10 @@ from sweep.trainer.model import Autoencoder
 from sweep.trainer.probe import (
     CLASSIFIERS,
     Classifier,
-    Draws,
     Features,
     Labelled,
     Prober,
+    Subsets,
     accuracies,
     choose_neighbours,
     nearest,
@@ -102,7 +102,7 @@ def test_each_classifier_tells_what_it_can(
     planted: Planted, right: Sequence[str], wrong: Sequence[str]
 ) -> None:
     known, test = labelled(planted), planted(400, 2)
-    made = {name: make(known, Draws(1, 2_000)) for name, make in CLASSIFIERS.items()}
+    made = {name: make(known, Subsets(1, 2_000)) for name, make in CLASSIFIERS.items()}
     shares = {name: float(accuracies(of, *test)[0]) for name, of in made.items()}
     assert all(shares[name] > 0.9 for name in right)
     assert all(shares[name] < 0.7 for name in wrong)
@@ -115,7 +115,7 @@ def test_each_draw_has_a_classifier_of_its_own_images(name: str) -> None:
     """The labels of the second draw are those of other images: there is nothing to learn."""
     known = labelled(by_line, 1_000)
     classes = torch.cat([known.train_classes[:500], known.train_classes[500:].flip(0)])
-    of_both = CLASSIFIERS[name](known._replace(train_classes=classes), Draws(2, 500))
+    of_both = CLASSIFIERS[name](known._replace(train_classes=classes), Subsets(2, 500))
     one, other = accuracies(of_both, *by_line(400, 2))
     assert one > other + 0.1 and abs(other - 0.5) < 0.1
 
@@ -127,11 +127,11 @@ def test_as_many_neighbours_vote_as_do_best_on_the_validation_images() -> None:
     noisy = known._replace(
         train_classes=torch.where(wrong, 1 - known.train_classes, known.train_classes)
     )
-    told = choose_neighbours(noisy, Draws(1, 2_000))
+    told = choose_neighbours(noisy, Subsets(1, 2_000))
     assert float(accuracies(told, *test)[0]) > 0.95
     # Where the validation images are those noisy ones, the nearest alone is right about each.
     itself = noisy._replace(validation=noisy.train, validation_classes=noisy.train_classes)
-    told = choose_neighbours(itself, Draws(1, 2_000))
+    told = choose_neighbours(itself, Subsets(1, 2_000))
     assert float(accuracies(told, noisy.train, noisy.train_classes)[0]) == 1.0
 
 
@@ -147,7 +147,7 @@ def test_a_network_is_taken_from_the_step_that_does_best_on_the_validation_image
     noisy = known._replace(train_classes=known.train_classes[torch.randperm(300)])
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(probe, "accuracies", noted)
-        made = CLASSIFIERS["network"](noisy, Draws(1, 300))
+        made = CLASSIFIERS["network"](noisy, Subsets(1, 300))
     best = accuracies(made, known.validation, known.validation_classes)
     assert best == max(shares) > shares[-1]
 
@@ -208,7 +208,7 @@ def test_few_labels_are_those_of_draws_that_have_no_image_in_common(
     assert (found.pca.n_train, found.pca.n_few, found.pca.n_draws) == (192, 50, 3)
     few, spread = vars(found.pca.few_labels), vars(found.pca.few_labels_std)
     assert all(0.5 < few[name] <= 1.0 and 0.0 <= spread[name] < 0.2 for name in CLASSIFIERS)
-    assert Draws(3, 50).slices() == [slice(0, 50), slice(50, 100), slice(100, 150)]
+    assert Subsets(3, 50).slices() == [slice(0, 50), slice(50, 100), slice(100, 150)]
 
 
 def test_pca_is_probed_as_a_code_of_the_first_components_would_be() -> None:
