@@ -56,7 +56,7 @@ def test_a_page_of_one_figure_asks_the_network_for_nothing(cli: Cli, tmp_path: P
     assert "default-src 'none'" in page and page.count('id="plotly-gzip"') == 1
     assert page.count('class="plot"') == 1
     # Commands in a note are code, as everywhere.
-    assert "would tell: <code>" in page
+    assert "would show it: <code>" in page
 
 
 def test_without_an_output_the_page_is_named_after_study_and_figure(cli: Cli) -> None:

@@ -142,7 +142,7 @@ def test_a_dry_run_says_that_the_name_is_taken(cli: Cli, file: str) -> None:
     cli("start", file, "--gpus", "cpu")
     answer = cli("start", file, "--gpus", "cpu", "--dry-run")
     assert answer.code == 0
-    assert "x exists already, 6 trials have finished: start would fail." in answer.out
+    assert "x already exists, 6 trials have finished: start would fail." in answer.out
     assert "`sweep resume x`, or --name OTHER" in answer.out
 
 

@@ -74,7 +74,7 @@ def test_a_study_whose_trials_all_failed_has_no_best(view: View, engine: Engine)
 def test_one_trial_is_a_verdict(view: View, engine: Engine) -> None:
     add_trial(engine, add_study(engine), 0, 0.02)
     said = page(view)
-    assert "Trial 0 copies best" in said
+    assert "Trial 0 has the best copies" in said
     assert said.index("overview-decision") < said.index("overview-verdict")
     assert "data:image/svg+xml;base64," in said
 

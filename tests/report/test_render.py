@@ -217,7 +217,7 @@ def test_the_verdict_is_in_numbers(engine: Engine) -> None:
     fill(engine)
     text = Page(render(engine, "study")).text
     assert (
-        "Trial 23 copies best: 368 tanh units trained on mse leave a test error of 0.00435 "
+        "Trial 23 has the best copies: 368 tanh units trained on mse have a test error of 0.00435 "
         "per pixel (20.0 dB)." in text
     )
     assert "4.6 times less than the baseline (trial 0, 0.0200)" in text
@@ -462,7 +462,7 @@ def test_only_pruned_trials_make_a_report(engine: Engine) -> None:
 def test_several_objectives_show_the_pareto_set(engine: Engine) -> None:
     fill(engine, objectives=("val_mse", "hidden_width"))
     page = Page(render(engine, "study"))
-    assert "By error alone, trial 23 copies best" in page.text
+    assert "By error alone, trial 23 has the best copies" in page.text
     assert "Best trade-offs of validation error and hidden width" in page.text
     assert "chart-pareto" in page.ids
 
