@@ -1,4 +1,4 @@
-"""note, tag and invalidate: what people say about studies and trials, written at once."""
+"""Commands note, tag and invalidate, which write to the database directly."""
 
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
@@ -91,7 +91,7 @@ def invalidate(
     undo: Annotated[bool, typer.Option("--undo", help="Count the trial again.")] = False,
     storage: Storage = None,
 ) -> None:
-    """Leave a trial out of best, sampling and analysis; its state and numbers stay."""
+    """Exclude a trial from best, sampling and analysis; its state and numbers do not change."""
     from sweep.store import annotate
     from sweep.store.migrate import open_store
 

@@ -1,4 +1,4 @@
-"""The Typer application: every command by its name, and what its help says of all of them."""
+"""Define the Typer application: every command by its name, with its help panel and examples."""
 
 from collections.abc import Callable
 from inspect import cleandoc
@@ -102,7 +102,7 @@ def _add(group: typer.Typer, panel: str | None, *commands: tuple[Callable[..., A
 
 
 def unwrapped(about: str) -> str:
-    """Join each paragraph to one line: Typer breaks all but the first where the docstring does."""
+    """Join each paragraph to one line: Typer keeps the line breaks of all except the first."""
     return "\n\n".join(" ".join(part.split()) for part in cleandoc(about).split("\n\n"))
 
 

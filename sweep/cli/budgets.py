@@ -1,4 +1,4 @@
-"""A study's budgets as status and dry-run show them: what they allow, and what is left."""
+"""Format a study's budgets for status and dry runs: what they allow, and what is left."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sweep.studyfile.sections import BudgetSection
 
 
-#: Settings that limit a study besides its trials and their failures.
+#: Settings that limit a study in addition to its trials and their failures.
 _LIMITS = (
     "max_seconds",
     "max_gpu_hours",
@@ -22,7 +22,7 @@ _LIMITS = (
 
 
 def of_study(handle: "StudyHandle", study: "StudySummary") -> list["BudgetStatus"]:
-    """Every budget of a study, and how much of it is used."""
+    """Return every budget of a study, and how much of it is used."""
     from sweep.coordinator.budget import BudgetUsage, Improvement, list_budgets
 
     budget = handle.record().settings.budget
@@ -44,7 +44,7 @@ def of_study(handle: "StudyHandle", study: "StudySummary") -> list["BudgetStatus
 
 
 def said(handle: "StudyHandle", study: "StudySummary") -> dict[str, str]:
-    """One line a budget; none where the trials are the only one, which are shown anyway."""
+    """Return one line per budget; empty if trials, which are shown anyway, are the only one."""
     budget = handle.record().settings.budget
     if study.n_failed == 0 and all(getattr(budget, limit) is None for limit in _LIMITS):
         return {}
@@ -76,7 +76,7 @@ def _said(status: "BudgetStatus") -> str:
 
 
 def limits(budget: "BudgetSection") -> list[str]:
-    """List in words what ends a study besides its trials."""
+    """List in words what ends a study in addition to its trials."""
     found = []
     if budget.max_seconds is not None:
         found.append(f"after {words.seconds(budget.max_seconds)}")

@@ -1,4 +1,4 @@
-"""compare: trials side by side, of one study or of several, or whole studies."""
+"""Command compare: trials side by side, of one study or of several, or whole studies."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -23,7 +23,7 @@ _HOW = "`sweep compare NAME 0 7`, `sweep compare A:0 B:7`, or `sweep compare A B
 
 
 class _Named(NamedTuple):
-    """What an argument names: a study, or one of its trials."""
+    """A study or one of its trials, as an argument names it."""
 
     study: str
     number: int | None
@@ -65,7 +65,7 @@ def compare(
 
 
 def _read(named: Sequence[str]) -> list[_Named]:
-    """Read the arguments; UsageError where trials and studies are mixed."""
+    """Read the arguments. Raises UsageError if trials and studies are mixed."""
     first, *others = named
     if others and ":" not in first and all(of.isdecimal() for of in others):
         return [_Named(first, _number(of)) for of in others]
@@ -93,7 +93,7 @@ def _compare_trials(study: "StudyHandle", numbers: Sequence[int], as_json: bool)
     from sweep.findings.comparison import gather_comparison
 
     for number in numbers:
-        study.trial(number)  # raises NotFoundError with those that are there
+        study.trial(number)  # raises NotFoundError with the existing numbers
     found = gather_comparison(study, study.table(), numbers)
     settings = [*found.settings, found.seeds]
     curves = [found.curves.get(row.number, []) for row in found.trials]

@@ -1,4 +1,4 @@
-"""pause, stop and enqueue: what is asked of a coordinator, through the database."""
+"""Commands pause, stop and enqueue, which send requests to a coordinator through the database."""
 
 import time
 import tomllib
@@ -23,12 +23,12 @@ _LOOK_SECONDS = 0.2
 
 
 def pause(name: StudyName, storage: Storage = None) -> None:
-    """Hand out no more trials until `sweep resume`; those in training go on to their end."""
+    """Stop dispatching trials until `sweep resume`; running trials continue to their end."""
     _post(name, storage, CommandKind.PAUSE)
 
 
 def stop(name: StudyName, storage: Storage = None) -> None:
-    """End a running study at the end of the epoch; what is done is kept.
+    """End a running study at the end of the epoch; results are kept.
 
     It does not wait for network analyses; `sweep analyse` does them later.
     """
@@ -45,7 +45,7 @@ def enqueue(
     ],
     storage: Storage = None,
 ) -> None:
-    """Have a configuration run next; the budget grows by it when it is used up."""
+    """Run a configuration next; a budget that is used up grows by it."""
     from sweep.coordinator.requests import request_trial
 
     study = stored_study(name, storage)
@@ -67,7 +67,7 @@ def _configuration(settings: list[str]) -> dict[str, Any]:
 
 
 def _value(given: str) -> Any:
-    """Parse the text as TOML; what is not TOML is a name, which needs no quotes."""
+    """Parse the text as TOML; anything else is a name, which needs no quotes."""
     try:
         found = tomllib.loads(f"value = {given}")
     except (ValueError, RecursionError):
@@ -85,7 +85,7 @@ def ask(
     payload: Mapping[str, Any] | None = None,
     storage: str | None = None,
 ) -> str:
-    """Write a command; in words, what becomes of it. ``storage`` is what --storage gave."""
+    """Write a command and return its effect in words. ``storage`` is the value of --storage."""
     from sweep.coordinator.requests import request
 
     running = study.summary().running
@@ -101,7 +101,7 @@ def _what_becomes_of(
     *,
     running: bool,
 ) -> str:
-    """Say what the coordinator makes of a command; waits a few seconds for it."""
+    """Say what the coordinator does with a command; waits a few seconds for it."""
     what = f"{_DOING[kind]} study '{study.name}'"
     if not running:
         return (
@@ -113,7 +113,7 @@ def _what_becomes_of(
     return f"{what}: {outcome}."
 
 
-#: What is done to the study, in the words of the command that asks for it.
+#: The effect on the study, in the words of the command.
 _DOING = {
     CommandKind.PAUSE: "pausing",
     CommandKind.CONTINUE: "going on with",
@@ -124,7 +124,7 @@ _DOING = {
 
 
 def _unheard(kind: CommandKind, go_on: str) -> str:
-    """Say what becomes of a command while no coordinator runs the study."""
+    """Say what happens to a command while no coordinator runs the study."""
     if kind in (CommandKind.PAUSE, CommandKind.STOP):
         return (
             f"no coordinator runs the study now, so there is nothing to {kind.value}. "

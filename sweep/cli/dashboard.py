@@ -1,4 +1,4 @@
-"""dashboard: the pages in a browser."""
+"""Command dashboard: the pages in a browser."""
 
 import os
 import webbrowser
@@ -49,7 +49,7 @@ def dashboard(
     )
     engine = open_store(storage)
     if study is not None:
-        open_study(engine, study)  # raises NotFoundError with the names that come near
+        open_study(engine, study)  # raises NotFoundError that suggests similar names
     path = links.url(links.OVERVIEW, study)
 
     def ready(url: str) -> None:
@@ -62,7 +62,7 @@ def dashboard(
 
 
 def _password() -> str | None:
-    """Read the password from the environment; on the command line others could read it."""
+    """Read the password from the environment; others could read it on the command line."""
     if path := os.environ.get(f"{_PASSWORD}_FILE"):
         try:
             return read_secret(Path(path))

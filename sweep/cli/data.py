@@ -1,4 +1,4 @@
-"""data list, data prepare and data check."""
+"""Commands data list, data prepare and data check."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -62,7 +62,7 @@ def prepare(
         typer.Option("--from", metavar="DIR", help="Take its files from this folder."),
     ] = None,
 ) -> None:
-    """Fetch and check a data set, so that it needs no network from then on."""
+    """Fetch and check a data set for offline use."""
     from sweep import datasets
 
     show(str(datasets.prepare(name, source, say)))

@@ -1,4 +1,4 @@
-"""db init, db upgrade and db copy."""
+"""Commands db init, db upgrade and db copy."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def init(storage: Storage = None) -> None:
-    """Make the tables, Optuna's and ours, where they are missing; changes nothing that is there."""
+    """Create the tables, Optuna's and ours, if they are missing; existing ones are not changed."""
     from sweep.store.migrate import open_store
 
     say(f"{_shown(open_store(storage, create=True))} is ready.")
 
 
 def upgrade(storage: Storage = None) -> None:
-    """Bring the tables of an older sweep up to this version's. Stop its studies first."""
+    """Upgrade the tables of an older sweep to this version's schema. Stop its studies first."""
     from sweep.store.engine import sqlite_path, storage_url
     from sweep.store.migrate import open_store
 
@@ -39,10 +39,10 @@ def copy(
         typer.Option("--study", metavar="NAME", help="Only this one; may be repeated."),
     ] = None,
 ) -> None:
-    """Copy studies between databases, SQLite or PostgreSQL: trials, curves, notes, weights, all.
+    """Copy studies with everything (trials, curves, notes, weights) to another database.
 
-    Each study is copied as a whole or not at all, and stays where it was. A study that runs is
-    refused: stop it first. Passwords in a URL may come from SWEEP_STORAGE_PASSWORD_FILE instead.
+    Each study is copied completely or not at all, and remains in the source. A running study is
+    rejected: stop it first. Passwords in a URL may come from SWEEP_STORAGE_PASSWORD_FILE instead.
     """
     from sweep.store.copy import copy_study, studies_to_copy
     from sweep.store.migrate import open_store
@@ -65,7 +65,7 @@ def copy(
 
 
 def _refuse_itself(source: "Engine", target: str) -> None:
-    """Told of the names that it holds already, one might delete them there: the only ones."""
+    """Raise UsageError if both are one database, whose studies a user might then delete."""
     from sweep.store.engine import sqlite_path, storage_url
 
     url = storage_url(target)

@@ -1,4 +1,4 @@
-"""diagnose: what limits the errors of a study."""
+"""Command diagnose: what limits the errors of a study."""
 
 from typing import Annotated
 
@@ -23,8 +23,8 @@ def diagnose(
 ) -> None:
     """Show what limits a trial's error and the change that should help most, at each width.
 
-    Numbers choose trials. Gains of a doubling come from trained pairs where the study has them,
-    else from fits.
+    Numbers choose trials. Gains of a doubling come from trained pairs if the study has them, else
+    from fits.
     """
     from sweep.analysis.study_diagnosis import diagnose_trials, diagnose_widths
     from sweep.analysis.study_floors import add_sigmoid_bound, study_floors
@@ -32,7 +32,7 @@ def diagnose(
 
     study = stored_study(name, storage)
     for number in numbers or ():
-        study.trial(number)  # raises NotFoundError with those that are there
+        study.trial(number)  # raises NotFoundError with the existing numbers
     floors = add_sigmoid_bound(study) if sigmoid_bound else study_floors(study)
     found = (
         diagnose_trials(study, study.table(), numbers, floors)

@@ -1,4 +1,4 @@
-"""doctor: whether this machine has what a sweep needs."""
+"""Command doctor: whether this machine has what a sweep needs."""
 
 import json
 import os
@@ -33,13 +33,13 @@ _OPTIONAL = {"psycopg": "postgres", "cmaes": "samplers", "ray": "ray"}
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """One thing that was looked at."""
+    """A single check and its result."""
 
     what: str
-    #: False where something is broken; None where it is absent but not needed.
+    #: False if something is broken; None if it is absent but not needed.
     ok: bool | None
     said: str
-    #: What to exit with when it is broken.
+    #: Exit code if it is broken.
     exit_code: int = 0
 
 
@@ -64,20 +64,20 @@ def doctor(
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
-    """Check GPUs, torch, the database and its schema, data sets and disk room; or a study.
+    """Check GPUs, torch, the database and its schema, data sets and disk space; or a study.
 
-    Exits with the code of the first thing that is broken; what is merely absent is no fault, unless
+    Exits with the code of the first thing that is broken; something absent is no fault, unless
     --gpus, --data or --storage asks for it.
 
-    On each GPU the fused trainer's self-check runs, as at the start of a study: that takes seconds,
-    or longer while Triton's cache is empty. A GPU with wrong numbers is broken; one that is too old
-    for the fused trainer, say, trains with the reference trainer.
+    The fused trainer's self-check runs on each GPU, as at the start of a study: that takes seconds,
+    or longer while Triton's cache is empty. A GPU with wrong numbers is broken; one that cannot use
+    the fused trainer, for example because it is too old, trains with the reference trainer.
 
-    With NAME it looks for faults of a study: a lease that was not given back, RUNNING trials that
+    With NAME it searches for faults of a study: a lease that was not released, RUNNING trials that
     no worker trains, gaps in numbers and curves, values that differ from a trial's epochs and
-    results, tables that differ from the expected, weights without trials, trials without weights.
-    --repair mends it, in one transaction, unless a coordinator holds the study. Exits with 12 when
-    something is left.
+    results, tables that differ from the schema, weights without trials, trials without weights.
+    --repair fixes them, in one transaction, unless a coordinator runs the study. Exits with 12 if
+    faults are left.
     """
     if name is not None:
         if gpus is not None or dataset is not None:
@@ -149,7 +149,7 @@ print(json.dumps([torch.__version__, torch.version.cuda, torch.cuda.device_count
 def _ask_torch() -> str:
     if find_spec("torch") is None:
         return "not installed: this machine shows studies and trains none (extra 'train')"
-    # In a process of its own: loading CUDA here would take memory on every GPU.
+    # In a separate process: loading CUDA here would take memory on every GPU.
     answer = subprocess.run(
         [sys.executable, "-c", _TORCH], capture_output=True, text=True, timeout=_TORCH_SECONDS
     )
@@ -276,7 +276,7 @@ def _room(storage: str | None) -> Iterator[CheckResult]:
     from sweep.store.engine import sqlite_path, storage_url
 
     folders = {"data": datasets.cache_folder()}
-    with suppress(StoreError):  # told of already
+    with suppress(StoreError):  # reported already
         if path := sqlite_path(storage_url(storage)):
             folders["the database"] = path.absolute().parent
     for purpose, folder in folders.items():

@@ -1,4 +1,4 @@
-"""doctor NAME: what is wrong with a study, and mending it."""
+"""Command doctor NAME: what is wrong with a study, and its repair."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from sweep.store.checks.types import Fault
     from sweep.store.engine import Engine
 
-#: Something is wrong, and not mended.
+#: Exit code for faults that are not repaired.
 UNMENDED = 12
 
 
 def examine(name: str, storage: str | None, *, repair: bool, as_json: bool) -> None:
-    """Show what is wrong with a study; with ``repair``, mend it first."""
+    """Show what is wrong with a study; with ``repair``, repair it first."""
     from sweep.store import examine as study
     from sweep.store.migrate import existing_store
 
     engine = existing_store(storage)
     mended, left = _examine_schema(engine, name, repair=repair)
     sound = not left
-    if sound:  # the rows of other tables than ours can't be told right from wrong
+    if sound:  # rows of other tables than ours can't be checked
         if repair:
             of_rows, left = study.repair(engine, name)
             mended += of_rows

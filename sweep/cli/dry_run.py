@@ -1,4 +1,4 @@
-"""``start --dry-run`` and ``resume --dry-run``: what a study would do; nothing is written."""
+"""Show what ``start --dry-run`` and ``resume --dry-run`` would do, without writing anything."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -90,7 +90,7 @@ def _time(planned: "Plan", estimate: "TimeEstimate | None") -> str:
 
 
 def _may_end_early(planned: "Plan") -> bool:
-    """Tell whether a rule may end trials or the study before all epochs are trained."""
+    """Return whether a rule may end trials or the study before all epochs are trained."""
     file = planned.study_file
     return file.pruner.name is not Pruner.NONE or bool(_other_budgets(file, planned) != "never")
 
@@ -161,7 +161,7 @@ def _devices(planned: "Plan") -> str:
 
 
 def _cards() -> "dict[str, Gpu]":
-    """Cards of this machine by what a device may call them."""
+    """Return this machine's cards by the identifiers that devices may use."""
     from sweep import nvml
 
     try:
@@ -171,12 +171,12 @@ def _cards() -> "dict[str, Gpu]":
     return {name: card for card in cards for name in (str(card.index), card.uuid)}
 
 
-#: Of a card that nothing uses, the driver itself takes some hundred megabytes.
+#: Memory that the driver itself uses on an idle card: some hundred megabytes.
 _UNUSED_BYTES = 10**9
 
 
 def _use(card: "Gpu | None") -> str:
-    """Say what other processes use of a card, which has no worker of the study yet."""
+    """Say what other processes use of a card, on which the study has no worker yet."""
     if card is None or card.memory_used_bytes is None:
         return ""
     is_busy = bool(card.utilisation) or card.memory_used_bytes > _UNUSED_BYTES

@@ -1,4 +1,4 @@
-"""The one place where errors are printed and exit codes chosen."""
+"""Run the command line: errors are printed and exit codes chosen here."""
 
 import errno
 import os
@@ -20,15 +20,15 @@ from sweep.errors import NoRoomError, SweepError, UsageError
 from sweep.files import read_regular
 
 _SECRETS = ("SWEEP_DASHBOARD_PASSWORD", "SWEEP_WEBHOOK_SECRET")
-_NOTHING_READS = 141  # as the shell says of a process that SIGPIPE ended
+_NOTHING_READS = 141  # as the shell reports a process that SIGPIPE ended
 
 
 def main() -> int:
-    """Run the command line with this process's arguments and outputs; its exit code."""
+    """Run the command line with this process's arguments and outputs; return its exit code."""
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()
     code = run(sys.argv[1:])
-    # What is left in the buffers of a pipe without a reader would complain at exit.
+    # Flushing the buffers of a pipe without a reader would print an error at exit.
     if code == _NOTHING_READS:
         with _nowhere() as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
@@ -36,14 +36,14 @@ def main() -> int:
 
 
 def _nowhere() -> TextIO:
-    """Stands for an output that the parent process has closed."""
+    """Replace an output that the parent process has closed."""
     return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command; its exit code. Prints what goes wrong."""
+    """Run one command and return its exit code. Prints errors."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a terminal that lacks a letter shows "?"
+        if hasattr(stream, "reconfigure"):  # a terminal that lacks a character shows "?"
             stream.reconfigure(errors="replace")
     try:
         result = app(list(arguments), prog_name="sweep", standalone_mode=False)
@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return _NOTHING_READS
     except SystemExit as ending:
-        if isinstance(ending.__context__, BrokenPipeError):  # Typer's answer to it is 1
+        if isinstance(ending.__context__, BrokenPipeError):  # for which Typer exits with 1
             return _NOTHING_READS
         raise
     except typer.Abort:
@@ -110,7 +110,7 @@ def _tell_unexpected(error: Exception, arguments: Sequence[str]) -> int:
 
 
 def _is_text(arguments: Sequence[str]) -> bool:
-    # Bytes that are no UTF-8 arrive as lone surrogates; fine in a file's name, nowhere else.
+    # Bytes that are not UTF-8 arrive as lone surrogates, which are valid only in file names.
     return not any("\ud800" <= letter <= "\udfff" for letter in "".join(arguments))
 
 
@@ -127,7 +127,7 @@ def _say(message: str) -> None:
 
 
 def _without_password(text: str, arguments: Sequence[str]) -> str:
-    """Replace all passwords that we were given by ``***``, however an error came by them."""
+    """Replace all passwords that we were given by ``***``, wherever they occur in an error."""
     urls = (*arguments, os.environ.get("SWEEP_STORAGE", ""))
     known = {word for url in urls for word in passwords_in(url.removeprefix("--storage="))}
     for password in sorted(known | _passwords_of_surroundings(), key=len, reverse=True):

@@ -1,4 +1,4 @@
-"""export: a study's trials as CSV or JSON, for a notebook or a spreadsheet."""
+"""Command export: a study's trials as CSV or JSON, for a notebook or a spreadsheet."""
 
 import io
 import math
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class ExportFormat(StrEnum):
-    """What an export may be."""
+    """Formats of an export."""
 
     CSV = "csv"
     JSON = "json"
@@ -48,10 +48,10 @@ def export(
 ) -> None:
     """Write all trials of a study as CSV, Parquet, JSON or runs of MLflow.
 
-    CSV and Parquet have a column for each setting that was searched. A text cell of the CSV that a
-    spreadsheet would take for a formula begins with an apostrophe. JSON also has the curves and
-    what was found in networks. MLflow gets a run for each finished trial, with parameters, curves
-    and pictures, once: a second export adds those that are new.
+    CSV and Parquet have a column for each searched setting. A text cell of the CSV that a
+    spreadsheet would read as a formula begins with an apostrophe. JSON also has the curves and the
+    analyses of networks. MLflow gets a run for each finished trial, with parameters, curves and
+    pictures, once: a second export adds new trials.
     """
     study = stored_study(name, storage)
     if form is ExportFormat.MLFLOW:
@@ -69,7 +69,7 @@ def export(
         return
     content = to_csv(rows) if form is ExportFormat.CSV else _study_as_json(study, rows)
     if output is None or output == STDOUT:
-        # A terminal would obey control characters; JSON has them escaped.
+        # A terminal would interpret control characters; JSON has them escaped.
         sys.stdout.write(words.clean(content) if sys.stdout.isatty() else content)
         return
     _write(output, content.encode(), len(rows))
@@ -117,7 +117,7 @@ def to_csv(rows: Sequence["TrialRow"]) -> str:
 
 
 def to_parquet(rows: Sequence["TrialRow"]) -> bytes:
-    """Write one row per trial. Raises SweepError where no library can write Parquet."""
+    """Write one row per trial. Raises SweepError if no library can write Parquet."""
     from sweep.store.frames import make_frame
 
     frame = make_frame(trial_columns(rows))

@@ -1,4 +1,4 @@
-"""figure: one figure of a study as a file, and the list of all figures."""
+"""Command figure: one figure of a study as a file, or the list of all figures."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: CSS pixels of a unit of length.
 _PIXELS = {"cm": 96 / 2.54, "mm": 96 / 25.4, "in": 96.0, "px": 1.0}
 _LENGTH = re.compile(rf"([0-9]*\.?[0-9]+) *({'|'.join(_PIXELS)})")
-#: Of a side, in pixels.
+#: Limits of a side, in pixels.
 _SMALLEST, _LARGEST = 60.0, 10_000.0
 
 Length = Annotated[
@@ -51,11 +51,11 @@ def figure(
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
-    """Write a figure of a study to a file, or list the figures and whether the study has them.
+    """Write a figure of a study to a file, or list the figures that the study has.
 
-    A CSV has the figure's data, one row a mark; so has what goes to stdout. SVG, PDF and PNG are
-    black on white and, at a width given, without the title, which a caption has. Kaleido (the extra
-    `images`) draws them in Chrome or Chromium, which is installed separately.
+    A CSV has the figure's data, one row per mark; so does the output on stdout. SVG, PDF and PNG
+    are black on white and, at a given width, without the title, which belongs into a caption.
+    Kaleido (the extra `images`) draws them in Chrome or Chromium, which is installed separately.
     """
     from sweep.analysis.study_floors import kept_floors
     from sweep.analysis.study_reader import StudyReader
@@ -79,7 +79,10 @@ def figure(
 def _meant(
     name: str | None, figure: str | None, options: list[str], storage: str | None
 ) -> tuple["StudyHandle", str | None, list[str]]:
-    """Return study, figure and options; a figure alone is one of the only study."""
+    """Return study, figure and options.
+
+    A single argument that is a figure refers to the only study.
+    """
     from sweep.figures.registry import FIGURES
 
     if name not in FIGURES or not (figure is None or "=" in figure):

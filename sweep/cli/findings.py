@@ -1,4 +1,4 @@
-"""findings: what a study shows."""
+"""Command findings: what a study shows."""
 
 from sweep.cli.options import Json, Storage, StudyNameOrOnly, stored_study
 from sweep.cli.output import show, show_decision, show_finding, show_json, show_sentences

@@ -1,4 +1,4 @@
-"""floors: what no model of a kind can beat on a data set."""
+"""Command floors: lower bounds of errors on a data set."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -75,7 +75,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _pca(found: "Floors", shown: list[int]) -> list[dict[str, Any]]:
-    """Return the errors by name at each width shown; width 0 is the mean image, never clipped."""
+    """Return the errors by name at each shown width; width 0 is the mean image, never clipped."""
     clipped = found.clipped
     of_width = {
         width: (test, val, train)

@@ -1,8 +1,7 @@
-"""Tables for a terminal: laid out in the columns that it has.
+"""Lay out tables for a terminal, in its number of columns.
 
-Numbers are never cut: a number in two pieces would be read as two numbers. Where a table is too
-wide, headings break between their words first, then texts wrap, and at last columns are left out
-and named.
+Numbers are never split: the parts would be read as two numbers. If a table is too wide, headings
+break between their words first, then texts wrap, and finally columns are omitted and named.
 """
 
 import re
@@ -17,7 +16,7 @@ from sweep.cli.words import clean
 #: Wider than any table.
 ENDLESS = 10_000
 _GAP = 2
-#: A text that wraps keeps so many columns.
+#: Minimum width of a wrapped text.
 _NARROWEST = 16
 _WORDS = re.compile("[^ _]*[ _]?")
 
@@ -37,12 +36,12 @@ class TextColumn:
 
     @cached_property
     def compact(self) -> int:
-        """The same with its heading broken between all its words."""
+        """Return the length with the heading broken between all its words."""
         return max(self._longest_word, self._longest_cell)
 
     @cached_property
     def narrowest(self) -> int:
-        """Return the least width that cuts neither a number nor a word of the heading."""
+        """Return the least width that splits neither a number nor a word of the heading."""
         cells = self._longest_cell
         return max(self._longest_word, cells if self.is_number else min(cells, _NARROWEST))
 
@@ -60,10 +59,10 @@ def _longest_line(text: str) -> int:
 
 
 def fit(columns: Sequence[TextColumn], room: int) -> tuple[Table, list[str]]:
-    """Lay columns out in ``room`` characters; also the headings of those that are left out."""
+    """Fit columns into ``room`` characters; also return the headings of omitted ones."""
     kept = list(columns)
     while len(kept) > 1 and _total([of.narrowest for of in kept]) > room:
-        # The last number goes first: remarks after it, and words before, tell more.
+        # The last number is omitted first: remarks after it, and words before, say more.
         last = max((n for n, of in enumerate(kept) if of.is_number and n), default=len(kept) - 1)
         del kept[last]
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
@@ -72,7 +71,7 @@ def fit(columns: Sequence[TextColumn], room: int) -> tuple[Table, list[str]]:
     headings = [_broken(clean(of.heading), width) for of, width in zip(kept, widths, strict=True)]
     height = max((heading.count("\n") for heading in headings), default=0)
     for of, heading, width in zip(kept, headings, widths, strict=True):
-        raised = "\n" * (height - heading.count("\n")) + heading  # headings stand on the rows
+        raised = "\n" * (height - heading.count("\n")) + heading  # headings align at the bottom
         table.add_column(
             raised, justify="right" if of.is_number else "left", overflow="fold", width=width
         )

@@ -1,4 +1,4 @@
-"""Tables of studies and trials: list, best, trials."""
+"""Commands list, best and trials: tables of studies and trials."""
 
 from collections.abc import Sequence
 from shlex import quote
@@ -119,8 +119,9 @@ def best(
 ) -> None:
     """Show a study's best trials; with several objectives, its Pareto set.
 
-    Only complete trials that are not marked invalid. Chosen by the validation error (val_mse); the
-    test columns report, they do not choose. With --where, the best of those that meet it.
+    Only complete trials that are not marked invalid. They are chosen by the validation error
+    (val_mse); the test columns are only reported. With --where, the best of the trials that meet
+    it.
     """
     from sweep.findings.ranking import best_numbers
     from sweep.findings.trial_list import best_list
@@ -171,9 +172,9 @@ def trials(
 ) -> None:
     """List a study's trials.
 
-    --where takes what the filter of the page Trials takes: values (relu), ranges
-    (hidden_width:32..64) and comparisons (value<0.01), between commas or "and"; of two values of
-    one setting either does. Columns go by name, title or a short name (lr, width).
+    --where accepts what the filter of the page Trials accepts: values (relu), ranges
+    (hidden_width:32..64) and comparisons (value<0.01), separated by commas or "and"; two values of
+    one setting are alternatives. Columns are given by name, title or a short name (lr, width).
     """
     from sweep.findings.conditions import add_values
     from sweep.findings.filters import Filter, find_column
@@ -188,7 +189,7 @@ def trials(
     if valid:
         also = add_values(also, "invalid", ["false"], table)
     chosen = also.apply(filtered.apply(table))
-    # Before the first trial no setting has a column.
+    # Before the first trial there are no columns of settings.
     by = [of._replace(descending=of.descending != desc) for of in parse_sort(sort) if len(table)]
     listed = chosen.where(ordered_rows(chosen, by)[:limit])
     numbers = listed.numbers.tolist()
@@ -202,7 +203,7 @@ def trials(
 
 
 def _conditions(table: "TrialTable", where: str | None) -> "Filter":
-    """Parse --where; no conditions before the first trial, when no setting has a column."""
+    """Parse --where; no conditions before the first trial, because settings have no columns yet."""
     from sweep.findings.conditions import add_typed
     from sweep.findings.filters import Filter
 
@@ -215,7 +216,7 @@ def _as_json(study: "StudyHandle", numbers: Sequence[int]) -> list[dict[str, Any
 
 
 def _few(numbers: Sequence[int]) -> Sequence[int] | None:
-    """Return the numbers; None, which is all, for more than a query takes."""
+    """Return the numbers, or None (for all) if they are too many for a query."""
     return numbers if len(numbers) <= _MOST_NAMED else None
 
 

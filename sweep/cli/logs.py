@@ -1,4 +1,4 @@
-"""Messages as one line of JSON each, for a log collector: ``--log-format json``."""
+"""Write messages as JSON lines for a log collector: ``--log-format json``."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from sweep.cli.words import clean, escaped
 if TYPE_CHECKING:
     from sweep.coordinator.progress import Progress
 
-#: Between two lines of progress, unless there is a better best.
+#: Interval between progress lines, unless there is a new best.
 PROGRESS_SECONDS = 5.0
 
 LOG = logging.getLogger("sweep.cli")
@@ -53,10 +53,10 @@ def _plain(value: Any) -> Any:
 
 
 class PlainFormatter(logging.Formatter):
-    """Format records as text that can neither rewrite a terminal nor forge another record.
+    """Formats records as text that can neither rewrite a terminal nor forge another record.
 
-    Requests, and errors about them, hold what anybody sent: control characters are replaced, and
-    every line but the first is indented.
+    Requests, and errors about them, contain arbitrary text: control characters are replaced, and
+    all lines except the first are indented.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -83,12 +83,12 @@ def use(log_format: LogFormat) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     _ours.append(handler)
-    logging.getLogger().addHandler(handler)  # libraries' warnings are lines of JSON too
+    logging.getLogger().addHandler(handler)  # libraries' warnings are JSON lines too
     logging.getLogger("sweep").setLevel(logging.INFO)
 
 
 def end() -> None:
-    """Text again."""
+    """Return to text messages."""
     while _ours:
         logging.getLogger().removeHandler(_ours.pop())
         logging.getLogger("sweep").setLevel(logging.NOTSET)
@@ -100,7 +100,7 @@ def are_json() -> bool:
 
 
 class LoggedProgress:
-    """An observer that logs the study every few seconds, and at each change that matters."""
+    """Observer that logs the study every few seconds, and at each relevant change."""
 
     def __init__(self) -> None:
         self._next = 0.0

@@ -1,4 +1,4 @@
-"""report, delete and schema."""
+"""Commands report, delete and schema."""
 
 import sys
 import webbrowser
@@ -40,7 +40,7 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     storage: Storage = None,
 ) -> None:
-    """Delete a study for good: trials, curves, notes, pictures, weights."""
+    """Delete a study permanently: trials, curves, notes, pictures, weights."""
     from sweep.store import annotate, artifacts
     from sweep.store.handle import open_study
     from sweep.store.migrate import open_store
@@ -50,7 +50,7 @@ def delete(
     if not yes:
         _ask(f"Delete study '{name}' with {n_trials}? There is no way back.")
     children: dict[str, str] = {}
-    with suppress(CorruptValueError):  # deleting is what to do about such a study
+    with suppress(CorruptValueError):  # deleting is the remedy for such a study
         study = open_study(engine, name)
         children |= dict.fromkeys(study.explanations(), "explains it")
         children |= dict.fromkeys(study.retrainings(), "trained its best again")

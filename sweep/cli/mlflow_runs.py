@@ -1,4 +1,4 @@
-"""A study as runs of MLflow: one run a trial, with parameters, curves and pictures."""
+"""Export a study to MLflow: one run per trial, with parameters, curves and pictures."""
 
 import os
 import tempfile
@@ -26,19 +26,19 @@ _TRIAL = "sweep.trial"
 
 
 class Exported(NamedTuple):
-    """How many runs an export has written, and how many were there already."""
+    """Numbers of runs that an export has written, and that existed already."""
 
     n_written: int
     n_known: int
 
 
 def export_runs(study: "StudyHandle", folder: Path | None) -> Exported:
-    """Write each finished trial as a run of the experiment that is named as the study.
+    """Write each finished trial as a run of the experiment with the study's name.
 
-    To the server that ``MLFLOW_TRACKING_URI`` names, or to ``mlflow.db`` and ``artifacts`` in a
-    folder, which is made. A trial that was exported before is left as it is; a run that was left
-    half-written is written again. Raises UsageError without a destination, SweepError where MLflow
-    is not installed or refuses.
+    The destination is the server of ``MLFLOW_TRACKING_URI``, or ``mlflow.db`` and ``artifacts`` in
+    a folder, which is created. Trials that were exported before are skipped; an incomplete run is
+    written again. Raises UsageError without a destination, SweepError if MLflow is not installed or
+    fails.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") if folder is None else _database(folder)
     if not uri:
@@ -98,7 +98,7 @@ def _export(study: "StudyHandle", client: Any, artifacts: str | None) -> Exporte
 
 
 def _finish_known(client: Any, experiment: str) -> set[str]:
-    """Return the trials that have whole runs; runs left half-written are deleted."""
+    """Return the trials that have complete runs; delete incomplete runs."""
     known, page = set(), None
     while True:
         runs = client.search_runs([experiment], max_results=1000, page_token=page)
@@ -156,7 +156,7 @@ def _log_numbers(client: Any, run: str, row: "TrialRow", curve: "Sequence[CurveP
 
 
 def _results(row: "TrialRow") -> Iterator[tuple[str, float, int]]:
-    # The error by epoch, whose last value it is, has the name already.
+    # The error by epoch, whose last value this is, has the name already.
     results: Mapping[str, float | None] = {name: getattr(row, name) for name in METRICS}
     for name, value in {"value": row.value, **results}.items():
         if name not in _CURVE and value is not None and isfinite(value):

@@ -1,4 +1,4 @@
-"""new: a study file to begin with."""
+"""Command new: write a study file to start with."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from sweep.cli.output import say, show, to_json, write_file
 from sweep.enums import Dataset
 from sweep.errors import UsageError
 
-#: Beside the study file, which names it.
+#: Written next to the study file, which refers to it.
 SCHEMA = "sweep.schema.json"
 
 
@@ -30,9 +30,10 @@ def new(
         typer.Option("--data", metavar="NAME", help="A data set, or the path of your own images."),
     ] = Dataset.FASHION_MNIST_MINI.value,
 ) -> None:
-    """Write a commented study file that runs as it is.
+    """Write a commented study file that is ready to run.
 
-    Editors complete and check the file by the JSON schema of study files, written beside it.
+    Editors complete and check the file by the JSON schema of study files, written to the same
+    folder.
     """
     from sweep.studyfile import json_schema, loads
     from sweep.studyfile.template import new_study_text
@@ -52,7 +53,7 @@ def new(
 
 
 def _check_ours(schema: Path) -> None:
-    """Raise UsageError for another program's file of the schema's name."""
+    """Raise UsageError if another program's file has the schema's name."""
     if not schema.exists():
         return
     try:

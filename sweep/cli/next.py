@@ -1,4 +1,4 @@
-"""next: the study file that would settle what a study leaves open."""
+"""Command next: write the study file that would answer a study's open questions."""
 
 from pathlib import Path
 from shlex import quote
@@ -24,9 +24,9 @@ def next_(
 ) -> None:
     """Write the study file that follows from a study's advice.
 
-    Ranges whose end the best trials crowd at are widened, others narrowed to where the best lie,
+    Ranges are widened if the best trials crowd at their end, others narrowed to the best trials,
     settings without effect are fixed, the best configurations run first, and tpe learns from the
-    study. A comment above each change says why. `sweep findings NAME` has the advice.
+    study. A comment above each change says why. `sweep findings NAME` shows the advice.
     """
     from sweep.analysis.study_reader import StudyReader
     from sweep.findings.next_study import next_study

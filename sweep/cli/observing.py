@@ -1,4 +1,4 @@
-"""Observers of a running study: the terminal or a log, and a webhook."""
+"""Observe a running study: in the terminal or a log, and by a webhook."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ _SECRET = "SWEEP_WEBHOOK_SECRET"
 
 @contextmanager
 def observing(study: str, webhook: str | None) -> Iterator[tuple["Observer", "WebhookObserver"]]:
-    """Provide an observer for a coordinator, and the webhook's, which gets the last phase."""
+    """Provide an observer for a coordinator, and the webhook's, which needs the last phase."""
     from sweep.coordinator.webhook import observe_with_webhook
 
     with observe_with_webhook(_endpoint(webhook), study, say) as telling, _shown() as show:
@@ -37,9 +37,9 @@ def observing(study: str, webhook: str | None) -> Iterator[tuple["Observer", "We
 
 
 def train_child(child: str, run: Callable[["Observer"], StudyPhase], again: str) -> bool:
-    """Train a study for another one, and say how to go on where it is cut short: by ``again``.
+    """Train a derived study; if it is interrupted, print the command ``again`` that continues it.
 
-    Whether it came to its end. Raises typer.Exit after an interrupt.
+    Return whether it completed. Raises typer.Exit after an interrupt.
     """
     with observing(child, None) as (observe, told):
         phase = told.phase = run(observe)
@@ -66,7 +66,7 @@ def _endpoint(option: str | None) -> "Endpoint | None":
 
 
 def _secret() -> str | None:
-    """Read the secret from the environment; on the command line others could read it."""
+    """Read the secret from the environment; others could read it on the command line."""
     if path := os.environ.get("SWEEP_WEBHOOK_SECRET_FILE"):
         try:
             return read_secret(Path(path))

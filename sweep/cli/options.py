@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share."""
+"""Define arguments and options that several commands share."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from sweep.store.handle import DatabaseHandle, StudyHandle
 
 INTERRUPTED = 130
-#: SQL's integers; a larger number is no trial of any study.
+#: Maximum of SQL's integers; no trial has a larger number.
 LARGEST = 2**31 - 1
 
 StudyName = Annotated[str, typer.Argument(metavar="NAME", help="The study, as in `sweep list`.")]
@@ -55,10 +55,10 @@ def output_option(metavar: str, show_default: str, about: str = "Where to; - is 
 
 
 def stored_study(name: str | None, storage: str | None) -> "StudyHandle":
-    """Return the study that NAME and --storage say, or the one that NAME can be left out for.
+    """Return the study given by NAME and --storage, or the only possible one without NAME.
 
-    Raises NotFoundError with names that are near, UsageError where several studies could be meant.
-    Imported late, for ``sweep --help`` does without a database.
+    Raises NotFoundError that suggests similar names, UsageError if several studies are possible.
+    Imports are local, because ``sweep --help`` needs no database.
     """
     from sweep.store.handle import DatabaseHandle, open_study
     from sweep.store.migrate import open_store
@@ -68,7 +68,7 @@ def stored_study(name: str | None, storage: str | None) -> "StudyHandle":
 
 
 def _only_study(database: "DatabaseHandle") -> "StudyHandle":
-    """Return the only study, or the only one that runs; studies trained for others do not count."""
+    """Return the only study, or the only one that is running; derived studies do not count."""
     found = database.studies()
     running = [study.name for study in found if study.running]
     handles = [database.study(study.name) for study in found]

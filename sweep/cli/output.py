@@ -1,4 +1,4 @@
-"""How results reach stdout and messages stderr: tables, JSON, files."""
+"""Print results on stdout and messages on stderr: tables, JSON, files."""
 
 import dataclasses
 import errno
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def results() -> Console:
-    """Return the console of results. Nothing is taken for markup: names and notes are users'."""
+    """Return the console of results. Markup is off: names and notes come from users."""
     return Console(width=ENDLESS, markup=False, highlight=False, emoji=False, soft_wrap=False)
 
 
@@ -54,7 +54,7 @@ def show(text: str = "") -> None:
 
 
 def clear() -> None:
-    """Begin a new screen, where there is one."""
+    """Begin a new screen, if there is one."""
     console = results()
     if console.is_terminal:
         console.clear()
@@ -81,15 +81,15 @@ def _columns(
 
 
 def _print_table(columns: Sequence[TextColumn], *, wide: bool | None = None) -> None:
-    """Print a table: in a terminal as wide as that is, elsewhere on whole lines.
+    """Print a table: in a terminal as wide as that is, elsewhere with complete lines.
 
-    ``wide`` is what --wide says, None for a command without it.
+    ``wide`` is the value of --wide, None for a command without it.
     """
     table, left_out = fit(columns, ENDLESS if wide else _room())
     console = results()
     with console.capture() as captured:
         console.print(table)
-    # Rich fills lines up with spaces.
+    # Rich pads lines with spaces.
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
     if left_out:
         more = "a wider terminal or `| cat`" if wide is None else "--wide"
@@ -97,22 +97,22 @@ def _print_table(columns: Sequence[TextColumn], *, wide: bool | None = None) -> 
 
 
 def _room() -> int:
-    """Return how many characters a line of stdout may have."""
+    """Return the maximum length of a line on stdout."""
     return terminal_columns() if sys.stdout.isatty() else ENDLESS
 
 
 def terminal_columns() -> int:
-    """Return how many characters a line of the terminal has."""
+    """Return the width of the terminal."""
     return shutil.get_terminal_size().columns
 
 
 def make_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> Table:
-    """Make a table like ``show_table``'s, of the terminal's width, to be redrawn."""
+    """Build a table like ``show_table``'s, of the terminal's width, to be redrawn."""
     return fit(_columns(header, rows, left), terminal_columns())[0]
 
 
 def show_finding(table: FindingTable, storage: str | None = None) -> None:
-    """Show a table of findings with its title and note in ASCII; nothing without either."""
+    """Show a table of findings with its title and note in ASCII; nothing if both are empty."""
     if not table and not table.note:
         return
     show()
@@ -125,7 +125,7 @@ def show_finding(table: FindingTable, storage: str | None = None) -> None:
 
 
 def show_list(table: FindingTable, *, wide: bool = False) -> None:
-    """Show a table without its title; what all rows have in common stands above it."""
+    """Show a table without its title; values that all rows share are shown above it."""
     shown, common = (table, {}) if wide else table.without_constant()
     if common:
         said = ", ".join(f"{name} {text}" for name, text in common.items())
@@ -160,14 +160,14 @@ def _row(table: FindingTable, row: Sequence[Cell]) -> list[str]:
 
 
 def show_pairs(pairs: Mapping[str, str]) -> None:
-    """Names and what they stand for, one a line."""
+    """Show names and values, one per line."""
     width = max(map(len, pairs), default=0)
     for name, text in pairs.items():
         show(f"{name:<{width}}  {text}")
 
 
 def section(title: str, pairs: Mapping[str, str]) -> None:
-    """Pairs under a title; nothing where there are none."""
+    """Show pairs under a title; nothing if there are none."""
     if pairs:
         show()
         show(title)
@@ -175,7 +175,7 @@ def section(title: str, pairs: Mapping[str, str]) -> None:
 
 
 def show_sentences(title: str, sentences: Sequence[str], storage: str | None = None) -> None:
-    """Show sentences of findings under a title, one a line; nothing where there are none."""
+    """Show sentences of findings under a title, one per line; nothing if there are none."""
     if sentences:
         show()
         show(title)
@@ -198,14 +198,14 @@ def show_titled_table(
 
 
 def show_json(value: Any) -> None:
-    """Any result as JSON."""
+    """Show a result as JSON."""
     sys.stdout.write(to_json(value) + "\n")
 
 
 def to_json(value: Any) -> str:
     """Encode records, times, names and numbers as JSON; NaN and Infinity become null.
 
-    Control characters are escaped, whatever a terminal would make of them.
+    Control characters are escaped, because a terminal would interpret them.
     """
     return escaped(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
 
@@ -229,14 +229,14 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, int) else str(value)
 
 
-#: As an -o.
+#: The value of -o for stdout.
 STDOUT = Path("-")
 
 
 def deliver(path: Path, content: bytes, *lines: str) -> Path | None:
     """Write a result; show lines about it and its path, which is returned.
 
-    For ``-`` the content alone goes to stdout and the lines to stderr.
+    For ``-`` only the content goes to stdout, and the lines to stderr.
     """
     if path == STDOUT:
         sys.stdout.flush()
@@ -251,7 +251,7 @@ def deliver(path: Path, content: bytes, *lines: str) -> Path | None:
 
 
 def write_file(path: Path, content: bytes) -> Path:
-    """Write a result whole or not at all; the absolute path. NoRoomError where it cannot be."""
+    """Write a result atomically; return the absolute path. Raises NoRoomError if that fails."""
     if path == STDOUT:
         raise UsageError("-o -: the result is on stdout already. Name a file.")
     path = path.expanduser()

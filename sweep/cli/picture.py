@@ -1,4 +1,4 @@
-"""What `sweep reconstruct` and `sweep data check` draw. No other command loads numpy for it."""
+"""Draw pictures for `sweep reconstruct` and `sweep data check`; other commands need no numpy."""
 
 import io
 
@@ -18,7 +18,7 @@ _GAP = 2
 
 
 def picture(originals: Pixels, copies: Pixels) -> bytes:
-    """PNG of images (N, height, width[, 3]): blocks of three rows, originals, copies, errors."""
+    """Draw images (N, height, width[, 3]) as PNG: blocks of originals, copies and errors."""
     from PIL import Image
 
     errors = np.abs(copies.astype(np.int16) - originals)
@@ -35,7 +35,7 @@ def picture(originals: Pixels, copies: Pixels) -> bytes:
 
 
 def contact_sheet(data: Images) -> bytes:
-    """PNG of training images: a row of each class, or of the first ones without classes."""
+    """Draw a PNG of training images: a row for each class, or the first images without classes."""
     from PIL import Image
 
     images = data.unflattened(data.train_images)
@@ -56,7 +56,7 @@ def _sheet_rows(data: Images) -> list[NDArray[np.int64]]:
 
 
 def _row(images: Pixels) -> Pixels:
-    """Images side by side on white, as wide as a full row."""
+    """Draw images side by side on white, as wide as a full row."""
     height, width, *channels = images.shape[1:]
     row = np.full((height + _GAP, COLUMNS * (width + _GAP), *channels), 255, np.uint8)
     for place, image in enumerate(images):

@@ -1,6 +1,7 @@
-"""What a running study shows on stderr.
+"""Show a running study's progress on stderr.
 
-A live picture in a terminal, one line that moves below a notebook's cell, else a line now and then.
+It is a live display in a terminal, one rewritten line below a notebook's cell, else a line every
+few seconds.
 """
 
 import os
@@ -20,7 +21,7 @@ from sweep.cli.study_view import StudyView, device, outcome, pace, render
 from sweep.coordinator.progress import Observer, Progress, WorkerProgress
 from sweep.enums import StudyPhase
 
-#: Between plain lines, unless there is a better best.
+#: Interval between plain lines, unless there is a new best.
 PLAIN_SECONDS = 5.0
 _REFRESHES_A_SECOND = 4
 
@@ -39,11 +40,11 @@ def progress() -> Iterator[Observer]:
 
 
 def _is_below_a_cell() -> bool:
-    """Tell whether a notebook's cell shows stderr: ``!sweep start``, or a subprocess of a kernel.
+    """Return whether a notebook's cell shows stderr: ``!sweep start``, or a subprocess of a kernel.
 
-    IPython gives ``!`` commands a terminal, whose output JupyterLab appends: it obeys a carriage
-    return, but not the cursor movements of a live picture. A kernel has its parent's process id in
-    the environment; the commands of a terminal of JupyterLab do not.
+    IPython gives ``!`` commands a terminal, whose output JupyterLab appends: it supports a carriage
+    return, but not the cursor movements of a live display. A kernel has its parent's process id in
+    the environment; commands in a JupyterLab terminal do not.
     """
     if "JPY_PARENT_PID" not in os.environ:
         return False
@@ -109,14 +110,14 @@ def _worker(worker: WorkerProgress) -> dict[str, str]:
 
 
 class MovingLine:
-    """An observer that writes one line over and over; what must stay is a line of its own."""
+    """Observer that rewrites one line; lasting messages get their own lines."""
 
     def __init__(self) -> None:
         self._shown = ""
         self._notice: str | None = None
 
     def __call__(self, state: Progress) -> None:
-        """Rewrite the line; a new notice gets a line of its own."""
+        """Rewrite the line; a new notice gets its own line."""
         notice = state.message or _notice_of_phase(state)
         if notice != self._notice:
             self._notice = notice
@@ -125,13 +126,13 @@ class MovingLine:
                 say(notice)
         text = words.clean(f"{state.name}: {line(state)}")
         if text != self._shown:
-            # Blanks cover what is left of a longer line.
+            # Spaces overwrite the rest of a longer line.
             sys.stderr.write(f"\r{text:<{len(self._shown)}}")
             sys.stderr.flush()
             self._shown = text
 
     def end(self) -> None:
-        """End the line, so that what follows has one of its own."""
+        """End the line, so that further output starts on a new one."""
         if self._shown:
             sys.stderr.write("\n")
             sys.stderr.flush()
@@ -139,7 +140,7 @@ class MovingLine:
 
 
 class PlainLines:
-    """An observer that prints a line every few seconds, and at each better best."""
+    """Observer that prints a line every few seconds, and at each new best."""
 
     def __init__(self) -> None:
         self._next = 0.0
@@ -173,7 +174,7 @@ def line(state: Progress) -> str:
 
 
 def _training(state: Progress) -> str:
-    """Say where a single worker is: what moves while a long trial trains."""
+    """Describe the progress of a single worker: what changes while a long trial trains."""
     if len(state.workers) != 1 or state.workers[0].number is None:
         return ""
     worker = state.workers[0]

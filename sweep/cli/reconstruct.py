@@ -1,4 +1,4 @@
-"""reconstruct: apply a trial's model to images and see what comes back."""
+"""Command reconstruct: apply a trial's model to images and show its copies."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sweep.cli.picture import Pixels
     from sweep.store.handle import StudyHandle
 
-#: Images of a row; more go below.
+#: Images per row; more go below.
 COLUMNS = 10
 
 
@@ -44,7 +44,7 @@ def reconstruct(
 ) -> None:
     """Apply a trial's model to images; write originals, copies and errors as one PNG.
 
-    Weights are kept of trials that were the best so far. An error of half the scale is white.
+    Weights are kept for trials that were the best so far. An error of half the scale is white.
     """
     from sweep.findings.weights import read_weights
 
@@ -75,9 +75,9 @@ def _study_images(study: "StudyHandle") -> "Pixels":
 
 
 def _images(source: str) -> "Pixels":
-    """Test images of a data set, or the images of one IDX file.
+    """Load test images of a data set, or the images of one IDX file.
 
-    (N, height, width) where they are grey, (N, height, width, 3) in colour.
+    (N, height, width) if they are grey, (N, height, width, 3) in colour.
     """
     from sweep import datasets
     from sweep.datasets.formats import format_of

@@ -1,4 +1,4 @@
-"""Studies and trials as ``--json`` and exports give them: Optuna's words as keys."""
+"""Convert studies and trials for ``--json`` and exports, with Optuna's terms as keys."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def trial_json(row: "TrialRow") -> dict[str, Any]:
-    """One trial, flat where Optuna is flat."""
+    """Convert one trial, flat where Optuna is flat."""
     return {
         "number": row.number,
         "state": row.state,
@@ -33,7 +33,7 @@ def trial_json(row: "TrialRow") -> dict[str, Any]:
 
 
 def study_json(study: "StudySummary") -> dict[str, Any]:
-    """One study, counted up."""
+    """Convert one study with its counts."""
     return {
         "study_name": study.name,
         "description": study.description,

@@ -1,6 +1,6 @@
-"""An option or argument that was refused: what would do, and what was given.
+"""Word rejected options and arguments: what is accepted, and what was given.
 
-Typer checks values with pydantic, whose own text tells neither.
+Typer checks values with pydantic, whose own text says neither.
 """
 
 import re
@@ -21,13 +21,16 @@ _MUST_BE: Mapping[str, str] = {
 }
 
 
-#: What is left over of a value with braces, brackets or blanks that the shell split.
+#: The rest of a value with braces, brackets or blanks that the shell split.
 _SPLIT = re.compile(r"Got unexpected extra argument\S* \((.*)\)")
 _BRACKETS = frozenset("{}[]")
 
 
 def in_words(error: typer.TyperException) -> str | None:
-    """``-n: must be at least 1, got 0.``; None where pydantic did not refuse it."""
+    """Return an error like ``-n: must be at least 1, got 0.``.
+
+    None for errors not from pydantic.
+    """
     if (left_over := _SPLIT.fullmatch(error.format_message())) and _BRACKETS & {*left_over[1]}:
         return (
             f"{shortened(left_over[1])}: part of a value that the shell has split. Put the "

@@ -1,4 +1,4 @@
-"""start and resume: run a study in this process, or tell the one that runs it to go on."""
+"""Commands start and resume: run a study in this process, or ask the running one to continue."""
 
 import json
 from pathlib import Path
@@ -81,9 +81,9 @@ def start(
     webhook: WebhookOption = None,
     storage: Storage = None,
 ) -> None:
-    """Make a study from a file and run it to its end.
+    """Create a study from a file and run it to its end.
 
-    Ctrl-C once: the epoch is finished and what is done kept. Twice: stop now, nothing done is lost.
+    Ctrl-C once: finish the epoch and keep the results. Twice: stop now; finished trials are kept.
     """
     from sweep import studyfile
 
@@ -115,7 +115,7 @@ def start(
 
 
 def _warm_start(studies: list[str] | None, best: int | None) -> list[str]:
-    """Make the overrides of --from and --best."""
+    """Build the overrides of --from and --best."""
     taken = [f"warm_start.studies={json.dumps(studies)}"] if studies else []
     return taken if best is None else [*taken, f"warm_start.best={best}"]
 
@@ -140,10 +140,10 @@ def resume(
     webhook: WebhookOption = None,
     storage: Storage = None,
 ) -> None:
-    """Go on with a study: one that was stopped, interrupted or killed, or is paused.
+    """Continue a study that was stopped, interrupted or killed, or is paused.
 
-    What was training goes on from its start, under its own number. A study that is paused, or runs
-    in another process, is told through the database.
+    Trials that were in training restart under their own numbers. A study that is paused, or runs in
+    another process, gets the request through the database.
     """
     study = stored_study(name, storage)
     summary = study.summary()
@@ -175,10 +175,10 @@ def resume(
 def _changed_file(
     study: "StudyHandle", file: Path | None, overrides: list[str] | None
 ) -> "StudyFile | None":
-    """Read the study file to go on with; None unless it differs from the stored one."""
+    """Read the study file to continue with; None unless it differs from the stored one."""
     from sweep import studyfile
 
-    # Whatever the file calls itself: --name may have called the study otherwise.
+    # Whatever name the file has: --name may have given the study another.
     changes = [*(overrides or []), f"study.name={json.dumps(study.name)}"]
     if file is not None:
         return studyfile.load(file, changes)
@@ -188,7 +188,7 @@ def _changed_file(
 
 
 def _tell_to_go_on(study: "StudyHandle", summary: "StudySummary", trials: int | None) -> None:
-    """Ask a running coordinator for what `resume` means: a larger budget, the end of a pause."""
+    """Send a running coordinator what `resume` means: a larger budget, the end of a pause."""
     if trials is not None:
         say(control.ask(study, CommandKind.EXTEND, {"n_trials": trials}))
     if _is_paused(study, summary.phase):
@@ -203,7 +203,7 @@ def _tell_to_go_on(study: "StudyHandle", summary: "StudySummary", trials: int | 
 
 
 def _is_paused(study: "StudyHandle", phase: StudyPhase) -> bool:
-    """Tell whether it is paused, or will be when the commands that wait are applied."""
+    """Return whether it is paused, or will be when the pending commands are applied."""
     paused = phase == StudyPhase.PAUSED
     for waiting in study.commands(pending_only=True):
         if waiting.kind in (CommandKind.PAUSE, CommandKind.CONTINUE):
@@ -247,7 +247,7 @@ _ENDINGS = {
     StudyPhase.STOPPED: "stopped, as asked; what was done is kept",
     StudyPhase.OUT_OF_TIME: "out of time; what was done is kept",
 }
-#: Phases that a budget brings about.
+#: Phases that a budget causes.
 _SAID_WHY = (StudyPhase.FINISHED, StudyPhase.OUT_OF_TIME)
 
 

@@ -1,4 +1,4 @@
-"""Options of a run's workers, shared by every command that trains: see ``takes_run_options``."""
+"""Define the options of a run's workers for all commands that train: see ``takes_run_options``."""
 
 import inspect
 from collections.abc import Callable
@@ -98,7 +98,10 @@ def run_options(
     launcher: LauncherOption = LauncherKind.LOCAL,
     ray_address: RayAddressOption = None,
 ) -> "RunOptions":
-    """Check the options of a run's workers together. Raises UsageError where they contradict."""
+    """Check the options of a run's workers together.
+
+    Raises UsageError if they contradict each other.
+    """
     from sweep.launch.resources import RunOptions
 
     if workers is not None and gpus not in (None, "cpu"):
@@ -119,10 +122,10 @@ def run_options(
 
 
 def takes_run_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Put the parameters of ``run_options`` and ``--log-format`` in place of ``options``.
+    """Replace the parameter ``options`` by those of ``run_options`` and ``--log-format``.
 
-    Typer sees the shared options as the command's own; the command receives the RunOptions that
-    they make, and messages have their format before anything can go wrong.
+    Typer sees the shared options as the command's own; the command receives the resulting
+    RunOptions, and messages have their format before any error can occur.
     """
     shared = inspect.signature(run_options).parameters
 

@@ -1,4 +1,4 @@
-"""show: everything about one trial."""
+"""Command show: everything about one trial."""
 
 from typing import TYPE_CHECKING
 
@@ -83,7 +83,7 @@ def _summary(found: "TrialFindings") -> dict[str, str]:
     return {name: said for name, said in pairs.items() if said not in ("", words.NOTHING)}
 
 
-#: Outcomes that say more than the state.
+#: Outcomes that are more specific than the state.
 _FINER = (Outcome.DIVERGED, Outcome.REUSED, Outcome.TIMED_OUT)
 
 _EVENT_HEADER = ("when", "event", "worker", "what")

@@ -1,4 +1,4 @@
-"""status: what a study is doing, once or over and over."""
+"""Command status: what a study is doing, once or repeatedly."""
 
 import time
 from collections.abc import Sequence
@@ -29,11 +29,11 @@ def status(
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
-    """Show how far a study is, who works on it, and what waits.
+    """Show the progress of a study, its workers, and pending commands.
 
     "busy" is the share of the time between a worker's first epoch and its last in which its device
-    trained; "gpu-util" is what nvidia-smi calls so, its mean since the first epoch; "training"
-    counts slots in use, of those that its population has.
+    trained; "gpu-util" is nvidia-smi's utilisation, its mean since the first epoch; "training"
+    counts slots in use, out of those of its population.
     """
     if watch and as_json:
         raise UsageError("--watch is for people; --json prints once. Give one of them.")
@@ -117,7 +117,7 @@ def _summary(
 
 
 def _fallbacks(study: "StudySummary", workers: "Sequence[WorkerRow]") -> str:
-    """Short reasons why GPUs do not use the fused trainer; events have them in full."""
+    """List short reasons why GPUs do not use the fused trainer; events have them in full."""
     reasons: dict[str, list[str]] = {}
     for worker in workers:
         if worker.fallback_reason and (worker.state != WorkerState.GONE or not study.running):

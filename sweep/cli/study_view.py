@@ -1,7 +1,7 @@
 """Render studies for the terminal: ``top``, ``status`` and the progress of ``start``.
 
-The commands differ in where a ``StudyView`` comes from (the database, or the coordinator itself)
-and in how often it is drawn again.
+The commands differ in the source of a ``StudyView`` (the database, or the coordinator itself) and
+in how often it is redrawn.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sweep.store.records import EventRow, StudySummary, WorkerRow
 
 _BAR_COLUMNS = 20
-#: Characters of an event's message where the height of the terminal is limited.
+#: Characters of an event's message if the height of the terminal is limited.
 _LONGEST_MESSAGE = 100
 
 
@@ -38,7 +38,7 @@ class StudyView:
 
     name: str
     state: str
-    #: None for a grid, which sets the number itself.
+    #: None for a grid, which determines the number.
     n_trials: int | None
     n_finished: int
     #: Numbers of trials by state or outcome; zeros are not shown.
@@ -47,11 +47,11 @@ class StudyView:
     best_number: int | None
     trials_per_second: float | None
     seconds_left: float | None
-    #: Cells by column; a column that no worker has is left out.
+    #: Cells by column; empty columns are omitted.
     workers: Sequence[Mapping[str, str]] = ()
     #: Oldest first.
     events: Sequence["EventRow"] = ()
-    #: Reasons why no trials are handed out.
+    #: Why no trials are dispatched.
     notice: str | None = None
 
 
@@ -88,7 +88,7 @@ def stored_view(
 
 
 def stored_worker(worker: "WorkerRow", *, since_first: bool) -> dict[str, str]:
-    """Cells of a worker: its last report, or means since its first epoch."""
+    """Return the cells of a worker: its last report, or means since its first epoch."""
     used, total = worker.memory_used_bytes, worker.memory_total_bytes
     if since_first:
         busy, utilisation = worker.busy_since_first, worker.utilisation_since_first
@@ -122,12 +122,12 @@ def _device(worker: "WorkerRow") -> str:
 
 
 def device(index: str) -> str:
-    """Name of a device: ``cpu``, ``GPU 0``."""
+    """Return the name of a device: ``cpu``, ``GPU 0``."""
     return index if index == "cpu" else f"GPU {index}"
 
 
 def render(views: Sequence[StudyView]) -> RenderableType:
-    """Draw studies with their workers and events, for a screen that is drawn again and again."""
+    """Draw studies with their workers and events, for a screen that is redrawn repeatedly."""
     names = max((len(view.name) for view in views), default=0)
     states = max((len(view.state) for view in views), default=0)
     parts: list[RenderableType] = []
@@ -165,14 +165,14 @@ def tally(view: StudyView) -> str:
 
 
 def best(view: StudyView) -> str:
-    """Value and number of the best trial: ``0.25 (trial 1)``."""
+    """Format value and number of the best trial: ``0.25 (trial 1)``."""
     if view.best_value is None:
         return "none yet"
     return f"{words.number(view.best_value)} (trial {view.best_number})"
 
 
 def pace(view: StudyView) -> str:
-    """Speed and remaining time: ``2.00 trials/s, 3.0 s left``; empty where unknown."""
+    """Format speed and remaining time: ``2.00 trials/s, 3.0 s left``; empty if unknown."""
     parts = []
     if view.trials_per_second is not None:
         parts.append(f"{words.number(view.trials_per_second, 3)} trials/s")
@@ -182,7 +182,7 @@ def pace(view: StudyView) -> str:
 
 
 def worker_cells(views: Sequence[StudyView]) -> StudyCells:
-    """All workers, with the columns that any of them has."""
+    """Return the cells of all workers, with the columns that any of them has."""
     named = len(views) > 1
     workers = [
         {**({"study": view.name} if named else {}), **worker}
@@ -195,7 +195,7 @@ def worker_cells(views: Sequence[StudyView]) -> StudyCells:
 
 
 def event_cells(views: Sequence[StudyView], *, longest: int | None = None) -> StudyCells:
-    """All events, oldest first; messages cut to ``longest`` characters."""
+    """Return the cells of all events, oldest first; messages cut to ``longest`` characters."""
     events = sorted(
         ((view.name, event) for view in views for event in view.events),
         key=lambda pair: pair[1].at,

@@ -1,4 +1,4 @@
-"""ties: which of the best configurations are statistically indistinguishable from the best."""
+"""Command ties: which top configurations are statistically indistinguishable from the best."""
 
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
@@ -65,9 +65,9 @@ def ties(
 ) -> None:
     """Show which of the best configurations are statistically indistinguishable from the best.
 
-    Needs 3 seeds or more of each: --run trains the best again with fresh ones, else those count
-    that `study.repeat` gave. Welch's t test of log validation errors, corrected after Holm over all
-    pairs; of those that tie and err at most 10 % more, the smallest and cheapest are named.
+    Needs at least 3 seeds for each: --run retrains the best with new seeds, else those of
+    `study.repeat` are used. Welch's t test of log validation errors, corrected after Holm over all
+    pairs; among ties with an error at most 10 % higher, the smallest and cheapest are named.
     """
     from sweep.analysis.study_ties import ignored_ties, own_ties, study_ties
     from sweep.findings.ties import next_ties, ties_table
@@ -101,7 +101,7 @@ def _run(
     options: "RunOptions",
     storage: str | None,
 ) -> "TieSet | None":
-    """Train ``sizes``, configurations and seeds; what came of it, None where that is too little."""
+    """Train ``sizes``, configurations and seeds; return the ties, None with too few results."""
     from sweep.analysis.study_ties import ties_in
     from sweep.coordinator.retrain import choose_retraining, run_retraining
     from sweep.store.handle import open_study

@@ -1,4 +1,4 @@
-"""top: everything that runs, full-screen in the terminal."""
+"""Command top: all running studies, full-screen in the terminal."""
 
 import sys
 import time
@@ -31,14 +31,14 @@ def top(
 ) -> None:
     """Watch studies and their workers, full-screen, until Ctrl-C.
 
-    It reads the database once a second, so it shows studies that other hosts run too.
+    It reads the database once a second, so it also shows studies that run on other hosts.
     """
     from sweep.store.handle import DatabaseHandle
     from sweep.store.migrate import open_store
 
     database = DatabaseHandle(open_store(storage))
     if name is not None:
-        database.study(name)  # raises NotFoundError with the names that come near
+        database.study(name)  # raises NotFoundError that suggests similar names
     if not sys.stdout.isatty():
         raise UsageError("top needs a terminal. `sweep list` and `sweep status NAME` print once.")
     console = Console(markup=False, highlight=False, emoji=False)
@@ -51,12 +51,12 @@ def top(
 def _now(database: "DatabaseHandle", name: str | None) -> RenderableType:
     try:
         return picture(database, name)
-    except (StoreError, NotFoundError) as error:  # away, or deleted: it may come back
+    except (StoreError, NotFoundError) as error:  # unavailable, or deleted: it may come back
         return Text(words.clean(f"{error} Trying again …"), style="yellow")
 
 
 def picture(database: "DatabaseHandle", name: str | None = None) -> RenderableType:
-    """Draw the studies that run (or the one named), their workers and their latest events."""
+    """Draw the running studies (or the named one), their workers and their latest events."""
     if name is not None:
         study = database.study(name)
         return render([_view(study, study.summary())])

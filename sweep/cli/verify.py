@@ -1,4 +1,4 @@
-"""verify: train a trial again, and see whether it comes out the same."""
+"""Command verify: train a trial again, and check whether the result is the same."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sweep.coordinator.replay import TraceDifference
     from sweep.coordinator.verify import Verification
 
-#: It came out otherwise.
+#: Exit code for a different result.
 OTHERWISE = 11
 #: What is said in other words, and what is too long to say.
 _NO_JSON = ("comparison", "weights")

@@ -1,4 +1,4 @@
-"""Numbers, times and texts as people read them."""
+"""Format numbers, times and texts for people."""
 
 import json
 import re
@@ -63,7 +63,7 @@ def moment(time: datetime | None) -> str:
 
 
 def clean(given: str) -> str:
-    """Replace the control characters by which a note could rewrite a terminal."""
+    """Replace control characters, with which a note could rewrite a terminal."""
     harmless = (c if c.isprintable() or c in "\n\t" else _REPLACEMENT for c in given)
     return "".join(harmless)
 
@@ -76,7 +76,7 @@ def escaped(json_text: str) -> str:
     return _CONTROL.sub(lambda found: json.dumps(found[0])[1:-1], json_text)
 
 
-#: C0 and C1 controls, DEL, those that turn the direction of a text, and separators of lines.
+#: C0 and C1 controls, DEL, bidirectional controls, and line separators.
 _CONTROL = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
 )
@@ -88,8 +88,8 @@ def unrolled(given: str) -> str:
 
 
 def command(words: str, storage: str | None = None) -> str:
-    """Write a command to paste, with the --storage it takes to reach the same database."""
-    if storage is None or passwords_in(storage):  # which are not to be shown
+    """Write a command to paste, with the --storage that it needs to reach the same database."""
+    if storage is None or passwords_in(storage):  # passwords must not be shown
         return f"`{words}`"
     return f"`{words} --storage {shlex.quote(storage)}`"
 
@@ -103,9 +103,9 @@ _COMMAND = re.compile("`(sweep [^`]*)`")
 
 
 def passwords_in(url: str) -> set[str]:
-    """Every password that a URL tells, before its host or as an option; as written, and as meant.
+    """Return every password in a URL, before its host or as an option; as written, and decoded.
 
-    PostgreSQL's driver takes ``?password=`` and ``?sslpassword=`` too.
+    PostgreSQL's driver accepts ``?password=`` and ``?sslpassword=`` too.
     """
     try:
         parts = urlsplit(url)
@@ -122,5 +122,5 @@ def _options(query: str) -> list[tuple[str, str]]:
 
 
 def shortened(given: str, longest: int = 60) -> str:
-    """Cut where a message has no room for more."""
+    """Shorten a text for a message."""
     return given if len(given) <= longest else given[:longest] + "…"

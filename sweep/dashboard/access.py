@@ -1,4 +1,4 @@
-"""Who may look at the dashboard, and who may write through it."""
+"""Decide who may open the dashboard, and who may write through it."""
 
 import ipaddress
 from dataclasses import dataclass, field
@@ -13,15 +13,15 @@ class Access:
     """Where the dashboard listens and what it lets people do.
 
     Raises UsageError for a host that others can reach without a password, and for a password that
-    is too short or no text.
+    is too short or not text.
     """
 
     host: str = "127.0.0.1"
     port: int = 8050
-    #: Asked for by every route but /healthz; None on this machine only.
+    #: Required by every route except /healthz; None on this machine only.
     password: str | None = field(default=None, repr=False)
     allow_edit: bool = False
-    #: Whether /metrics answers Prometheus; under the same password as every other route.
+    #: Whether /metrics answers Prometheus, under the same password as every other route.
     metrics: bool = False
 
     def __post_init__(self) -> None:

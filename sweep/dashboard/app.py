@@ -1,4 +1,4 @@
-"""The Dash application: its shell, and which page stands at which address."""
+"""Create the Dash application: its shell, and the page for each address."""
 
 import logging
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ PAGES: Mapping[str, ModuleType] = {
     links.WORKERS: workers,
 }
 
-#: How often an open page asks whether there is news; what it asks is one small statement.
+#: How often an open page asks for news, which takes one small statement.
 PULSE_MILLISECONDS = 1000
 
 _LOG = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ _INDEX = """<!DOCTYPE html>
 
 
 def create_app(engine: Engine, access: Access | None = None) -> Dash:
-    """Make the dashboard over a store. Serve its ``server`` with any WSGI server."""
+    """Create the dashboard over a store. Serve its ``server`` with any WSGI server."""
     access = access or Access()
     view = View(engine=engine, allow_edit=access.allow_edit)
     app = Application(
@@ -110,12 +110,12 @@ def _register(app: Dash, view: View) -> None:
         except StoreError as error:
             failed = links.Place(links.FAILURE, place.study)
             return _framed(shell.failure(str(error)), failed), [], title
-        except SweepError as error:  # an address that cannot be read
+        except SweepError as error:  # an invalid address
             return _framed(shell.dead_end(str(error), place.study)), shell.navigation(place), title
 
     app.clientside_callback(ClientsideFunction("sweep", "entitle"), Input("title", "data"))
 
-    # Asks whether anything is new; tells a lost connection in the page instead of the console.
+    # Asks for news; reports a lost connection in the page instead of the console.
     app.clientside_callback(
         ClientsideFunction("sweep", "pulse"),
         Output("revision", "data"),
@@ -126,7 +126,7 @@ def _register(app: Dash, view: View) -> None:
         State("problem", "children"),
         prevent_initial_call=True,
     )
-    # What a page keeps of its state in ``query`` stands in the address, to be shared.
+    # The state that a page keeps in ``query`` is written to the address, to be shared.
     app.clientside_callback(
         ClientsideFunction("sweep", "address"),
         Input("query", "data"),
@@ -138,11 +138,11 @@ def _register(app: Dash, view: View) -> None:
 def page(view: View, place: links.Place) -> Any:
     """Lay out a page with its place and the revision that it shows, which keep it up to date.
 
-    Raises NotFoundError for an address that leads nowhere.
+    Raises NotFoundError for an unknown address.
     """
     if place.page == links.UNKNOWN:
         raise NotFoundError("There is no page at this address.")
-    # Read before the page is: what is written meanwhile is news to it.
+    # Read before the page: anything written meanwhile is news to it.
     token = view.token(place.name, place.page) if place.study else view.database.revisions()
     return _framed(PAGES[place.page].layout(view, place), place, token)
 
@@ -150,7 +150,7 @@ def page(view: View, place: links.Place) -> Any:
 def _framed(content: Any, place: links.Place | None = None, token: str | None = None) -> Any:
     return html.Div(
         [
-            # Without a place the pulse rests.
+            # Without a place the pulse is inactive.
             dcc.Store(id="place", data=place._asdict() if place else None),
             dcc.Store(id="path", data=place.path if place else None),
             dcc.Store(id="revision", data=token),
@@ -162,7 +162,7 @@ def _framed(content: Any, place: links.Place | None = None, token: str | None = 
 
 
 def _tell(error: Exception) -> Any:
-    """Show on the page what a callback could not do; the page stays as it was."""
+    """Show on the page why a callback failed; the page does not change."""
     if isinstance(error, SweepError):
         message = str(error)
     else:

@@ -1,9 +1,8 @@
 """A Dash application that validates what callbacks get and escapes what they return.
 
-Dash builds a component from every mapping that looks like one among a component's children. A value
-from a database must never become one: it could run a script, or be a whole false page. And Dash
-passes to a callback any inputs that a request names. Both are prevented here, once, for every
-callback.
+Dash builds a component from every mapping among a component's children that looks like one. A value
+from a database must never become one: it could run a script, or be an entire false page. And Dash
+passes to a callback any inputs that a request names. Both are prevented here for all callbacks.
 """
 
 import inspect
@@ -35,7 +34,8 @@ class Application(Dash):
     def callback(self, *dependencies: Any, **options: Any) -> Callable[..., Any]:
         """Register a callback, as ``Dash.callback`` does.
 
-        Values are validated against its annotations: a request with others is answered with 400.
+        Values are validated against its annotations: a request with invalid values is answered with
+        400.
         """
         register = super().callback(*dependencies, **options)
         spec = self._callback_list[-1]
@@ -54,7 +54,7 @@ class Application(Dash):
         return decorate
 
     def check_requests(self) -> None:
-        """Validate all requests from now on, after hooks that were registered before."""
+        """Validate all requests from now on, after previously registered hooks."""
 
         def check() -> None:
             if request.method == "POST" and request.path == UPDATE:
@@ -166,7 +166,7 @@ def _has(given: Any, property: str) -> bool:
 
 
 def _matches(id: Any, pattern: Mapping[str, Any]) -> bool:
-    """Tell whether an id matches the pattern: same keys, and texts where the pattern is open."""
+    """Return whether an id matches the pattern: same keys, and texts where the pattern is open."""
     return (
         isinstance(id, dict)
         and id.keys() == pattern.keys()
@@ -195,7 +195,7 @@ def _value(given: Any) -> Any:
 
 def _refusal(error: ValidationError, dependencies: Sequence[_Dependency]) -> str:
     first = error.errors(include_input=False, include_url=False)[0]
-    if not first["loc"]:  # a text that is none
+    if not first["loc"]:  # not a text
         return f"{first['msg']}."
     of = dependencies[int(first["loc"][0])]
     return f"{of.id}.{of.property}: {first['msg']}."
@@ -207,7 +207,7 @@ def _refusal(error: ValidationError, dependencies: Sequence[_Dependency]) -> str
 def _answer_in_text(outputs: Sequence[DashDependency], answer: Any) -> Any:
     """Return a callback's answer with every mapping in the place of a child converted to text.
 
-    Raises UsageError where a request asks for another number of components than there are.
+    Raises UsageError if a request asks for another number of components than exist.
     """
     asked = ctx.outputs_list
     if len(outputs) > 1 and isinstance(answer, list | tuple):
@@ -222,7 +222,7 @@ def _of_output(output: DashDependency, asked: Any, value: Any) -> Any:
 
 
 def child_in_text(value: Any) -> Any:
-    """Return a child of a page element: components and numbers unchanged, all else as text."""
+    """Return a child of a page element: components and numbers unchanged, others as text."""
     if isinstance(value, list | tuple):
         return [child_in_text(of) for of in value]
     return str(value) if isinstance(value, Mapping) else in_text(value)
@@ -246,7 +246,7 @@ def in_text(value: Any) -> Any:
                 operation["params"] = in_text(operation["params"])
             return value
         case Mapping():
-            if {"namespace", "type"} <= value.keys():  # what makes Dash take it for a component
+            if {"namespace", "type"} <= value.keys():  # by which Dash recognises a component
                 return str(value)
             return {key: in_text(of) for key, of in value.items()}
         case list() | tuple():

@@ -1,7 +1,7 @@
-"""What people may write through the dashboard, and the forms for it.
+"""Let people write through the dashboard: the functions and the forms.
 
-Everything goes through the functions that the CLI's commands call. Only with ``view.allow_edit``
-are there forms, and callbacks behind them: without it nothing in the application can write.
+The functions are those of the CLI's commands. Forms and their callbacks exist only with
+``view.allow_edit``: without it nothing in the application can write.
 """
 
 import shlex
@@ -50,19 +50,22 @@ def take_tag_off(view: View, name: str, number: int | None, tag: str) -> str:
 
 
 def mark_invalid(view: View, name: str, number: int, reason: str | None) -> str:
-    """Leave a trial out of best, sampling and analysis."""
+    """Exclude a trial from best, sampling and analysis."""
     annotate.invalidate(view.engine, name, number, (reason or "").strip() or None)
     return f"{_target(name, number)} is left out."
 
 
 def count_again(view: View, name: str, number: int) -> str:
-    """Take a trial back in; its study, where it runs, learns of it within a second."""
+    """Include a trial again; a running study notices it within a second."""
     annotate.validate(view.engine, name, number)
     return f"{_target(name, number)} counts again."
 
 
 def enqueue(view: View, name: str, given: variation.Texts) -> str:
-    """Have the configuration of the form run next; StudyFileError with all that is wrong in it."""
+    """Run the form's configuration next.
+
+    Raises StudyFileError with everything that is wrong in it.
+    """
     configuration = variation.chosen(_study_file(view, name).space, given)
     if not configuration:
         raise StudyFileError(name, ["nothing is chosen: fill in one setting or more."])
@@ -71,7 +74,7 @@ def enqueue(view: View, name: str, given: variation.Texts) -> str:
 
 
 def ask(view: View, name: str, kind: CommandKind) -> str:
-    """Pause, stop or continue; UsageError where no coordinator runs that would hear it."""
+    """Pause, stop or continue. Raises UsageError if no coordinator runs the study."""
     study = view.study(name).summary()
     if not study.running:
         raise UsageError(
@@ -83,7 +86,7 @@ def ask(view: View, name: str, kind: CommandKind) -> str:
 
 
 def cancel(view: View, name: str, command_id: int) -> str:
-    """Withdraw a command that waits; UsageError where it does not wait any more."""
+    """Withdraw a pending command. Raises UsageError if it is not pending any more."""
     if not commands.cancel(view.engine, view.study(name).key, command_id):
         raise UsageError("this command does not wait any more.")
     return "Cancelled."
@@ -108,12 +111,12 @@ def _study_file(view: View, name: str) -> StudyFile:
 
 
 def told() -> Any:
-    """Lay out the place where the confirmation of what was written appears."""
+    """Lay out the place for the confirmation of what was written."""
     return html.Div(id="told", role="status", className="told")
 
 
 def remark_forms() -> Any:
-    """Lay out the forms for a note and a tag on whatever the page is about."""
+    """Lay out the forms for a note and a tag on the page's study or trial."""
     return html.Div(
         [
             dmc.Textarea(
@@ -132,7 +135,10 @@ def remark_forms() -> Any:
 
 
 def trial_controls(view: View, name: str, trial: TrialRow) -> Any:
-    """Enqueue a variation, mark as invalid; None where nothing may be written."""
+    """Lay out forms to enqueue a variation and to mark as invalid.
+
+    None if writing is not allowed.
+    """
     if not view.allow_edit:
         return None
     return html.Div(
@@ -185,7 +191,7 @@ def _variation(view: View, name: str, trial: TrialRow) -> Any:
 
 
 def study_buttons(view: View, study: StudySummary) -> Any:
-    """Pause, continue, stop, and the commands that wait; None where nothing may be written."""
+    """Lay out pause, continue, stop, and pending commands; None if writing is not allowed."""
     if not view.allow_edit:
         return None
     buttons = [
@@ -209,7 +215,7 @@ def study_buttons(view: View, study: StudySummary) -> Any:
 
 
 def study_notes(view: View, study: StudySummary) -> Any:
-    """Tags and notes with their forms; None where nothing may be written."""
+    """Lay out tags and notes with their forms; None if writing is not allowed."""
     if not view.allow_edit:
         return None
     shown = html.Div(_remarks(view, study), id="study-remarks")
@@ -246,7 +252,7 @@ _PLACE = State("place", "data")
 
 
 def register(app: Dash, view: View) -> None:
-    """Register the callbacks of the forms; none where nothing may be written."""
+    """Register the callbacks of the forms, if writing is allowed."""
     if not view.allow_edit:
         return
     _register_remarks(app, view)
@@ -355,7 +361,7 @@ def _register_variation(app: Dash, view: View) -> None:
 
 
 def _given(place: int, of: str = "inputs") -> dict[str, str | None]:
-    """Return the form's texts by setting: an ALL pattern's values come with their ids."""
+    """Return the form's texts by setting: an ALL pattern's values are sent with their ids."""
     found = (ctx.inputs_list if of == "inputs" else ctx.states_list)[place]
     return {field["id"]["setting"]: field.get("value") for field in found}
 
@@ -404,5 +410,5 @@ def _kind(name: str) -> CommandKind:
 
 
 def _was_clicked(clicks: Sequence[int | None]) -> bool:
-    # A button that has just appeared calls too.
+    # A new button calls too, without a click.
     return any(clicks) and bool(ctx.triggered and ctx.triggered[0]["value"])

@@ -1,13 +1,13 @@
-"""What every request must pass, and what every answer carries.
+"""Check every request, and set the headers of every answer.
 
-- With a password, every route but /healthz answers 401 without it (HTTP Basic with any user name,
-  or ``Authorization: Bearer``).
-- Without one, only requests addressed to this machine are answered, so that a page elsewhere
-  cannot reach the dashboard by a name of its own that leads here (DNS rebinding).
-- Other sites may link here; anything else that they make a browser send is refused.
-- What is not a GET must come from our own page: same origin, and the token of our cookie repeated
-  in a header, which other sites can neither set nor repeat.
-- Headers keep the page to itself: no outside resource, no frame, no referrer, no sniffing, and no
+- With a password, every route except /healthz answers 401 without it (HTTP Basic with any user
+  name, or ``Authorization: Bearer``).
+- Without one, only requests addressed to this machine are answered, so that a foreign page
+  cannot reach the dashboard by a domain name that resolves to this machine (DNS rebinding).
+- Other sites may link here; any other request from them is rejected.
+- A request other than GET must come from our own page: same origin, and the token of our cookie
+  repeated in a header, which other sites can neither set nor repeat.
+- Headers isolate the page: no outside resource, no frame, no referrer, no sniffing, and no
   copy in a cache.
 """
 
@@ -24,7 +24,7 @@ from sweep.dashboard.access import Access, is_loopback
 
 HEALTH = "/healthz"
 
-# What dash-renderer looks for.
+# The names that dash-renderer uses.
 _COOKIE, _HEADER = "_csrf_token", "X-CSRFToken"
 _READING = {"GET", "HEAD", "OPTIONS"}
 _OWN_SITE = ("same-origin", "none")
@@ -74,7 +74,7 @@ def protect(server: Flask, access: Access, inline_scripts: Sequence[str]) -> Non
 def _policy(inline_scripts: Sequence[str]) -> str:
     rules = {
         "default-src": "'self'",
-        # No eval: Plotly's strict build (sweep.figures.plotlyjs) needs none, nor do the others.
+        # No eval: neither Plotly's strict build (sweep.figures.plotlyjs) nor the others need it.
         "script-src": " ".join(["'self'", *inline_scripts]),
         # Plotly, AG Grid and Mantine write their styles into the page.
         "style-src": "'self' 'unsafe-inline'",
@@ -95,7 +95,7 @@ def _demand_this_machine() -> None:
 
 
 def _part_of_url(url: str, part: str) -> str:
-    """Return a part of a URL; empty if it has none or is no URL, such as ``http://[``."""
+    """Return a part of a URL; empty if it has none or is not a URL, such as ``http://[``."""
     try:
         return getattr(urlsplit(url), part) or ""
     except ValueError:
@@ -118,7 +118,10 @@ def _offered_password() -> bytes:
 
 
 def _refuse_other_sites() -> None:
-    """Old browsers, and all browsers on plain HTTP between machines, send no Sec-Fetch-Site."""
+    """Reject other sites' requests by Origin and Referer too.
+
+    Old browsers, and all browsers on plain HTTP between machines, send no Sec-Fetch-Site.
+    """
     is_link = (
         request.method in _READING
         and request.headers.get("Sec-Fetch-Mode") == "navigate"

@@ -1,4 +1,4 @@
-"""Limits of one request to the dashboard."""
+"""Limits of a request to the dashboard."""
 
 #: Size of a body. The largest that pages send are those of studies with long names, some 100 kB.
 BODY_BYTES = 512 * 1024
@@ -8,7 +8,7 @@ HEADER_BYTES = 64 * 1024
 REQUEST_SECONDS = 15
 #: Time that a connection may be idle between two requests.
 IDLE_SECONDS = 120
-#: Open connections. At the limit those that have waited longest for a request are closed.
+#: Open connections. At the limit, those that have waited longest for a request are closed.
 CONNECTIONS = 500
 #: Rows of the grid in one response.
 ROWS = 1_000

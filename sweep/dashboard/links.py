@@ -1,4 +1,4 @@
-"""The addresses of pages: every view and selection has one."""
+"""Addresses of pages: every view and selection has one."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, NamedTuple
@@ -10,7 +10,7 @@ STUDIES, OVERVIEW, TRIALS, TRIAL = "studies", "overview", "trials", "trial"
 COMPARE, EXPLORE, WORKERS, WHY = "compare", "explore", "workers", "why"
 #: Several studies side by side.
 COMPARE_STUDIES = "compare-studies"
-#: An address that leads nowhere; a page whose store did not answer.
+#: An unknown address; a page whose store did not answer.
 UNKNOWN, FAILURE = "unknown", "failure"
 
 #: Pages of a study, by the last part of their address.
@@ -20,18 +20,18 @@ _OF_STUDY = {"": OVERVIEW, "trials": TRIALS, "compare": COMPARE, "explore": EXPL
 }
 
 
-#: Digits of a trial's number, at most: every database stores such an integer.
+#: Maximum number of digits of a trial's number: every database stores such an integer.
 _DIGITS = 9
 
 
 class Place(NamedTuple):
-    """What an address asks for."""
+    """The page and the selection that an address names."""
 
     page: str
     study: str | None = None
     #: Of the trial page.
     number: Annotated[int, Field(ge=0, lt=10**_DIGITS)] | None = None
-    #: What the page makes of it, such as {"where": "hidden_width:32..64"}.
+    #: The page's own parameters, such as {"where": "hidden_width:32..64"}.
     query: Mapping[str, str] = {}
 
     @property
@@ -48,7 +48,7 @@ class Place(NamedTuple):
 
     @property
     def path(self) -> str | None:
-        """Its address without the query; None where it has none of its own."""
+        """Its address without the query; None if it has no address."""
         if self.page in (UNKNOWN, FAILURE):
             return None
         return url(self.page, self.study, self.number)
@@ -72,7 +72,7 @@ TrialPlace = Annotated[Place, AfterValidator(_of_trial)]
 
 
 def parse(pathname: str | None, search: str | None = "") -> Place:
-    """Parse an address to its place; UNKNOWN for one that leads nowhere."""
+    """Parse an address to its place; UNKNOWN for an unknown one."""
     query = dict(parse_qsl((search or "").lstrip("?")))
     match [unquote(part) for part in (pathname or "").strip("/").split("/")]:
         case [""]:
@@ -91,14 +91,14 @@ def parse(pathname: str | None, search: str | None = "") -> Place:
 
 
 def trial_number(text: str) -> int | None:
-    """Parse a trial's number; None for what no database would take as one."""
+    """Parse a trial's number; None for anything that is not a database integer."""
     return int(text) if text.isdecimal() and len(text) <= _DIGITS else None
 
 
 def url(
     page: str = STUDIES, study: str | None = None, number: int | None = None, **query: str | None
 ) -> str:
-    """Write the address of a page, without the query's parts that are None or empty."""
+    """Write the address of a page, without query parameters that are None or empty."""
     if study is None:
         path = "/compare" if page == COMPARE_STUDIES else "/"
     elif number is not None:
@@ -111,7 +111,7 @@ def url(
 
 
 def join_names(names: Sequence[str]) -> str:
-    """Names of studies as one value of a query; names of other programs may have commas."""
+    """Join names of studies to one query value; names of other programs may contain commas."""
     return ",".join(quote(name, safe="") for name in names)
 
 

@@ -1,6 +1,6 @@
-"""What Prometheus asks for: studies and their living workers, in its text format (0.0.4).
+"""Export metrics to Prometheus: studies and their live workers, in its text format (0.0.4).
 
-Names and units follow its conventions. Counts can fall (a trial goes back to waiting, a study is
+Names and units follow its conventions. Counts can fall (a trial returns to WAITING, a study is
 deleted), so all of them are gauges.
 """
 
@@ -17,7 +17,7 @@ Labels = Mapping[str, str]
 
 
 class Sample(NamedTuple):
-    """A number, and whose it is; None is left out."""
+    """A number and its labels; None is omitted."""
 
     metric: str
     labels: Labels

@@ -1,4 +1,4 @@
-"""Answers that are not pages: the pulse, pictures, health, metrics."""
+"""Serve responses that are not pages: the pulse, pictures, health, metrics."""
 
 import hashlib
 from typing import Any
@@ -34,7 +34,7 @@ def register(server: Flask, view: View) -> None:
     @server.get("/_dash-component-suites/plotly/package_data/plotly.min.js")
     def plotly_script() -> Any:
         answer = Response(plotlyjs_gzip(), mimetype="text/javascript")
-        answer.headers["Content-Encoding"] = "gzip"  # which every browser takes
+        answer.headers["Content-Encoding"] = "gzip"  # accepted by every browser
         answer.headers["Cache-Control"] = "private, no-cache"
         answer.add_etag()
         return answer.make_conditional(request)
@@ -114,7 +114,7 @@ def register_metrics(server: Flask, view: View) -> None:
 
 
 def _picture(study: StudyHandle, kind: str, number: int | None, beside: int | None) -> bytes | None:
-    """Draw a strip with clear gaps; None if there is no such strip."""
+    """Draw a strip with transparent gaps; None if there is no such strip."""
     originals = study.record().originals_png
     if kind == "originals":
         return None if originals is None else see_through(originals)

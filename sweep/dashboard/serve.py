@@ -1,4 +1,4 @@
-"""Serving the dashboard until it is told to stop."""
+"""Serve the dashboard until it is told to stop."""
 
 import logging
 import signal
@@ -29,11 +29,12 @@ _CLEANUP_SECONDS = 1
 def serve(app: Dash, access: Access, ready: Callable[[str], None]) -> None:
     """Answer requests until SIGINT or SIGTERM; calls ``ready`` with the address when it listens.
 
-    Raises UsageError when it cannot listen there.
+    Raises UsageError if it cannot listen there.
     """
     listening = _listen(access)
     server = make_server(app, listening)
-    # Any client could fill the log: it warns of odd headers, and of more requests than threads.
+    # Any client could fill the log: it warns about odd headers, and about more requests than
+    # threads.
     logging.getLogger("waitress").setLevel(logging.ERROR)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _stop)
@@ -76,7 +77,7 @@ def make_server(app: Dash, listening: socket.socket) -> "Server":
 
 
 class _Request(HTTPRequestParser):  # type: ignore[misc]
-    """A request with the time at which it began to arrive."""
+    """A request and the time at which it began to arrive."""
 
     def __init__(self, settings: Adjustments) -> None:
         super().__init__(settings)
@@ -84,18 +85,18 @@ class _Request(HTTPRequestParser):  # type: ignore[misc]
 
 
 class _Connection(HTTPChannel):  # type: ignore[misc]
-    """A connection with the time for which the server has waited for it."""
+    """A connection and the time for which the server has waited for it."""
 
     parser_class = _Request
 
     @property
     def is_waited_for(self) -> bool:
-        """Whether it is the client's turn."""
+        """Whether the server waits for the client."""
         return not self.requests and not self.total_outbufs_len
 
     @property
     def waiting_since(self) -> float:
-        """Time since when the server waits for the rest of a request, or for the next one."""
+        """When the server began to wait for the rest of a request, or for the next one."""
         return float(self.last_activity if self.request is None else self.request.begun_at)
 
     @property
@@ -109,7 +110,7 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
 class Server(TcpWSGIServer):  # type: ignore[misc]
     """A waitress server that connections without a finished request cannot block.
 
-    waitress alone counts any byte as activity, and accepts no connection beyond its limit.
+    waitress itself counts any byte as activity, and accepts no connection beyond its limit.
     """
 
     channel_class = _Connection
@@ -122,7 +123,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
                 connection.will_close = True
 
     def readable(self) -> bool:
-        """Tell whether to accept another connection; at the limit close some of the oldest."""
+        """Return whether to accept another connection; at the limit close some of the oldest."""
         if len(self._map) >= self.adj.connection_limit:
             oldest = sorted(self._waited_for(), key=lambda of: of.waiting_since)
             for connection in oldest[: limits.CONNECTIONS // 10]:
@@ -134,14 +135,14 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
 
 
 def _listen(access: Access) -> socket.socket:
-    """Open the socket here: if waitress were refused one, it would leave half a server behind."""
+    """Open the socket here: if waitress failed to, it would leave half a server behind."""
     try:
         family, *_, address = socket.getaddrinfo(
             access.host, access.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         return socket.create_server(address[:2], family=family)
     except OSError as error:
-        # create_server puts the address behind the reason, as a tuple.
+        # create_server appends the address to the reason, as a tuple.
         reason = (error.strerror or str(error)).partition(" (while attempting")[0]
         raise UsageError(
             f"cannot listen on {access.host}, port {access.port}: {reason}. Another one: --port."

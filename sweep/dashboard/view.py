@@ -1,4 +1,4 @@
-"""What pages read from: the store, with what was read before kept at hand."""
+"""Read the store for pages, with a cache of what was read before."""
 
 import logging
 import time
@@ -27,10 +27,10 @@ from sweep.store.handle import DatabaseHandle, StudyHandle
 from sweep.store.lookup import StudyKey, find_key
 from sweep.store.table import TrialTable
 
-#: Studies whose trials are kept in memory, about 300 bytes a trial, with the pictures of each width
-#: and what the codes tell.
+#: Studies whose trials are cached, about 300 bytes per trial, with the pictures of each width and
+#: the probe summary.
 _MAX_STUDIES = 8
-#: For so long it is believed that floors cannot be known: looking may mean to read a data set.
+#: How long floors are considered unavailable after a failure: a retry may read a data set.
 _UNKNOWN_SECONDS = 60.0
 
 _LOG = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ _Identity = tuple[int, float]
 
 
 class _Readers(NamedTuple):
-    """Readers of one study; each remembers what it has read."""
+    """Readers of one study, each with its cache."""
 
     study: StudyHandle
     atlas: AtlasReader
@@ -49,15 +49,15 @@ class _Readers(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """A store, seen through the dashboard."""
+    """A store, as the dashboard sees it."""
 
     engine: Engine
     allow_edit: bool = False
     _readers: "OrderedDict[str, _Readers]" = field(default_factory=OrderedDict)
     _floors: dict[_Identity, Floors] = field(default_factory=dict)
-    #: When floors were last looked for in vain.
+    #: When computing floors last failed.
     _looked: dict[_Identity, float] = field(default_factory=dict)
-    #: Whose floors are being computed.
+    #: Studies whose floors are being computed.
     _computing: set[_Identity] = field(default_factory=set)
     _lock: Lock = field(default_factory=Lock)
     #: One computation at a time: each holds a data set and several times its size.
@@ -65,13 +65,13 @@ class View:
 
     @property
     def database(self) -> DatabaseHandle:
-        """What concerns all studies."""
+        """Handle for everything that concerns all studies."""
         return DatabaseHandle(self.engine)
 
     def key(self, name: str) -> StudyKey:
-        """Look a study up, once in a request.
+        """Look a study up, once per request.
 
-        Raises NotFoundError when there is no such study.
+        Raises NotFoundError if there is no such study.
         """
         found: dict[str, StudyKey] = g.setdefault("studies", {}) if has_request_context() else {}
         if name not in found:
@@ -79,7 +79,7 @@ class View:
         return found[name]
 
     def _look_up(self, name: str) -> StudyKey:
-        """Look a study up by its id, where it is known, or else by its name."""
+        """Look a study up by its id, if it is known, or else by its name."""
         known = self._readers.get(name)
         if known is not None:
             with suppress(NotFoundError):  # deleted; another may have the name by now
@@ -97,19 +97,19 @@ class View:
     def study(self, name: str) -> StudyHandle:
         """Return a study's handle.
 
-        Raises NotFoundError when there is no such study.
+        Raises NotFoundError if there is no such study.
         """
         return self._reader(name).study
 
     def table(self, name: str) -> TrialTable:
-        """Return the study's trials as they are now; reads only what is new.
+        """Return the study's present trials; reads only what is new.
 
-        Raises NotFoundError when there is no such study.
+        Raises NotFoundError if there is no such study.
         """
         return self.study(name).table(self.key(name).revision)
 
     def pictured_widths(self, name: str) -> list[int]:
-        """Return the best trial of each width of which pictures were kept, narrowest first."""
+        """Return the best trial with pictures of each width, narrowest first."""
         return pictured_widths(self.study(name), self.table(name))
 
     def atlas(self, name: str) -> Atlas | None:
@@ -121,7 +121,7 @@ class View:
         return self._reader(name).probes.look(self.table(name))
 
     def findings(self, name: str, *, in_short: bool = False) -> StudyFindings:
-        """Return what is known of a study; ``in_short`` without ablation analysis and probes."""
+        """Return the findings of a study; ``in_short`` omits ablation analysis and probes."""
         return gather_study(PageReader(self, name), in_short=in_short)
 
     def _reader(self, name: str) -> _Readers:
@@ -140,7 +140,7 @@ class View:
     def token(self, name: str, page: str) -> str:
         """Return a text that differs when that page of the study has something new to show.
 
-        One statement for most pages, once the study is known.
+        It takes one statement for most pages, once the study is known.
         """
         study, token = self._revision(name)
         if page in (links.WHY, links.OVERVIEW):  # they show what other studies train for this one
@@ -156,21 +156,21 @@ class View:
         return study, study.revision()
 
     def floors(self, name: str) -> Floors | None:
-        """Return the floors of the study's data set; None where they are not known, or not yet.
+        """Return the floors of the study's data set; None if they are not known (yet).
 
-        Those of a large data set take minutes to compute. No page waits for that: it is done
-        beside, and the token changes at the end.
+        Those of a large data set take minutes to compute. No page waits for that: it is done in the
+        background, and the token changes at the end.
         """
         study = self.study(name)
         found = self._floors.get(study.key.identity)
         if found is None and (kept := kept_floors(study)) is not None:
             found = self._floors[study.key.identity] = kept
         if found is None and study.record().provenance.get("data_sha256"):
-            self._begin(study)  # before, no worker has told yet which data they are
+            self._begin(study)  # before, no worker has reported which data they are
         return found
 
     def computing_floors(self, name: str) -> bool:
-        """Tell whether they are on their way."""
+        """Return whether they are being computed."""
         return bool(self._computing) and self.study(name).key.identity in self._computing
 
     def _begin(self, study: StudyHandle) -> None:
@@ -189,7 +189,7 @@ class View:
                 found = study_floors(study, keep=self.allow_edit)
             if found is not None:
                 self._floors[made] = found
-        except SweepError as error:  # the database went away, or the study was deleted
+        except SweepError as error:  # the database is unavailable, or the study was deleted
             _LOG.warning("the floors of study '%s' could not be computed: %s", study.name, error)
         finally:
             self._looked[made] = time.monotonic()
@@ -197,9 +197,9 @@ class View:
 
 
 class PageReader(StudyReader):
-    """A study during one request, with what earlier requests have read of it.
+    """A study during one request, with the caches of earlier requests.
 
-    ``where`` keeps those of its trials in ``table`` that pass.
+    ``where`` restricts ``table`` to the trials that pass.
     """
 
     def __init__(self, view: View, name: str, where: Filter | None = None) -> None:

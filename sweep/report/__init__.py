@@ -1,4 +1,4 @@
-"""Offline HTML files about a study, a report or one figure: functions of a store."""
+"""Write offline HTML files about a study, a report or one figure, from a store."""
 
 from sweep.report.render import render, render_figure
 

@@ -1,4 +1,4 @@
-"""What is needed to repeat a study besides its file, in words."""
+"""List what is needed to repeat a study, in addition to its file, in words."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from sweep.store.records import WorkerRow
 
 
 def facts_of(record: StudyRecord, workers: Sequence[WorkerRow]) -> list[tuple[str, str]]:
-    """Label and value."""
+    """Return pairs of label and value."""
     provenance = record.provenance
     devices = {worker.device_name or worker.device for worker in workers}
     about, data = record.settings.study, record.settings.data
@@ -43,7 +43,7 @@ def _fallback_reasons(workers: Sequence[WorkerRow]) -> Iterable[str]:
 
 
 def _resumed(run: Mapping[str, Any], first: Mapping[str, Any]) -> str:
-    """Say when a study was resumed, and with what that it did not begin with."""
+    """Say when a study was resumed, and what has changed since it began."""
     at = datetime.fromtimestamp(run["at"], UTC)
     before = _surroundings(first)
     new = {name: of for name, of in _surroundings(run).items() if of != before.get(name)}

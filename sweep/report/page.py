@@ -1,4 +1,4 @@
-"""Everything that a report shows, gathered from the store before any of it is laid out."""
+"""Gather everything that a report shows from the store, before any of it is laid out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from sweep.store.table import TrialTable
 from sweep.studyfile import with_trials
 
 _N_INVALID = 50
-#: Figures that the first screen may show; the first that there is.
+#: Figures for the first screen; the first that exists is shown.
 _FIRST = ("width", "history")
 _FIRST_HEIGHT = 440
 
@@ -37,20 +37,20 @@ class Chart:
 
     id: str
     title: str
-    #: What it tells or, where nothing can be told, its title.
+    #: Its finding, or its title if there is none.
     heading: str
     note: str
     drawn: go.Figure
 
     @property
     def height(self) -> int:
-        """Pixels."""
+        """Height in pixels."""
         height: int = self.drawn.layout.height
         return height
 
     @property
     def json(self) -> Markup:
-        """JSON for Plotly.newPlot; cannot end the script element it stands in."""
+        """JSON for Plotly.newPlot; cannot end its enclosing script element."""
         spec = self.drawn.to_plotly_json() | {"config": dict(style.CONFIG)}
         return Markup(to_json_plotly(spec).replace("<", "\\u003c"))
 
@@ -60,38 +60,38 @@ class Page:
     """A report before it is laid out."""
 
     found: StudyFindings
-    #: What was trained on, and how far it is.
+    #: The data, and the progress.
     about: str
-    #: Stands on the first screen.
+    #: Shown on the first screen.
     first_chart: Chart | None
     #: Originals, and the copies by the best.
     first_pictures: list[PictureRow]
     picture_names: list[str]
     pictures: list[PictureRow]
-    #: The best of each width on the same images; empty where there is but one.
+    #: The best of each width on the same images; empty for a single width.
     atlas: list[PictureRow]
-    #: What they tell.
+    #: What they show.
     atlas_note: str
     #: All others; empty before any trial has a value.
     charts: Mapping[ReportSection, Sequence[Chart]]
-    #: Questions that the study has not enough for, by what they need.
+    #: Questions that the study cannot answer, by what they need.
     missing: Mapping[str, Sequence[str]]
-    #: The first of those that were marked so.
+    #: The first trials that were marked invalid.
     invalid: list[TrialRow]
-    #: With the trials it has now.
+    #: With the present number of trials.
     study_file: str
-    #: Label and value, what is needed to repeat the study besides its file.
+    #: Label and value, what is needed to repeat the study in addition to its file.
     facts: list[tuple[str, str]]
     #: When the study began and was last written.
     when: str
 
 
 def gather_page(handle: StudyHandle) -> Page:
-    """Read the study once and work out everything its report says."""
+    """Read the study once and compute everything that its report says."""
     reader = StudyReader(handle)
     found = gather_study(reader, n_best=N_BEST)
     study, table, record = found.study, reader.table, reader.record
-    # Pictures of a single width stand in the report already.
+    # Pictures of a single width are in the report already.
     atlas = reader.atlas if reader.atlas and len(reader.atlas.trials) > 1 else None
     charts, missing = ({}, {}) if np.isnan(table.value).all() else _charts(reader)
     first = next(filter(None, (_taken(charts, key) for key in _FIRST)), None)
@@ -173,9 +173,9 @@ def _copies(
 def _charts(
     reader: StudyReader,
 ) -> tuple[dict[ReportSection, list[Chart]], dict[str, list[str]]]:
-    """Draw every figure of the registry that has a place in the report, by section.
+    """Draw every figure of the registry that belongs to the report, by section.
 
-    The second are questions without an answer, by what they need.
+    Also return the questions without an answer, by what they need.
     """
     charts: dict[ReportSection, list[Chart]] = {section: [] for section in ReportSection}
     missing: dict[str, list[str]] = {}

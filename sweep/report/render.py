@@ -1,4 +1,4 @@
-"""Laying a report out: one file that asks the network for nothing."""
+"""Lay a report out: one file that needs no network."""
 
 import base64
 import shlex
@@ -36,14 +36,14 @@ def lay_out(page: Page) -> str:
 
 
 def render_figure(study: str, found: GatheredFigure) -> str:
-    """Return one figure of a study as an HTML file of its own."""
+    """Return one figure of a study as a separate HTML file."""
     template = environment().get_template("figure.html.j2")
     chart = make_chart(found.figure.name, found)
     return template.render(study=study, chart=chart, plotlyjs=_plotlyjs([chart]))
 
 
 def _plotlyjs(charts: Sequence[Chart]) -> str:
-    """Return what draws the charts, compressed, as text; empty without charts."""
+    """Return the code that draws the charts, compressed, as text; empty without charts."""
     if not charts:
         return ""
     return base64.b64encode(smallest_plotlyjs_gzip(chart.drawn for chart in charts)).decode()

@@ -1,6 +1,6 @@
-"""Compare: a few trials side by side, in their settings, errors, curves and pictures.
+"""Compare: a few trials side by side, with their settings, errors, curves and pictures.
 
-``?trials=0,7,12`` says which, ``only=1`` leaves out the settings that all of them share.
+``?trials=0,7,12`` lists them, ``only=1`` omits the settings that all of them share.
 """
 
 import hashlib
@@ -98,7 +98,7 @@ def _controls(numbers: Sequence[str], offered: Sequence[str], only: bool) -> Any
 
 
 def tables(found: Comparison, only: bool) -> Any:
-    """Lay out headline, settings and measurements, or say what to do with nothing to compare."""
+    """Lay out headline, settings and measurements, or instructions if there is nothing."""
     if not found.trials:
         return cards.empty(
             "Nothing to compare yet",
@@ -232,8 +232,8 @@ def _picture_label(found: Comparison, row: TrialRow) -> Any:
 
 
 def register(app: Dash, view: View) -> None:
-    """Its callbacks."""
-    # By itself, since every page has a query: Dash would ask the one below on other pages too.
+    """Register its callbacks."""
+    # Separate, because every page has a query: Dash would call the one below on other pages too.
     app.clientside_callback(
         ClientsideFunction("compare", "remember"),
         Output("query", "data", allow_duplicate=True),

@@ -1,6 +1,6 @@
-"""Compare studies: what each found, in how many trials and seconds, and what differs between them.
+"""Compare studies: their results, their numbers of trials and seconds, and their differences.
 
-``?studies=a,b`` says which.
+``?studies=a,b`` lists them.
 """
 
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ from sweep.figures.best_so_far import (
 from sweep.figures.registry import GatheredFigure
 from sweep.findings.study_comparison import gather_studies
 
-#: Studies side by side: each has a colour and a column.
+#: Maximum number of studies side by side: each has a colour and a column.
 MOST = 8
 
 
 class ChosenStudies(NamedTuple):
-    """Studies to compare, and what was asked for in vain."""
+    """Studies to compare, and complaints about the others."""
 
     names: list[str]
     complaints: list[str]
@@ -88,7 +88,7 @@ def layout(view: View, place: Place) -> Any:
 
 
 def choose(every: Sequence[str], wanted: Sequence[str]) -> ChosenStudies:
-    """Take the wanted studies that are there, each once, as many as fit."""
+    """Choose the wanted studies that exist, each once, as many as fit."""
     wanted = list(dict.fromkeys(wanted))
     known = [name for name in wanted if name in every]
     complaints = [f"There is no study '{name}'." for name in wanted if name not in every]
@@ -107,7 +107,7 @@ def _is_enough(names: Sequence[str]) -> bool:
 
 
 def compared(view: View, names: Sequence[str]) -> tuple[list[Any], list[Any]]:
-    """Sentences and tables; what to do where there is nothing to compare."""
+    """Return sentences and tables; instructions if there is nothing to compare."""
     if not _is_enough(names):
         nothing = cards.empty(
             "Nothing to compare yet",
@@ -138,7 +138,7 @@ def curves(view: View, names: Sequence[str], over: Over) -> go.Figure:
 
 
 def register(app: Dash, view: View) -> None:
-    """Its callbacks."""
+    """Register its callbacks."""
 
     @app.callback(
         Output("query", "data", allow_duplicate=True),

@@ -1,8 +1,8 @@
-"""Many trials at once: what a brush on one chart keeps, the other charts and the grid show alone.
+"""Explore many trials: a brush on one chart filters the other charts and the grid.
 
-The brushes make up one filter, which stands in the address. Parallel axes show it as ranges; of the
-charts below them one is drawn at a time. The chart that was brushed last keeps the trials around
-its box, so that the box can be moved; all others show those that pass.
+The brushes make up one filter, which is kept in the address. Parallel axes show it as ranges; of
+the charts below them one is drawn at a time. The chart that was brushed last keeps the trials
+around its box, so that the box can be moved; all others show only trials that pass.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -32,7 +32,7 @@ from sweep.store.table import Mask, TrialTable
 
 _FIRST = "slice"
 _PARALLEL = "parallel"
-#: With a tool that draws boxes, and always in sight.
+#: With a box tool, always visible.
 _CONFIG: Mapping[str, Any] = {
     **style.CONFIG,
     "displayModeBar": True,
@@ -83,7 +83,7 @@ def layout(view: View, place: Place) -> Any:
                 **attributes(aria_label="One chart at a time"),
             ),
             dcc.Store(id="explore-where", data=str(where)),
-            # Which chart was brushed last; none where the filter came from elsewhere.
+            # The chart that was brushed last; none if the filter came from elsewhere.
             dcc.Store(id="explore-brushed"),
             dcc.Store(id="explore-box"),
             dcc.Store(id="explore-ranges"),
@@ -173,7 +173,7 @@ def _drop(name: str) -> dict[str, str]:
 
 
 def register(app: Dash, view: View) -> None:
-    """Its callbacks."""
+    """Register its callbacks."""
     _register_brushes(app, view)
     _register_charts(app, view)
     charts.opens_trials(app, "explore-pane")
@@ -267,7 +267,7 @@ def _register_brushes(app: Dash, view: View) -> None:
             new, brushed = boxed(reader, where, box, (x, y, metric)), box.view
         elif isinstance(cause, dict) and any(told["value"] for told in ctx.triggered):
             new, brushed = dropped(where, cause["column"]), None
-        else:  # chips that have just been drawn
+        else:  # chips that were just drawn
             return dash.no_update, dash.no_update
         return (dash.no_update, dash.no_update) if str(new) == text else (str(new), brushed)
 
@@ -378,12 +378,12 @@ def _register_charts(app: Dash, view: View) -> None:
 
 
 def _only_filtered() -> bool:
-    """Tell whether the filter alone made the callback run."""
+    """Return whether only the filter triggered the callback."""
     return {told["prop_id"] for told in ctx.triggered} == {"explore-where.data"}
 
 
 def uirevision(kind: str, chosen: Sequence[str | None]) -> str:
-    """Zoom and box are kept while chart and axes stay the same."""
+    """Return the uirevision: zoom and box are kept while chart and axes stay the same."""
     return " ".join([kind, *map(str, chosen)])
 
 
@@ -414,7 +414,7 @@ def pane_figure(
 
 
 def parallel_figure(reader: PageReader, order: Sequence[str] = ()) -> tuple[go.Figure, str]:
-    """Parallel axes with the filter as ranges on them; ``order`` is where people moved them."""
+    """Draw parallel axes with the filter as ranges; ``order`` is the order that people chose."""
     where = reader.where
     lines = parallel_lines(reader.whole, where)
     place = {name: at for at, name in enumerate(order)}
@@ -443,7 +443,7 @@ def parallel_lines(table: TrialTable, where: Filter) -> Lines:
     if len(around) > MAX_LINES and where:
         around = around.where(_passing_first(where.mask(around)))
     lines = gather_lines(around)
-    # Where trials no longer differ in a setting, no axis shows its condition.
+    # If the remaining trials do not differ in a setting, no axis shows its condition.
     hidden = own - {dimension.name for dimension in lines.dimensions}
     held = _only(where, hidden)
     return gather_lines(held.apply(around)) if held else lines
@@ -458,7 +458,7 @@ def _only(where: Filter, names: Set[str]) -> Filter:
 
 
 def _passing_first(passes: Mask) -> Mask:
-    """All that pass and, if there is room, some of the others."""
+    """Select all trials that pass and, if there is room, some of the others."""
     room = MAX_LINES - int(passes.sum())
     kept = passes.copy()
     if room > 0:

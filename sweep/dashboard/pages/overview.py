@@ -1,7 +1,7 @@
-"""One study at a glance: what it found, its history, and its best configurations.
+"""One study at a glance: its findings, its history, and its best configurations.
 
-The first answer holds the words, the numbers and a drawing of the history, so that there is
-something to see while Plotly is on its way; the charts follow, those that take long at the end.
+The first response contains the text, the numbers and a drawing of the history, so that there is
+something to see while Plotly loads; the charts follow, slow ones last.
 """
 
 from collections.abc import Mapping
@@ -27,11 +27,11 @@ from sweep.findings.study import StudyFindings
 from sweep.store.records import StudySummary
 from sweep.store.table import TrialTable
 
-#: From so many trials on, figures that take long are drawn again less often.
+#: From this number of trials on, slow figures are redrawn less often.
 BIG = 20_000
 _PAUSE_MILLISECONDS = 30_000
 
-#: What the chart of widths shows, and the pictures of the best.
+#: The chart of widths: squared errors, cross-entropies, or the law.
 Chart = Literal["mse", "bce", "law"]
 Pictures = Literal["reconstructions", "errors"]
 
@@ -41,10 +41,10 @@ _PICTURES: Mapping[Pictures, str] = {"reconstructions": "Pictures", "errors": "W
 
 
 def layout(view: View, place: Place) -> Any:
-    """Lay out the page; callbacks fill in whatever may take long."""
+    """Lay out the page; callbacks fill in everything that may be slow."""
     study = view.study(place.name).summary()
     table = view.table(place.name)
-    # Without the floors, which may have to be computed first: what they say is added later.
+    # Without the floors, which may have to be computed first: their sentences are added later.
     found = study_verdict(view.study(place.name), table, None)
     return html.Div(
         [
@@ -75,7 +75,7 @@ def layout(view: View, place: Place) -> Any:
             dcc.Store(id="overview-history-range"),
             dcc.Store(id="overview-width-range"),
             dcc.Store(id="overview-importances-due"),
-            # Unknown until its chart is laid out: the pulse beats before that.
+            # Unknown until its chart is laid out: the pulse runs before that.
             dcc.Store(id="overview-importances-pause"),
         ],
         className="overview",
@@ -87,12 +87,12 @@ def _about(view: View, study: StudySummary) -> list[Any]:
 
 
 def _any_value(table: TrialTable) -> bool:
-    """Tell whether some trial has come far enough for a mark."""
+    """Return whether some trial has a value to draw."""
     return bool((table.value > 0).any())
 
 
 def pause(table: TrialTable) -> int:
-    """Milliseconds between two drawings of a figure that takes long."""
+    """Return the milliseconds between two drawings of a slow figure."""
     return _PAUSE_MILLISECONDS if len(table) >= BIG else 0
 
 
@@ -103,7 +103,7 @@ def _nothing_yet() -> Any:
 
 
 def figures(place: Place, table: TrialTable, *, later: bool = False) -> list[Any]:
-    """Lay out the figures' cards; with ``later`` only those in sight at first, without charts."""
+    """Lay out the figures' cards; with ``later`` only those initially visible, without charts."""
     history = gather_history(table)
     first = html.Div(
         [
@@ -118,7 +118,7 @@ def figures(place: Place, table: TrialTable, *, later: bool = False) -> list[Any
             cards.figure_card(
                 "overview-width",
                 title="Test error by hidden width",
-                # Laid out again with the chart: what was switched before would be forgotten.
+                # Laid out again with the chart, so it has to keep its state.
                 controls=_switch(
                     "overview-metric", _METRICS, place.query.get("error"), disabled=later
                 ),
@@ -139,7 +139,7 @@ def figures(place: Place, table: TrialTable, *, later: bool = False) -> list[Any
 
 
 _HEIGHT = 440
-#: As wide and as high as the card on a laptop.
+#: Size of the card on a laptop.
 _POSTER = (570, _HEIGHT)
 _KEY_COMPARE: dict[str, Any] = {"data-key": "compare"}
 
@@ -239,7 +239,7 @@ def _register_words(app: Dash, view: View) -> None:
 
 
 def advice(found: StudyFindings) -> Any:
-    """Lay out the card of what to do next; None without advice."""
+    """Lay out the card with advice; None without advice."""
     said = found.advice_sentences
     return cards.card(found.advice_title, sentences(said)) if said else None
 
@@ -248,7 +248,7 @@ def _register_charts(app: Dash, view: View) -> None:
     @app.callback(
         Output("overview-figures", "children"),
         Output("overview-importances-pause", "data", allow_duplicate=True),
-        Input("overview-figures", "id"),  # when the page is there
+        Input("overview-figures", "id"),  # when the page exists
         State("place", "data"),
         prevent_initial_call="initial_duplicate",
     )
@@ -295,15 +295,15 @@ def _register_charts(app: Dash, view: View) -> None:
 
 
 def history_figure(view: View, study: str, zoom: Zoom | None = None) -> tuple[go.Figure, str]:
-    """Draw the history, of many trials only those in the zoom; return its note too."""
+    """Draw the history, for many trials only those in the zoom; return its note too."""
     return charts.figure_of(PageReader(view, study), "history", charts.between(zoom))[:2]
 
 
 def width_figure(
     view: View, study: str, error: Chart, zoom: Zoom | None = None
 ) -> tuple[go.Figure, str]:
-    """Errors by width, with the floor of that error, or their law; and its note."""
-    # Each error has a scale of its own: a zoom of one means nothing to the other.
+    """Draw errors by width, with the floor of that error, or their law; return its note too."""
+    # Each error has its own scale, for which the other's zoom is meaningless.
     uirevision = f"keep {error}"
     between = charts.between(zoom, uirevision)
     drawn, about, _ = charts.figure_of(PageReader(view, study), _FIGURES[error], between)

@@ -1,4 +1,4 @@
-"""All studies of the store: where each stands, and what it found so far."""
+"""All studies of the store: their state and findings."""
 
 import base64
 import hashlib
@@ -34,10 +34,10 @@ from sweep.figures.sparkline import sparkline_svg
 from sweep.store.engine import shown
 from sweep.store.records import StudyList, StudySummary, UnreadableStudy
 
-#: More rows than this are found by searching: a longer page would be no better to read.
+#: Further rows are found by searching: a longer page would not be more readable.
 MAX_ROWS = 200
 
-#: Column heads that sort; the first is how studies stand at first.
+#: Column heads that sort; the first is the initial order.
 SORTS: Mapping[str, str] = {
     "changed": "Last change",
     "name": "Study",
@@ -48,7 +48,7 @@ SORTS: Mapping[str, str] = {
     "data": "Data set",
 }
 _DEFAULT = "changed"
-#: What goes from the most to the least; a leading "-" in the address turns any order around.
+#: Columns sorted in descending order; a leading "-" in the address reverses any order.
 _DESCENDING = {"changed", "done", "pace"}
 
 #: Steps of a study's best, as ``read.best_so_far`` gives them.
@@ -109,7 +109,7 @@ def layout(view: View, place: Place) -> Any:
 
 
 def register(app: Dash, view: View) -> None:
-    """Its callbacks."""
+    """Register its callbacks."""
 
     @app.callback(
         Output("studies-rows", "children"),
@@ -139,8 +139,8 @@ def register(app: Dash, view: View) -> None:
             unreadable(found),
         )
 
-    # On its own: ``query`` is on every page, and so a callback of it may not listen to what is on
-    # every page too.
+    # Separate: ``query`` is on every page, so its callback must not listen to other elements that
+    # are on every page too.
     @app.callback(
         Output("query", "data", allow_duplicate=True),
         Input("studies-search", "value"),
@@ -178,7 +178,7 @@ def register(app: Dash, view: View) -> None:
 
 
 class Listed(NamedTuple):
-    """A study with what its row shows."""
+    """A study and the content of its row."""
 
     study: StudySummary
     steps: Steps
@@ -187,14 +187,14 @@ class Listed(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The studies that are looked for, in order."""
+    """The matching studies, in order."""
 
     studies: list[Listed]
-    #: How many there are, in words.
+    #: The number of studies, in words.
     summary: str
-    #: What stands in the place of no rows.
+    #: Content if there are no rows.
     empty: Any
-    #: Unreadable studies, whatever is searched for.
+    #: Unreadable studies, regardless of the search.
     unreadable: Sequence[UnreadableStudy] = ()
 
 
@@ -218,9 +218,9 @@ def gather(view: View, search: str, sort: str) -> Found:
 def _folded(
     stored: StudyList, search: str
 ) -> tuple[list[StudySummary], dict[str, list[StudySummary]]]:
-    """Studies that match, and by the name of a parent those that are folded into its row.
+    """Return matching studies, and by a parent's name those folded into its row.
 
-    Where the parent does not match, those that were trained for it have rows of their own.
+    Derived studies have their own rows if the parent does not match.
     """
     found, folded = [], {}
     for parent, *derived in stored.families.values():
@@ -247,7 +247,7 @@ def unreadable(found: Found) -> list[Any]:
 
 
 def matches(study: StudySummary, search: str) -> bool:
-    """Tell whether every word occurs in what people wrote of the study."""
+    """Return whether every word occurs in what people wrote about the study."""
     written = (study.name, study.description, study.dataset, study.note or "", *study.tags)
     text = " ".join(written).casefold()
     return all(word in text for word in search.casefold().split())
@@ -287,7 +287,7 @@ def aria_sort(key: str, sort: str) -> str:
 
 
 def summary(stored: StudyList, matching: Sequence[StudySummary]) -> str:
-    """``3 studies and 2 derived, 1 running``."""
+    """Summarise: ``3 studies and 2 derived, 1 running``."""
     every = stored.studies
     if not every:
         return ""
@@ -303,7 +303,7 @@ def summary(stored: StudyList, matching: Sequence[StudySummary]) -> str:
 
 
 def marks(studies: Sequence[Listed]) -> list[tuple[str, str]]:
-    """Return by name a digest of what a row shows: what has the same need not be sent again."""
+    """Return by name a digest of a row's content: unchanged rows need not be sent again."""
     return [
         (of.study.name, hashlib.blake2b(repr(of).encode(), digest_size=8).hexdigest())
         for of in studies
@@ -410,7 +410,7 @@ def _link(name: str) -> Any:
 
 
 def _derived(studies: Sequence[StudySummary]) -> Any:
-    """Studies of ``sweep ties`` and ``sweep explain``, folded."""
+    """Lay out the studies of ``sweep ties`` and ``sweep explain``, folded."""
     n = len(studies)
     lines = [
         html.Div(
@@ -440,7 +440,7 @@ def _state(study: StudySummary) -> list[Any]:
 
 
 def _done(study: StudySummary) -> list[Any]:
-    """Show how far the study is, and how its trials ended."""
+    """Show the progress of the study, and how its trials ended."""
     counts = study.counts
     kinds = {
         "running": counts["RUNNING"],
@@ -537,6 +537,6 @@ def _first_steps(view: View) -> Any:
 
 
 def start_command(storage: str, *, has_password: bool) -> str:
-    """Write how to begin in the database that the page shows, never with a password."""
+    """Write how to begin in the page's database, never with a password."""
     begin = "sweep new mine.toml && sweep start mine.toml"
     return begin if has_password else f"{begin} --storage {shlex.quote(storage)}"

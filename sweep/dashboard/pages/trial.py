@@ -1,4 +1,4 @@
-"""One trial: what it was, how it trained, what came out, and what people say of it."""
+"""One trial: its settings, its training, its results, and people's remarks."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -85,7 +85,7 @@ def layout(view: View, place: Place) -> Any:
 
 
 def gather(view: View, study: str, number: int) -> TrialFindings:
-    """Gather what the page shows. Raises NotFoundError without the study or the trial."""
+    """Gather what the page shows. Raises NotFoundError if the study or the trial does not exist."""
     return gather_trial(view.study(study), number, lambda of: view.floors(of.name))
 
 
@@ -96,7 +96,7 @@ def mark(facts: TrialFindings) -> str:
 
 
 def register(app: Dash, view: View) -> None:
-    """Its callbacks."""
+    """Register its callbacks."""
     parts = _parts(view)
 
     @app.callback(
@@ -129,7 +129,7 @@ def register(app: Dash, view: View) -> None:
 
 
 def _trains(facts: TrialFindings) -> bool:
-    """Tell whether there are curves, or soon will be."""
+    """Return whether there are curves, or soon will be."""
     return bool(facts.curve) or facts.trial.state == "RUNNING"
 
 
@@ -175,7 +175,7 @@ def figures(view: View, facts: TrialFindings) -> dict[str, PageFigure]:
 
 
 def head(facts: TrialFindings) -> list[Any]:
-    """Lay out the trial's number, how it ended, and where to go from here."""
+    """Lay out the trial's number, how it ended, and links to other pages."""
     trial = facts.trial
     rank = "" if facts.rank is None else str(facts.rank)
     return [
@@ -245,17 +245,17 @@ def tiles(facts: TrialFindings) -> Any:
 
 
 def diagnosis(facts: TrialFindings) -> Any:
-    """Sentences."""
+    """Lay out the sentences of the diagnosis."""
     return html.Ul([html.Li(sentence(text)) for text in facts.sentences], className="said")
 
 
 def measured(facts: TrialFindings) -> Any:
-    """Each number beside its floor."""
+    """Lay out each number with its floor."""
     return finding_table(facts.study, facts.measured)
 
 
 def pictures(facts: TrialFindings) -> Any:
-    """Lay out the originals beside the reconstructions and their errors."""
+    """Lay out the originals above the reconstructions and their errors."""
     number = facts.trial.number
     if not facts.has_pictures:
         return None
@@ -272,7 +272,7 @@ def pictures(facts: TrialFindings) -> Any:
 
 
 def settings(facts: TrialFindings) -> Any:
-    """Lay out the settings that it was trained with; they can be copied."""
+    """Lay out the settings that it was trained with, with buttons to copy them."""
     table = finding_table(facts.study, facts.settings, "settings")
     if not facts.settings:
         return table
@@ -298,13 +298,13 @@ def _copies(facts: TrialFindings) -> Any:
 
 
 def network(facts: TrialFindings) -> Any:
-    """Lay out what was found in its networks, and how its code does in the probe."""
+    """Lay out the analysis of its networks, and the probe of its code."""
     shown = [_card(facts, table) for table in (facts.network, facts.pixels, facts.probe)]
     return html.Div(shown, className="row") if any(shown) else None
 
 
 def seeds(facts: TrialFindings) -> Any:
-    """Each seed's result, where there are several."""
+    """Lay out each seed's result, if there are several."""
     return _card(facts, facts.seeds)
 
 
@@ -315,7 +315,7 @@ def _card(facts: TrialFindings, table: FindingTable) -> Any:
 
 
 def events(facts: TrialFindings) -> list[Any]:
-    """List when the trial was handed out, and what happened to it."""
+    """List when the trial was dispatched, and what happened to it."""
     trial = facts.trial
     times = [
         ("handed out", count(trial.attempt, "time") if trial.attempt else "not yet"),
@@ -336,7 +336,7 @@ def _event(event: EventRow) -> list[Any]:
 
 
 def provenance(facts: TrialFindings) -> Any:
-    """Versions, code, data."""
+    """Lay out versions, code and data."""
     return finding_table(facts.study, facts.provenance, "pairs")
 
 

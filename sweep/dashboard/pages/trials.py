@@ -1,8 +1,8 @@
-"""Trials: a grid of all of them; filter, order, choose columns, group, select some to compare.
+"""Trials: a grid of all of them; filter, sort, choose columns, group, select some to compare.
 
 The grid asks /api/trials for a block of rows at a time (assets/trials.js), so that its size does
-not depend on the study's. Everything that is chosen stands in the address: ``where``, ``sort``,
-``columns``, ``selected``, ``group``.
+not depend on the study's. All choices are kept in the address: ``where``, ``sort``, ``columns``,
+``selected``, ``group``.
 """
 
 from typing import Any, NamedTuple
@@ -47,7 +47,7 @@ def layout(view: View, place: Place) -> Any:
     """Lay out the page."""
     table = view.table(place.name)
     where, sort = place.query.get("where", ""), place.query.get("sort") or default_sort(table)
-    grid_rows.shown_rows(table, where, sort)  # an address that cannot be read is told at once
+    grid_rows.shown_rows(table, where, sort)  # reports an invalid address at once
     filtered = Filter.parse(where)
     columns = chosen_columns(table, place.query.get("columns"))
     group = place.query.get("group")
@@ -106,7 +106,7 @@ def _count() -> Any:
 
 
 def _unfold() -> Any:
-    """Make the button that unfolds the controls on a phone, where the rows come first."""
+    """Lay out the button that unfolds the controls on a phone, where the rows come first."""
     return html.Button(
         "Controls ▾",
         id="trials-unfold",
@@ -150,14 +150,14 @@ def _actions(table: TrialTable, columns: list[str], group: str | None) -> Any:
 
 
 def groups(table: TrialTable, filtered: Filter, study: str, name: str | None) -> Any:
-    """Lay out the table of groups; nothing where nothing is grouped by."""
+    """Lay out the table of groups; empty if trials are not grouped."""
     if not name or name not in table.column_names:
         return None
     return group_table(group_by(table, name, filtered), name, study, table.objectives[0])
 
 
 def register(app: Dash, view: View) -> None:
-    """Its callbacks."""
+    """Register its callbacks."""
     trial_routes.register(app.server, view)
     _register_filter(app, view)
     _register_clientside(app)
@@ -229,7 +229,7 @@ def _register_filter(app: Dash, view: View) -> None:
         State("place", "data"),
         prevent_initial_call=True,
     )
-    def change(  # one callback, since all of these change the one filter
+    def change(  # one callback, because all of these change the one filter
         asked: Asked | None,
         states: list[str] | None,
         _dropped: Any,
@@ -247,7 +247,7 @@ def _register_filter(app: Dash, view: View) -> None:
             case "trials-asked" if asked:
                 try:
                     changed = add_typed(filtered, asked.text, view.table(place.name))
-                except UsageError as error:  # under the box, which keeps what was typed
+                except UsageError as error:  # shown below the box, which keeps the typed text
                     set_props("trials-typed", {"error": str(error)})
                     return no_update
             case "trials-states":
@@ -259,7 +259,7 @@ def _register_filter(app: Dash, view: View) -> None:
                 changed = filtered.without(name) if name else Filter()
             case {"type": "trials-narrow", "where": narrow} if _clicked():
                 changed = Filter.parse(narrow)
-            case _:  # a button that has just appeared
+            case _:  # a button that was just created
                 return no_update
         set_props("problem", {"children": ""})
         set_props("trials-typed", {"error": ""})
@@ -285,7 +285,7 @@ def _register_clientside(app: Dash) -> None:
     )
     app.clientside_callback(
         ClientsideFunction("trials", "show"),
-        # Nothing is written there; a callback without an output would be asked on every page.
+        # Never written; a callback without an output would be called on every page.
         Output("trials-shown", "data"),
         Input("trials-grid", "getRowsRequest"),
         Input("trials-where", "data"),

@@ -1,7 +1,7 @@
-"""Why the error stops where it stops: the answer in words, and what it rests on.
+"""Why the error stops where it stops: the answer in words, and its evidence.
 
-``?by=activation`` draws the choices of a setting apart, ``width=64`` is where the slider over the
-pictures stands. Each part is filled by a callback of its own, so that none waits for another.
+``?by=activation`` separates the choices of a setting, ``width=64`` is the position of the slider
+for the pictures. Each part is filled by a separate callback, so that none waits for another.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ _ALL = "all"
 #: Charts of the atlas.
 _LINES = {"classes": "classes_by_width", "kinds": "pixels_by_width"}
 _HEIGHT = 460
-#: Labels under the slider: more would run into one another on a phone.
+#: Labels under the slider: more would overlap on a phone.
 _MAX_MARKS = 6
 
 
@@ -140,7 +140,7 @@ def _atlas_card(study: str) -> Any:
 
 
 def register(app: Dash, view: View) -> None:
-    """Its callbacks."""
+    """Register its callbacks."""
     _register_words(app, view)
     _register_atlas(app, view)
     charts.opens_trials(app, "why-width", "why-classes", "why-kinds", "why-code")
@@ -167,7 +167,7 @@ def register(app: Dash, view: View) -> None:
         figure = charts.figure_of(PageReader(view, place.name), "front")
         return charts.renewed(figure.drawn), sentence(figure.note), figure.data is None
 
-    # By itself, since every page has a query: Dash would ask the next one on other pages too.
+    # Separate, because every page has a query: Dash would call the next one on other pages too.
     app.clientside_callback(
         ClientsideFunction("why", "remember"),
         Output("query", "data", allow_duplicate=True),
@@ -265,13 +265,13 @@ def width_figure(view: View, study: str, by: str) -> tuple[go.Figure, str]:
 
 
 class Scale(NamedTuple):
-    """The widths of the slider, and where it stands at first."""
+    """The widths of the slider, and its initial position."""
 
     widths: list[int]
     start: int
 
 
-#: What the callback of the atlas fills: component and property.
+#: Targets of the atlas callback: component and property.
 _OF_ATLAS = (
     "why-stages.children",
     "why-originals.hidden",
@@ -316,11 +316,11 @@ def atlas_parts(
 ) -> dict[str, Any] | None:
     """Return the slider, the pictures and the lines, by component and property.
 
-    ``here`` is the width that the slider shall be at. None where what ``mark`` says is shown is
-    all there is to show: then the slider stays where a reader's hand has it.
+    ``here`` is the wanted width of the slider. None if ``mark`` says that everything is shown
+    already: then the slider stays where its reader moved it.
     """
     shows = view.pictured_widths(name)
-    if shows == mark:  # none of them is decoded to find that out
+    if shows == mark:  # decided without decoding any
         return None
     reader = PageReader(view, name)
     atlas = reader.atlas

@@ -1,4 +1,4 @@
-"""Who trains the study's trials, on what, how fast; and what happened to them."""
+"""The workers of a study: on which device, how fast, and what happened to them."""
 
 import shlex
 import time
@@ -21,10 +21,10 @@ from sweep.enums import WorkerState
 from sweep.store.records import EventRow, StudySummary, WorkerRow
 from sweep.store.table import TrialTable
 
-#: A worker of a running study that has not been heard of for so long is marked.
+#: A worker of a running study without a heartbeat for this long is marked.
 SILENT_SECONDS = 30
 MAX_EVENTS = 200
-#: The span that trials per second are counted over.
+#: Trials per second are counted over this span.
 _RATE_SECONDS = 60.0
 _GIB = 2**30
 
@@ -56,7 +56,7 @@ def layout(view: View, place: Place) -> Any:
 
 
 def register(app: Dash, view: View) -> None:
-    """Its callbacks."""
+    """Register its callbacks."""
 
     @app.callback(
         Output("workers-list", "children"),
@@ -94,7 +94,7 @@ def register(app: Dash, view: View) -> None:
 
 
 def workers(view: View, name: str) -> Any:
-    """Lay out a row for each worker: those at work first, then the latest."""
+    """Lay out a row for each worker: active ones first, then the latest."""
     found = view.study(name).workers()
     study = view.study(name).summary()
     if not found:
@@ -102,7 +102,7 @@ def workers(view: View, name: str) -> Any:
     table = view.table(name)
     rates = paces(table, until=time.time() if study.running else _last_end(table))
     found.sort(key=lambda worker: (is_gone(worker, study), -worker.started_at.timestamp()))
-    # A resumed study names its workers from w0 again: a name stands for its newest worker.
+    # A resumed study names its workers from w0 again: a name refers to its newest worker.
     newest = {worker.name: worker for worker in sorted(found, key=lambda of: of.started_at)}
     rows = [
         _row(worker, study, rates.get(worker.name, 0.0) if newest[worker.name] is worker else 0.0)
@@ -135,12 +135,12 @@ def _why_none(study: StudySummary) -> str:
 
 
 def is_gone(worker: WorkerRow, study: StudySummary) -> bool:
-    """Said to be gone, or left behind by a coordinator that is."""
+    """Return whether it ended, or its coordinator did."""
     return worker.state == WorkerState.GONE or not study.running
 
 
 def paces(table: TrialTable, until: float) -> dict[str, float]:
-    """Trials a second that each worker ended in the minute before a moment, by its name."""
+    """Return each worker's trials per second in the minute before a moment, by its name."""
     with np.errstate(invalid="ignore"):
         ended = (table.ended > until - _RATE_SECONDS) & (table.ended <= until)
     begun = table.started[np.isfinite(table.started)]
@@ -216,7 +216,7 @@ def _made(worker: WorkerRow) -> str:
 
 
 def _utilisation(worker: WorkerRow) -> Any:
-    """Utilisation by all processes, from its driver: lately, and the mean since the first epoch."""
+    """Show the GPU's utilisation by all processes: recent, and the mean since the first epoch."""
     if worker.utilisation is None:
         return "–"
     bar = _share(worker.utilisation, formats.percent(worker.utilisation))
@@ -236,7 +236,7 @@ def _gib(n_bytes: int) -> str:
 
 
 def _share(share: float, said: str) -> list[Any]:
-    """Show a share in words, over a bar as long as the share is large."""
+    """Show a share as text above a bar of that length."""
     width = f"{100 * min(max(share, 0.0), 1.0):.0f}%"
     bar = html.Div(
         html.Div(style={"width": width}), className="bar", **attributes(aria_hidden="true")

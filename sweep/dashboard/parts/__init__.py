@@ -1,1 +1,1 @@
-"""What several pages are made of."""
+"""Components that several pages share."""

@@ -1,4 +1,4 @@
-"""Why a study's error stops: the parts of the answer, as pages show them."""
+"""Lay out the parts of the answer to why a study's error stops."""
 
 from shlex import quote
 from typing import Any
@@ -18,7 +18,7 @@ from sweep.findings.study import StudyFindings
 
 
 def causes(reader: PageReader, found: StudyFindings) -> Any:
-    """Draw the ablation path in both directions, or say what would find one."""
+    """Draw the ablation path in both directions, or say how to get one."""
     if found.ablation is None:
         return cards.card(FORWARD, missing(found.no_ablation))
     paths = {"why-waterfall": False, "why-waterfall-back": True}
@@ -40,7 +40,7 @@ def code(reader: PageReader, found: StudyFindings) -> Any:
 
 
 def stages(study: str, atlas: Atlas, shown: int) -> list[Any]:
-    """Lay out the pictures of each width over one another; the browser shows one of them."""
+    """Lay out the pictures of each width on top of each other; the browser shows one of them."""
     return [
         html.Div(
             [
@@ -70,7 +70,7 @@ def _caption(study: str, of: AtlasTrial) -> Any:
 
 
 def no_pictures(study: str) -> Any:
-    """Say when pictures come, before there are any."""
+    """Say when pictures appear, before there are any."""
     return missing(
         "Pictures come with the first trial that finishes, and are kept of the best of each "
         f"width: `sweep resume {quote(study)}`."

@@ -1,4 +1,4 @@
-"""The best configurations: settings, errors and pictures, beside a baseline."""
+"""Lay out the best configurations: settings, errors and pictures, with the baseline."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
@@ -50,7 +50,7 @@ def gather_best(study: StudyHandle, table: TrialTable, floors: Floors | None) ->
 
 
 def draw_best(best: BestTrials, kind: str = "reconstructions") -> Any:
-    """Lay out a table with a row for each trial; ``kind`` says which of its pictures it has."""
+    """Lay out a table with a row for each trial; ``kind`` chooses its pictures."""
     has_pictures = best.has_originals and any(map(best.has_pictures, best.lines))
     head, rows = heads(best.table), []
     if has_pictures:

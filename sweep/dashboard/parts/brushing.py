@@ -1,7 +1,7 @@
-"""Brushes as conditions: what a box on a chart, or ranges on parallel axes, let through.
+"""Convert brushes to conditions: a box on a chart, or ranges on parallel axes.
 
-A side of a chart is a column; "as drawn" is how its values stand on the axis (words by their place,
-times as seconds after the first). All of these give a new Filter.
+A side of a chart is a column; "as drawn" is the position of its values on the axis (words by their
+index, times as seconds after the first). All functions return a new Filter.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,9 @@ from sweep.store.table import Choices, TrialTable
 
 Span = tuple[FiniteFloat, FiniteFloat]
 
-#: Marks of a single value scatter so far to its sides, in distances between neighbours.
+#: How far marks of a single value scatter to each side, in distances between neighbours.
 _SCATTER = 0.3
-#: How far a brush reaches to both sides of a word.
+#: How far a brush extends to both sides of a word.
 _AROUND = 0.25
 
 
@@ -29,20 +29,20 @@ class Side(NamedTuple):
     """A column along one side of a chart."""
 
     column: str
-    #: None where numbers stand as they are, and words as ``names`` tells.
+    #: None for unchanged numbers and for words, which ``names`` lists.
     axis: Axis | None = None
-    #: By their place.
+    #: By index.
     names: tuple[str, ...] = ()
-    #: Single numbers stand by their place, as in the cells of a map.
+    #: Whether single numbers are drawn by index, as in the cells of a map.
     in_cells: bool = False
-    #: What is added to a number as drawn.
+    #: Added to a number as drawn.
     offset: float = 0.0
 
 
 def boxed(where: Filter, table: TrialTable, *sides: tuple[Side, Span | None]) -> Filter:
-    """Narrow the filter to what a box lets through, instead of the columns' former conditions.
+    """Narrow the filter to a box, replacing the columns' previous conditions.
 
-    A span is as drawn; None takes the condition away.
+    A span is as drawn; None removes the condition.
     """
     for side, span in sides:
         where = _narrowed(where.without(side.column), table, side, span)
@@ -66,7 +66,7 @@ def _narrowed(where: Filter, table: TrialTable, side: Side, span: Span | None) -
 
 
 def _words_at(column: Choices, names: Sequence[str], span: Span) -> tuple[str, ...]:
-    """Return the words in a span of places, as filters write them."""
+    """Return the words in a span of indices, as filters write them."""
     said = {formats.value(name): str(name) for name in column.names}
     low, high = sorted(float(end) for end in span)
     held = [name for at, name in enumerate(names) if low - _SCATTER <= at <= high + _SCATTER]
@@ -74,7 +74,7 @@ def _words_at(column: Choices, names: Sequence[str], span: Span) -> tuple[str, .
 
 
 def _single_at(axis: Axis, span: Span, *, in_cells: bool) -> NDArray[np.float64]:
-    """Select those values of an axis of few values that a span reaches."""
+    """Select the values of an axis with few values that a span covers."""
     places = np.arange(len(axis.few)) if in_cells else axis.scaled(axis.few)
     low, high = span if in_cells else axis.scaled(np.array(span))
     gap = float(np.diff(places).min()) if len(places) > 1 else 1.0
@@ -98,7 +98,7 @@ def _rounded(name: str, value: float) -> float:
     return float(round(value)) if name in _IN_FULL else float(f"{value:.4g}")
 
 
-#: Four digits would say too little of these.
+#: Columns for which four digits are too few.
 _IN_FULL = ("number", "started", "ended")
 
 
@@ -137,7 +137,7 @@ def _as_number(dimension: Dimension, drawn: float) -> float:
 
 
 def brush_of(where: Filter, dimension: Dimension) -> list[list[float]]:
-    """Return what a filter brushes on a parallel axis, as drawn; empty without a condition."""
+    """Return the filter's brushes on a parallel axis, as drawn; empty without a condition."""
     if dimension.choices is not None:
         wanted = where.choices.get(dimension.name, ())
         places = [place for place, word in enumerate(dimension.choices) if word in wanted]
@@ -161,7 +161,7 @@ def fine_ticks(dimension: Dimension) -> dict[float, str]:
     if dimension.choices is not None or len(np.unique(dimension.values)) <= len(named):
         return named
     ends = float(dimension.values.min()), float(dimension.values.max())
-    # Plotly tells ticks apart by their texts: each has one of its own that cannot be seen.
+    # Plotly identifies ticks by their texts: each gets a different invisible text.
     between = {
         float(value): f"{place:07b}".translate(_UNSEEN)
         for place, value in enumerate(np.linspace(*ends, _N_TICKS))

@@ -1,4 +1,4 @@
-"""Cards: a figure with its downloads, a number with its label."""
+"""Lay out cards: a figure with its downloads, a number with its label."""
 
 import base64
 from collections.abc import Mapping
@@ -29,10 +29,9 @@ def figure_card(
     """Lay out a chart in its frame, with downloads as PNG, SVG and (its data as) CSV.
 
     ``graph_id`` is the dcc.Graph's id; the note's is ``{graph_id}-note``. Without a figure the card
-    waits for a callback to fill it. Title and note are the figure's own unless given. ``poster``
-    is a static SVG that stands in until Plotly has loaded. With ``later`` the card has no chart at
-    all, so that browsers show what there is before they turn to Plotly; a callback lays it
-    out.
+    waits for a callback to fill it. Title and note are the figure's own unless given. ``poster`` is
+    a static SVG that is shown until Plotly has loaded. With ``later`` the card has no chart, so
+    that browsers render the rest before they load Plotly; a callback adds the chart.
     """
     if drawn is not None:
         title = title or style.title_of(drawn)
@@ -62,7 +61,7 @@ def figure_card(
                 className="card-body",
                 style=frame,
             ),
-            # Callbacks that fill the chart fill its note: they wait until both are there.
+            # Callbacks that fill the chart fill its note: they wait until both exist.
             html.P(sentence(note), className="note", **note_id),
         ],
         className="card figure-card",
@@ -81,16 +80,17 @@ def bare(drawn: go.Figure) -> go.Figure:
 
 
 def _loosen(axis: Any) -> None:
-    """Say a range as what Plotly shall find by itself.
+    """Replace a range by constraints from which Plotly computes it.
 
-    A range that differs from the last figure's would end a reader's zoom, whatever uirevision says.
+    A range that differs from the previous figure's would reset a reader's zoom, whatever uirevision
+    is.
     """
     if axis.range is None or None in axis.range:
         return
     first, last = axis.range
     low, high = sorted((first, last))
-    # Plotly wants these ends as logarithms and takes the logarithms of them for a check, which ends
-    # below 1 do not pass; ends to cut at are values. Those only narrow what it finds by itself.
+    # Plotly wants these ends as logarithms, but its check takes their logarithms, which fails for
+    # ends below 1; clipping bounds are values. They only narrow the computed range.
     within = (
         {"clipmin": 10**low, "clipmax": 10**high}
         if axis.type == "log" and low <= 0
@@ -102,20 +102,20 @@ def _loosen(axis: Any) -> None:
 
 
 def fresh(drawn: go.Figure) -> Patch:
-    """Return a patch that updates the chart of an older figure and leaves its zoom alone.
+    """Return a patch that updates the chart of an older figure and keeps its zoom.
 
-    Dash hands Plotly its own zoomed layout back after each zoom, which makes uirevision forget
-    what was zoomed: so ranges are not sent at all, and those that are not zoomed follow the data.
+    After each zoom Dash hands Plotly its own zoomed layout back, which makes uirevision forget the
+    zoom: so ranges are not sent at all, and unzoomed ones follow the data.
     """
     sent = bare(drawn).to_plotly_json()
     patch = Patch()
     patch["data"] = sent["data"]
-    # What the older figure said and this one does not must go.
+    # Remove what only the older figure has.
     for key, value in {"annotations": [], "shapes": [], **sent["layout"]}.items():
         if not key.startswith(("xaxis", "yaxis")):
             patch["layout"][key] = value
             continue
-        # A chart that had nothing to show hid its axes.
+        # A chart without data hid its axes.
         for name, of_axis in {"visible": True, **value}.items():
             if name not in ("range", "autorange"):
                 patch["layout"][key][name] = of_axis
@@ -187,6 +187,6 @@ def empty(title: str, text: Any) -> Any:
 
 
 def card(title: str, content: Any, *, controls: Any = None, **options: Any) -> Any:
-    """Lay out a titled frame around anything."""
+    """Lay out a titled frame around any content."""
     head = html.Div([html.H2(title), *_listed(controls)], className="card-head")
     return html.Section([head, content], className="card", **options)

@@ -1,4 +1,4 @@
-"""Figures as pages show them: without a title, and with marks that lead to their trials."""
+"""Draw figures for pages: without a title, and with marks that link to their trials."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -21,14 +21,14 @@ class PageFigure(NamedTuple):
 
     drawn: go.Figure
     note: str
-    #: What was gathered for it; None where the study has too little, which the figure then says.
+    #: Its gathered data; None if the study has too little, which the figure then says.
     data: Any = None
 
 
 def figure_of(
     reader: PageReader, name: str, between: tuple[float, float] | None = None, **options: Any
 ) -> PageFigure:
-    """Gather and draw a figure of the registry, at the range that it is zoomed to."""
+    """Gather and draw a figure of the registry, for its zoomed range."""
     options |= {} if between is None else {"between": between}
     return draw(reader, FIGURES[name], gather_figure(reader, name, options), between, options)
 
@@ -40,9 +40,9 @@ def draw(
     between: tuple[float, float] | None,
     options: Mapping[str, Any],
 ) -> PageFigure:
-    """Draw what was gathered with these options.
+    """Draw gathered data with these options.
 
-    The meta of the figure holds its title, whether zooming in shows trials that it groups, and the
+    The meta of the figure contains its title, whether zooming in shows grouped trials, and the
     address of its data as CSV.
     """
     if found is None:
@@ -63,7 +63,7 @@ def card_of(graph_id: str, figure: PageFigure, **options: Any) -> Any:
 
 
 def _lacking(figure: Figure[Any]) -> go.Figure:
-    """Say in place of a figure what it needs."""
+    """Draw an empty figure that says what it needs."""
     drawn = style.figure("", "", "", height=160)
     return style.say(drawn, f"Nothing to show yet: it needs {figure.needs}.")
 
@@ -83,7 +83,7 @@ def _as_text(value: Any) -> str:
 
 
 def zoomed_to(drawn: go.Figure, between: tuple[float, float] | None) -> go.Figure:
-    """Zoom to the range that the figure was gathered for; a double click shows all again."""
+    """Zoom to the range that the figure was gathered for; a double click shows everything again."""
     if between is None:
         return drawn
     ends = np.log10(between) if drawn.layout.xaxis.type == "log" else np.array(between)
@@ -91,7 +91,7 @@ def zoomed_to(drawn: go.Figure, between: tuple[float, float] | None) -> go.Figur
 
 
 def renewed(drawn: go.Figure) -> go.Figure | Patch:
-    """Return a callback's answer: after mere news only what changed, so that a zoom stays."""
+    """Return a callback's answer: after mere news only the changes, so that a zoom stays."""
     news = {told["prop_id"] for told in ctx.triggered} == {"revision.data"}
     return cards.fresh(drawn) if news else drawn
 
@@ -114,7 +114,7 @@ def opens_trials(app: Dash, *graph_ids: str) -> None:
 
 
 def follows_zoom(app: Dash, graph_id: str) -> None:
-    """Keep the x range that a figure of groups is zoomed to in the Store ``{graph_id}-range``."""
+    """Keep the zoomed x range of a figure with groups in the Store ``{graph_id}-range``."""
     app.clientside_callback(
         ClientsideFunction("charts", "zoomed"),
         Output(f"{graph_id}-range", "data"),
@@ -126,10 +126,10 @@ def follows_zoom(app: Dash, graph_id: str) -> None:
 
 
 def comes_later(app: Dash, name: str) -> None:
-    """Set the Store ``{name}-due`` to a revision that a slow figure is to show.
+    """Set the Store ``{name}-due`` to a revision that a slow figure has to show.
 
-    The Store ``{name}-pause`` holds how many milliseconds lie between two of them at least; None
-    while the page has no such figure yet.
+    The Store ``{name}-pause`` holds the minimum milliseconds between two of them; None while the
+    page has no such figure yet.
     """
     app.clientside_callback(
         ClientsideFunction("charts", "due"),
@@ -151,5 +151,5 @@ class Zoom(NamedTuple):
 
 
 def between(zoom: Zoom | None, uirevision: str = "keep") -> tuple[float, float] | None:
-    """Return the range that ``follows_zoom`` keeps, if it is of the figure with this uirevision."""
+    """Return the range kept by ``follows_zoom``, if it belongs to this uirevision."""
     return zoom.span if zoom and zoom.of == uirevision else None

@@ -1,4 +1,4 @@
-"""Which trials the page Compare shows."""
+"""Choose the trials that the page Compare shows."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from sweep.dashboard import links
 from sweep.findings.ranking import best_numbers
 from sweep.store.table import TrialTable
 
-#: More would not fit side by side.
+#: Maximum number of trials that fit side by side.
 MOST = 8
 _N_BEST = 3
 
@@ -17,7 +17,7 @@ class ChosenTrials(NamedTuple):
     """Trials to compare."""
 
     numbers: list[int]
-    #: Why others are left out, as sentences.
+    #: Why others are omitted, as sentences.
     complaints: list[str]
 
 
@@ -40,7 +40,7 @@ def choose(table: TrialTable, wanted: Sequence[str]) -> ChosenTrials:
 
 
 def usual(table: TrialTable) -> list[int]:
-    """Return what is worth comparing first: the best trials and the baseline."""
+    """Return the initial comparison: the best trials and the baseline."""
     best = best_numbers(table, _N_BEST)
     baseline = baseline_number(table)
     return best if baseline is None or baseline in best else [*best, baseline]

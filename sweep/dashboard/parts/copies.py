@@ -1,4 +1,4 @@
-"""A trial as text to paste: an entry of a study file, and commands."""
+"""Write a trial as text to paste: an entry of a study file, and commands."""
 
 import shlex
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Sentences and tables of findings as elements of a page."""
+"""Lay out sentences and tables of findings."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,12 +13,12 @@ from sweep.findings.tables import Cell, FindingTable, TableColumn
 
 
 def sentence(text: str) -> list[Any]:
-    """Return the children of an element: text, and the commands in it as code."""
+    """Return the children of an element: text, and its commands as code."""
     return [html.Code(piece.text) if piece.is_code else piece.text for piece in pieces(text)]
 
 
 def sentences(texts: Sequence[str]) -> Any:
-    """List sentences, one a line."""
+    """List sentences, one per line."""
     return html.Ul([html.Li(sentence(text)) for text in texts])
 
 
@@ -34,13 +34,13 @@ def finding_table(study: str, table: FindingTable, kind: str = "") -> Any:
 
 
 def decided(study: str, decision: Decision) -> list[Any]:
-    """Say which trial to take, above the table of it and its alternatives."""
+    """Lay out which trial to take, above the table of alternatives."""
     lead = html.P(sentence(decision.sentence), className="decision")
     return [lead, finding_table(study, decision.table, "stacked")]
 
 
 def missing(text: str) -> Any:
-    """Say in place of a part what would fill it."""
+    """Say how to fill an empty part."""
     return html.Div(html.P(sentence(text)), className="empty")
 
 
@@ -52,7 +52,7 @@ def heads(table: FindingTable) -> list[Any]:
 
 
 def cells(study: str, table: FindingTable, row: Sequence[Cell]) -> list[Any]:
-    """Return the cells of a row; the first is its heading where it stands under none."""
+    """Return the cells of a row; the first is its heading if it has no column heading."""
     shown = [_cell(study, column, cell) for column, cell in zip(table.columns, row, strict=True)]
     if table.columns[0].title:
         return shown
@@ -67,7 +67,7 @@ def _cell(study: str, column: TableColumn, cell: Cell) -> Any:
     if cell.trials:
         linked = [part for number in cell.trials for part in (", ", _link(study, number))]
         shown = [*linked[1:], cell.text.removeprefix(", ".join(map(str, cell.trials)))]
-    # On a phone a cell of a stacked table stands under no heading.
+    # On a phone a cell of a stacked table has no column heading.
     is_short = column.is_number or cell.trial is not None
     label = attributes(data_label=column.title.lower()) if is_short and column.title else {}
     return html.Td(shown, className=_class(column), **label)

@@ -1,7 +1,7 @@
-"""The columns of the grid of trials: their headings, and what stands in their cells.
+"""Define the columns of the grid of trials: their headings and cells.
 
-Notation: K trials. A column goes by its name in the TrialTable; tags, notes and reasons, which no
-table holds, are read for the rows that are shown.
+Notation: K trials. Columns are named as in the TrialTable; tags, notes and reasons, which are not
+in the table, are read for the shown rows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,11 +23,11 @@ class GridColumn(NamedTuple):
 
     name: str
     heading: str
-    #: The group that it stands under where columns are chosen.
+    #: The group under which it is offered.
     group: str
-    #: Numbers stand to the right.
+    #: Whether cells are numbers, aligned to the right.
     is_number: bool
-    #: Trials can be ordered and filtered by it.
+    #: Whether trials can be sorted and filtered by it.
     is_in_table: bool = True
 
 
@@ -44,7 +44,7 @@ _OF_TRIAL = ("number", "state", "worker", "attempt", "started", "ended")
 
 
 def columns_of(table: TrialTable) -> dict[str, GridColumn]:
-    """Every column that the grid can show, by name, in the order in which they are offered."""
+    """Return every column that the grid can show, by name, in the offered order."""
     settings = dict.fromkeys(("hidden_width", *table.searched, *table.settings))
     known = [name for name in settings if name in table.settings]
     measured = ("value", *(name for name in METRICS if name not in table.settings))
@@ -63,7 +63,7 @@ def _column(table: TrialTable, name: str, group: str) -> GridColumn:
 
 
 def default_columns(table: TrialTable) -> list[str]:
-    """List what a grid shows at first: objectives, searched settings, the measured essentials."""
+    """List the initial columns: objectives, searched settings, the essential measurements."""
     wanted = (
         *("number", "state", *table.objectives, "test_mse", "hidden_width", *table.searched),
         *(metric.name for metric in METRICS.values() if metric.is_essential),
@@ -83,7 +83,7 @@ def texts(table: TrialTable, name: str, written: Mapping[int, Remarks]) -> list[
 
 
 def plain(table: TrialTable, name: str, written: Mapping[int, Remarks]) -> Sequence[Any]:
-    """Return a column's cells for programs: whole numbers, no units, None for no value."""
+    """Return a column's cells for programs: integers, no units, None for missing values."""
     if name in WRITTEN:
         return texts(table, name, written)
     column = table.column(name)

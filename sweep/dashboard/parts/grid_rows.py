@@ -1,4 +1,4 @@
-"""The rows of the grid of trials: which ones, in which order, a block at a time; or all as CSV.
+"""Select the rows of the grid of trials, in order, a block at a time; or all as CSV.
 
 Notation: K trials in the table, n of them shown.
 """
@@ -20,7 +20,7 @@ from sweep.store.table import TrialTable
 #: Reads what people wrote about trials, by number.
 Read = Callable[[Sequence[int]], Mapping[int, Remarks]]
 
-#: Of each table the orders that were asked for last; they go when the table does.
+#: The latest requested orders of each table; they are dropped with the table.
 _ORDERS: "WeakKeyDictionary[TrialTable, dict[tuple[str, str], Rows]]" = WeakKeyDictionary()
 _MAX_ORDERS = 16
 _CSV_LINES = 2000
@@ -29,7 +29,7 @@ _CSV_LINES = 2000
 def shown_rows(table: TrialTable, where: str = "", sort: str = "") -> Rows:
     """Select the rows that meet the filter, in order; those without the sorted value come last.
 
-    Raises UsageError for a column that is not there.
+    Raises UsageError for an unknown column.
     """
     orders = _ORDERS.setdefault(table, {})
     rows = orders.get((where, sort))
@@ -37,7 +37,7 @@ def shown_rows(table: TrialTable, where: str = "", sort: str = "") -> Rows:
         rows = np.flatnonzero(Filter.parse(where).mask(table))
         rows = rows[ordered_rows(table.where(rows), parse_sort(sort))]
         if len(orders) >= _MAX_ORDERS:
-            orders.clear()  # other threads hold the rows that they found
+            orders.clear()  # other threads keep the rows that they found
         orders[where, sort] = rows
     return rows
 

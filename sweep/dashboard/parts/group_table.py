@@ -1,4 +1,4 @@
-"""The groups of trials as a small table, each with its spread as a bar."""
+"""Lay out groups of trials as a small table, each with its spread as a bar."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from sweep.dashboard.parts.grouping import Group
 
 
 def group_table(found: Sequence[Group], name: str, study: str, objective: str) -> Any:
-    """Lay out a row for each group; its first cell is a button that shows the group alone."""
+    """Lay out a row for each group; its first cell is a button that shows only the group."""
     if not found:
         return html.P("None of these trials has that setting.", className="note")
     best = min((group.best for group in found if group.n_counting), default=math.nan)
@@ -73,7 +73,7 @@ def _unmeasured() -> list[Any]:
 
 
 def _scale(found: Sequence[Group]) -> tuple[float, float]:
-    """Return the logarithms of the best and the worst values, where the bars begin and end."""
+    """Return the logarithms of the best and the worst values, at which the bars begin and end."""
     ends = [_log(end) for group in found if group.n_counting for end in (group.best, group.high)]
     return min(ends, default=0.0), max(ends, default=1.0)
 

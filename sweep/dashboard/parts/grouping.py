@@ -1,4 +1,4 @@
-"""Trials grouped by a parameter: how many, how good the best, how good the rest.
+"""Group trials by a parameter: how many, how good the best, how good the rest.
 
 Notation: C groups.
 """
@@ -13,29 +13,29 @@ from sweep.figures.groups import grouped
 from sweep.findings.filters import Filter
 from sweep.store.table import Choices, TrialTable
 
-#: Stretches that a numeric setting is cut into.
+#: Intervals that a numeric setting is divided into.
 N_STRETCHES = 8
 
 
 class Group(NamedTuple):
-    """Trials that share a value, or a stretch of values, of a parameter."""
+    """Trials that share a value, or an interval of values, of a parameter."""
 
     text: str
-    #: The filter that shows this group alone.
+    #: The filter that shows only this group.
     where: str
     n_trials: int
-    #: COMPLETE, valid and finite; what follows is of these, and NaN (number -1) without any.
+    #: COMPLETE, valid and finite trials, to which the rest refers; NaN (number -1) without any.
     n_counting: int
     best: float
     best_number: int
     median: float
-    #: Between these lie the middle 80 %.
+    #: Bounds of the middle 80 %.
     low: float
     high: float
 
 
 def groupable(table: TrialTable) -> list[str]:
-    """Columns worth grouping by: those that differ between trials, the searched ones first."""
+    """List useful columns for grouping: those that differ between trials, searched ones first."""
     names = dict.fromkeys((*table.searched, *table.settings, "state", "worker"))
     return [name for name in names if _differs(table, name)]
 
@@ -47,7 +47,7 @@ def _differs(table: TrialTable, name: str) -> bool:
 
 
 def group_by(table: TrialTable, name: str, filtered: Filter) -> list[Group]:
-    """Group the trials that the filter lets through. Raises KeyError for an unknown column."""
+    """Group the trials that pass the filter. Raises KeyError for an unknown column."""
     shown = filtered.apply(table)
     if name in shown.settings:
         shown = shown.where(used(shown, name))
@@ -78,7 +78,7 @@ def group_by(table: TrialTable, name: str, filtered: Filter) -> list[Group]:
 
 
 def _raw_names(table: TrialTable, axis: Axis) -> list[str]:
-    """Return what a filter calls each single value of the axis."""
+    """Return the filter's spelling of each single value of the axis."""
     column = table.column(axis.name)
     if not isinstance(column, Choices):
         return [repr(value) for value in axis.points.tolist()]
@@ -89,7 +89,7 @@ def _raw_names(table: TrialTable, axis: Axis) -> list[str]:
 def _narrow(
     filtered: Filter, axis: Axis, edges: np.ndarray[tuple[int], np.dtype[np.float64]], place: int
 ) -> Filter:
-    """Narrow the filter to one stretch. Its outer ends stay: rounding must lose no trial."""
+    """Narrow the filter to one interval. Its outer ends stay: rounding must lose no trial."""
     low, high = filtered.ranges.get(axis.name, (-np.inf, np.inf))
     if place > 0:
         low = float(np.ceil(edges[place])) if axis.whole else float(edges[place])

@@ -1,4 +1,4 @@
-"""Points in time, said as how long ago; assets/moments.js keeps them right."""
+"""Show points in time as how long ago; assets/moments.js keeps them up to date."""
 
 from datetime import UTC, datetime
 from typing import Any

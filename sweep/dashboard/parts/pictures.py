@@ -1,4 +1,4 @@
-"""Strips of ten test images: the originals, what a trial gives back, and where it errs."""
+"""Lay out strips of ten test images: the originals, a trial's reconstructions, and its errors."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -16,7 +16,7 @@ def picture_url(kind: str, study: str, number: int | None = None, beside: int | 
 def picture_row(
     label: Any, kind: str, study: str, number: int | None = None, beside: int | None = None
 ) -> Any:
-    """Lay out a labelled strip; all strips are laid out alike, so that rows line up."""
+    """Lay out a labelled strip; all strips have the same layout, so that rows line up."""
     about = {
         "originals": "ten test images as they are",
         "reconstructions": f"the same images as trial {number} gives them back",

@@ -7,7 +7,7 @@ from dash import html
 
 
 def popover(label: str, content: Any) -> Any:
-    """Its content is there from the start, so that callbacks find it."""
+    """Lay out the button and its content, which always exists, so that callbacks find it."""
     return dmc.Popover(
         [
             dmc.PopoverTarget(html.Button(f"{label} ▾", className="plain")),

@@ -1,4 +1,4 @@
-"""What people wrote about a study or a trial: tags and notes, always as plain text."""
+"""Lay out tags and notes of a study or a trial, always as plain text."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from sweep.store.records import NoteRow
 
 
 def remarks(tags: Sequence[str], notes: Sequence[NoteRow], *, allow_edit: bool) -> list[Any]:
-    """Tags, and notes with the newest first; tags can be taken off where that is allowed."""
+    """Lay out tags, and notes with the newest first; tags can be removed if that is allowed."""
     shown = [_tag(tag, allow_edit=allow_edit) for tag in tags]
     return [
         html.Div(shown, className="tags") if shown else None,

@@ -1,4 +1,4 @@
-"""What surrounds every page: header, navigation, keyboard help, and the pulse."""
+"""Lay out what surrounds every page: header, navigation, keyboard help, and the pulse."""
 
 from typing import Any
 
@@ -20,10 +20,10 @@ _TABS = {
     links.WORKERS: "Workers",
 }
 
-#: Pages that are of no single study.
+#: Pages that belong to no single study.
 _ALL_STUDIES = {links.STUDIES: "Studies", links.COMPARE_STUDIES: "Compare studies"}
 
-#: Key and what it does; sweep.js does it.
+#: Key and its function in sweep.js.
 KEYS = (
     ("/", "search or filter"),
     ("j k", "next, previous trial; in the grid, the row below, above"),
@@ -41,7 +41,7 @@ _THEME = {
 
 
 def layout(view: View, pulse_milliseconds: int) -> Any:
-    """Lay out the page around all pages."""
+    """Lay out the frame of all pages."""
     return dmc.MantineProvider(
         [
             dcc.Location(id="location", refresh="callback-nav"),
@@ -79,7 +79,7 @@ def layout(view: View, pulse_milliseconds: int) -> Any:
                 className="header",
             ),
             html.Div(id="problem", role="alert", className="problem"),
-            # The pulse beats before the first page is there, and must find what it writes to.
+            # The pulse runs before the first page exists, and must find its outputs.
             html.Main(
                 [dcc.Store(id="place"), dcc.Store(id="revision"), _loading()],
                 id="page",
@@ -111,7 +111,7 @@ def _keys() -> Any:
 
 
 def title(place: Place) -> str:
-    """Write the title of the browser's tab, what differs first: "mine · Why · sweep"."""
+    """Write the title of the browser's tab, distinct parts first: "mine · Why · sweep"."""
     if place.study is None:
         return f"{_ALL_STUDIES[place.page]} · sweep" if place.page in _ALL_STUDIES else "sweep"
     page = "Trial" if place.number is None else f"Trial {place.number}"
@@ -130,7 +130,7 @@ def navigation(place: Place) -> list[Any]:
         className="study-name",
         title=place.study,
     )
-    # A phone has room for the page that is open; sweep.js unfolds the others.
+    # A phone has room for the open page only; sweep.js unfolds the others.
     unfold = html.Button(
         _TABS.get(here, "Pages"),
         id="show-pages",
@@ -141,12 +141,12 @@ def navigation(place: Place) -> list[Any]:
     return [name, unfold, html.Div(tabs, id="page-tabs")]
 
 
-#: Pages that show the trials which a filter lets through.
+#: Pages that show filtered trials.
 _FILTERED = (links.TRIALS, links.EXPLORE)
 
 
 def _tab(page: str, place: Place, *, is_here: bool) -> Any:
-    # What is filtered on one of them is on the other; sweep.js keeps these addresses up to date.
+    # They share the filter; sweep.js keeps these addresses up to date.
     carries = page in _FILTERED and place.page in _FILTERED
     where = place.query.get("where") if carries else None
     link = dcc.Link(
@@ -155,12 +155,12 @@ def _tab(page: str, place: Place, *, is_here: bool) -> Any:
         className="page-tab here" if is_here else "page-tab",
         id=f"tab-{page}",
     )
-    # dcc.Link takes no such attribute itself.
+    # dcc.Link accepts no such attribute itself.
     return html.Span(link, **(attributes(aria_current="page") if is_here else {}))
 
 
 def dead_end(message: str, study: str | None) -> Any:
-    """Lay out a page for an address that leads nowhere, with a link to a study that exists."""
+    """Lay out a page for an unknown address, with a link to a study that exists."""
     return _stopped("Nothing here", message, study)
 
 

@@ -1,4 +1,4 @@
-"""Where a study stands: the verdict in words, and its numbers in a strip."""
+"""Summarise a study: the verdict in words, and its numbers in a strip."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,7 +29,7 @@ def in_words(
     *,
     computing_floors: bool = False,
 ) -> list[Any]:
-    """Lay out the headline, what explains it, why the error stops, and where to look next."""
+    """Lay out the headline, its explanation, why the error stops, and where to look next."""
     paragraphs = (" ".join(explanations(study, found)), " ".join(why))
     said: list[Any] = [html.H1(headline(study, found))]
     said += [html.P(sentence(of), className="explained") for of in paragraphs if of]
@@ -41,7 +41,7 @@ def in_words(
 
 
 def about(study: StudySummary, data: str) -> list[Any]:
-    """Describe the study to those who did not set it up; ``data``: what it is trained on."""
+    """Describe the study to people who did not set it up; ``data`` names what it is trained on."""
     marks = [state_badge(study), html.Span(data)]
     marks += [html.Span(tag, className="tag") for tag in study.tags]
     lines: list[Any] = [html.Div(marks, className="line about")]

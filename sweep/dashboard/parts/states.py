@@ -1,4 +1,4 @@
-"""A trial's state in words, with a sign, so that colour is never the only one."""
+"""Show a trial's state in words, with a sign, so that colour is never the only cue."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from dash import html
 from sweep.enums import Outcome
 from sweep.store.table import TrialTable
 
-#: State, or outcome where it tells more: sign and word.
+#: State, or outcome if it is more specific: sign and word.
 SIGNS = {
     "WAITING": "○ waiting",
     "RUNNING": "▶ running",
@@ -19,7 +19,7 @@ SIGNS = {
     "TIMED-OUT": "⧖ timed out",
 }
 
-#: Outcomes that tell more than the state.
+#: Outcomes that are more specific than the state.
 _FINER = {
     Outcome.DIVERGED.value: "DIVERGED",
     Outcome.REUSED.value: "REUSED",
@@ -28,12 +28,12 @@ _FINER = {
 
 
 def kind(state: str, outcome: str | None) -> str:
-    """Return the key of SIGNS; it tells a failure by divergence from others."""
+    """Return the key of SIGNS, which distinguishes divergence from other failures."""
     return _FINER.get(str(outcome), state)
 
 
 def text(state: str, outcome: str | None, invalid: bool) -> str:
-    """Write the state for a cell; an invalid trial's says so."""
+    """Write the state for a cell, including an invalid mark."""
     said = SIGNS.get(kind(state, outcome), state.lower())
     return f"{said}, invalid" if invalid else said
 

@@ -1,4 +1,4 @@
-"""A study's state as a badge, and what to do where its coordinator is gone."""
+"""Lay out a study's state as a badge, and what to do if its coordinator is gone."""
 
 from typing import Any
 

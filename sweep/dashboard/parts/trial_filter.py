@@ -1,4 +1,4 @@
-"""The filter over the grid of trials: a box to type into, states, a form; a chip a condition."""
+"""Lay out the filter of the grid of trials: a box to type into, states, a form, and chips."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +20,7 @@ from sweep.store.table import Choices, TrialTable
 #: Values of an end of the form's range.
 End = float | str | None
 
-#: What it shows can be typed.
+#: Shows what can be typed.
 PLACEHOLDER = "Filter: relu, hidden_width:32..64, value<0.01 …"
 
 

@@ -1,4 +1,4 @@
-"""The grid of trials as a component, and the choice of its columns."""
+"""Lay out the grid of trials as a component, and the choice of its columns."""
 
 import json
 from collections.abc import Sequence
@@ -61,7 +61,7 @@ def grid(table: TrialTable, columns: Sequence[str], sort: str) -> Any:
             "cacheBlockSize": BLOCK,
             "maxBlocksInCache": 20,
             "infiniteInitialRowCount": max(1, len(table)),
-            # A fast scroll does not ask for every block that it passes.
+            # A fast scroll does not request every block that it passes.
             "blockLoadDebounceMillis": 60,
             "rowBuffer": 20,
             "rowHeight": 34,
@@ -132,7 +132,7 @@ def column_chooser(table: TrialTable, columns: Sequence[str]) -> Any:
 
 
 def _column_choice(column: GridColumn) -> Any:
-    # Without its number a line could not be told from the next.
+    # Without its number a row would not be identifiable.
     is_number = column.name == "number"
     return dmc.Checkbox(
         label=column.heading, value=column.name, size="xs", radius="sm", disabled=is_number, mb=4

@@ -1,4 +1,4 @@
-"""What the grid of trials asks the server for: a block of rows, or all of them as CSV."""
+"""Serve the grid of trials: a block of rows, or all of them as CSV."""
 
 from typing import Any
 from urllib.parse import quote
@@ -21,7 +21,7 @@ def register(server: Flask, view: View) -> None:
     def trials() -> Any:
         try:
             return jsonify(_block(view))
-        except SweepError as error:  # told in the page, as its callbacks' are
+        except SweepError as error:  # shown in the page, like its callbacks' errors
             return jsonify(problem=str(error))
 
     @server.get("/api/trials.csv")

@@ -1,7 +1,7 @@
-"""The form that varies a trial: a field for each setting that the study searches.
+"""Lay out the form that varies a trial: a field for each setting that the study searches.
 
-Fields hold texts. A field left empty is left to the sampler; one that means nothing beside the
-others' choices, as momentum does beside adam, is hidden and not sent.
+Fields hold texts. An empty field is left to the sampler; a field without effect, given the others'
+choices (momentum with adam), is hidden and not sent.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,15 +21,15 @@ class Field(NamedTuple):
     """A setting that can be chosen."""
 
     setting: str
-    #: None where it is a number out of a range.
+    #: None if it is a number from a range.
     choices: tuple[str, ...] | None
-    #: What it may be beside the other fields, in words.
+    #: Its possible values given the other fields, in words.
     about: str
     is_used: bool
 
 
 def fields(space: Space, given: Texts) -> list[Field]:
-    """Return a field for each setting, in the file's order, with what is given so far."""
+    """Return a field for each setting, in the file's order, with the present values."""
     in_use: dict[str, list[Domain]] = {}
     for node in _open(space.nodes, typed(given)):
         in_use.setdefault(node.setting, []).append(node.domain)
@@ -54,7 +54,7 @@ def chosen(space: Space, given: Texts) -> dict[str, Any]:
 
 
 def typed(given: Texts) -> dict[str, Any]:
-    """Texts as values; what is no number stays text, for the study file's rules to complain of."""
+    """Convert texts to values; invalid numbers stay texts, which the study file's rules reject."""
     return {name: _typed(name, text.strip()) for name, text in given.items() if text}
 
 

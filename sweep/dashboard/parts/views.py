@@ -1,4 +1,4 @@
-"""The charts of Explore, one shown at a time: what each draws, and what a box on it means."""
+"""Define the charts of Explore: what each draws, and the meaning of a box on it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
@@ -11,11 +11,11 @@ from sweep.figures.contour import Contour
 from sweep.figures.slices import Slice
 from sweep.store.table import Choices, Column, TrialTable
 
-#: Said of any measured number, in this order; the width is a setting.
+#: Offered metrics, in this order; the width is a setting.
 _METRICS = tuple(name for name in METRICS if name not in ("hidden_width", "n_parameters"))
 
 
-#: The charts, by the names that addresses give them.
+#: The charts, by their names in addresses.
 ViewName = Literal["slice", "contour", "history", "distribution", "epochs", "timeline", "front"]
 
 
@@ -23,7 +23,7 @@ class Box(NamedTuple):
     """A box that was drawn on a chart; sent by assets/explore.js."""
 
     view: ViewName
-    #: The uirevision of the chart.
+    #: The chart's uirevision.
     of: str
     x: Span | None
     y: Span | None
@@ -53,8 +53,7 @@ class ChartView(NamedTuple):
     figure: str
     #: Its options, by the columns that people choose for them.
     options: Mapping[str, str] = {}
-    #: What its sides stand for when a box is drawn on it, from its data; none where boxes mean
-    #: nothing.
+    #: What its sides mean when a box is drawn on it, from its data; None if boxes have no meaning.
     sides: Callable[[Any, TrialTable], tuple[Side, Side] | None] = lambda data, table: None
 
 
@@ -75,7 +74,7 @@ def metrics_of(table: TrialTable) -> list[str]:
 
 
 def choice_of(table: TrialTable, x: str | None, y: str | None, metric: str | None) -> ChosenColumns:
-    """Return the wanted columns; the first that exists in place of one that does not."""
+    """Return the wanted columns, replaced by the first existing one if they do not exist."""
     settings = settings_of(table) or ["hidden_width"]
     x = x if x in settings else settings[0]
     others = [name for name in settings if name != x] or [x]
@@ -104,7 +103,7 @@ def kinds_of(table: TrialTable) -> Mapping[ViewName, ChartView]:
 
 
 def box_of(x: Span | None, y: Span | None) -> list[dict[str, object]]:
-    """Return a box as Plotly keeps it."""
+    """Return a box in Plotly's format."""
     if not x or not y:
         return []
     ends = {"x0": x[0], "x1": x[1], "y0": y[0], "y1": y[1]}

@@ -1,4 +1,4 @@
-"""Commands that wait for a coordinator to apply them."""
+"""List commands that wait for a coordinator."""
 
 from collections.abc import Sequence
 from typing import Any
