@@ -27,4 +27,4 @@ def test_a_study_is_not_started_and_leaves_no_database(capsys: pytest.CaptureFix
 
 def test_doctor_says_what_such_an_installation_is_for(capsys: pytest.CaptureFixture[str]) -> None:
     run(["doctor"])
-    assert "shows studies and trains none" in capsys.readouterr().out
+    assert "can show studies but not train" in capsys.readouterr().out

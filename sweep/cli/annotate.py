@@ -18,11 +18,14 @@ def note(
     name: StudyName,
     text: Annotated[
         str | None,
-        typer.Argument(metavar="TEXT", show_default=False, help="The note; without it, read them."),
+        typer.Argument(
+            metavar="TEXT", show_default=False, help="The note; without it, show the notes."
+        ),
     ] = None,
     trial: TrialOption = None,
     remove: Annotated[
-        bool, typer.Option("--remove", help="Delete the newest note; the one before it counts.")
+        bool,
+        typer.Option("--remove", help="Delete the newest note; the previous one becomes current."),
     ] = False,
     storage: Storage = None,
     as_json: Json = False,
@@ -38,7 +41,7 @@ def note(
     engine = open_store(storage)
     if remove:
         if text is not None or as_json:
-            raise UsageError("--remove deletes the newest note; leave TEXT and --json out.")
+            raise UsageError("--remove deletes the newest note; omit TEXT and --json.")
         gone = annotate.remove_note(engine, name, trial)
         target = _target(name, trial)
         say(f"the newest note on {target} is deleted." if gone else f"{target} has no note.")
@@ -47,9 +50,9 @@ def note(
         _show_notes(open_study(engine, name).notes(trial), as_json)
         return
     if as_json:
-        raise UsageError("--json reads notes; leave TEXT or --json out.")
+        raise UsageError("--json shows notes; omit TEXT or --json.")
     if not text.strip():
-        raise UsageError("an empty note says nothing.")
+        raise UsageError("the note is empty.")
     annotate.note(engine, name, text, trial)
     say(f"noted on {_target(name, trial)}.")
 
@@ -65,9 +68,9 @@ def _show_notes(notes: list["NoteRow"], as_json: bool) -> None:
 
 def tag(
     name: StudyName,
-    tag: Annotated[str, typer.Argument(metavar="TAG", help="A word or two, 64 letters at most.")],
+    tag: Annotated[str, typer.Argument(metavar="TAG", help="A word or two, at most 64 letters.")],
     trial: TrialOption = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Take the tag off.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the tag.")] = False,
     storage: Storage = None,
 ) -> None:
     """Tag a study or a trial."""
@@ -78,7 +81,7 @@ def tag(
     target = _target(name, trial)
     if remove:
         gone = annotate.untag(engine, name, tag, trial)
-        say(f"{target} has no more tag '{tag}'." if gone else f"{target} had no tag '{tag}'.")
+        say(f"{target} no longer has the tag '{tag}'." if gone else f"{target} had no tag '{tag}'.")
     else:
         new = annotate.tag(engine, name, tag, trial)
         say(f"{target} is tagged '{tag}'" + ("." if new else " already."))
@@ -88,7 +91,7 @@ def invalidate(
     name: StudyName,
     number: Number,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why.")] = None,
-    undo: Annotated[bool, typer.Option("--undo", help="Count the trial again.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Include the trial again.")] = False,
     storage: Storage = None,
 ) -> None:
     """Exclude a trial from best, sampling and analysis; its state and numbers do not change."""
@@ -96,7 +99,7 @@ def invalidate(
     from sweep.store.migrate import open_store
 
     if undo and reason is not None:
-        raise UsageError("--reason says why a trial is left out; with --undo there is none.")
+        raise UsageError("--reason says why a trial is excluded; omit it with --undo.")
     engine = open_store(storage)
     if undo:
         annotate.validate(engine, name, number)
@@ -104,8 +107,8 @@ def invalidate(
     else:
         annotate.invalidate(engine, name, number, (reason or "").strip() or None)
         say(
-            f"{_target(name, number)} is left out. "
-            f"Back: `sweep invalidate {quote(name)} {number} --undo`"
+            f"{_target(name, number)} is excluded. "
+            f"To undo: `sweep invalidate {quote(name)} {number} --undo`"
         )
 
 

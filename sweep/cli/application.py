@@ -38,19 +38,19 @@ from sweep.cli import (
 EXIT_CODES = {
     0: "done",
     1: "unexpected: a bug",
-    2: "usage: options or arguments that cannot be",
+    2: "usage: invalid options or arguments",
     3: "no such study or trial",
-    4: "a study file, or a change of its space, that cannot be used",
-    5: "database unreachable, replaced while in use, or of a schema this version does not know",
+    4: "invalid study file, or an invalid change of its space",
+    5: "database unreachable, replaced while in use, or its schema unknown to this version",
     6: "the study ended with its failure limit",
     7: "another coordinator holds the study",
-    8: "the device asked for is not there, or the Ray cluster is lost",
+    8: "the requested device does not exist, or the Ray cluster is lost",
     9: "data missing or damaged",
-    10: "no room on the disk, or no permission to write",
-    11: "a trial came out otherwise when it was trained again (`sweep verify`)",
-    12: "something is wrong with a study and not mended (`sweep doctor NAME`)",
+    10: "disk full, or no permission to write",
+    11: "a retrained trial had a different result (`sweep verify`)",
+    12: "faults of a study that are not repaired (`sweep doctor NAME`)",
     130: "interrupted",
-    141: "the reader of the output has closed its pipe",
+    141: "the reader of the output closed its pipe",
 }
 
 _EPILOG = "\n".join(
@@ -184,14 +184,14 @@ _add(
 )
 _group(
     "data",
-    "Data sets: what is there, and fetching more.",
+    "List, fetch and check data sets.",
     (data.list_, "sweep data list"),
     (data.prepare, "sweep data prepare fashion-mnist\nsweep data prepare mnist --from ~/mnist"),
     (data.check, "sweep data check ./my-images\nsweep data check mine.npz -o sheet.png"),
 )
 _group(
     "db",
-    "The database: making and upgrading its tables, copying studies to another.",
+    "Create and upgrade the database's tables, and copy studies to another database.",
     (database.init, "sweep db init --storage sqlite:///sweep.db"),
     (database.upgrade, "sweep db upgrade"),
     (

@@ -50,7 +50,7 @@ def compare(
 
     chosen = list(dict.fromkeys(_read(named)))
     if len(chosen) < 2:
-        raise UsageError(f"compare takes two or more: {_HOW}.")
+        raise UsageError(f"compare needs two or more: {_HOW}.")
     engine = open_store(storage)
     names = dict.fromkeys(of.study for of in chosen)
     studies = {name: open_study(engine, name) for name in names}
@@ -71,7 +71,7 @@ def _read(named: Sequence[str]) -> list[_Named]:
         return [_Named(first, _number(of)) for of in others]
     found = [_named(of) for of in named]
     if len({of.number is None for of in found}) > 1:
-        raise UsageError(f"compare takes trials or studies, not both: {_HOW}.")
+        raise UsageError(f"compare accepts trials or studies, not both: {_HOW}.")
     return found
 
 
@@ -82,7 +82,7 @@ def _named(text: str) -> _Named:
 
 def _number(text: str) -> int:
     if not text.isdecimal() or len(text) > len(str(LARGEST)) or int(text) > LARGEST:
-        raise UsageError(f"{words.shortened(text)!r} is no trial number: {_HOW}.")
+        raise UsageError(f"{words.shortened(text)!r} is not a trial number: {_HOW}.")
     return int(text)
 
 

@@ -39,9 +39,7 @@ def enqueue(
     name: StudyName,
     settings: Annotated[
         list[str],
-        typer.Argument(
-            metavar="SETTING=VALUE", help="Settings of the space; the others are sampled."
-        ),
+        typer.Argument(metavar="SETTING=VALUE", help="Settings of the space; others are sampled."),
     ],
     storage: Storage = None,
 ) -> None:
@@ -109,14 +107,14 @@ def _what_becomes_of(
         )
     outcome = _await_outcome(study, command_id)
     if outcome is None:
-        return f"{what}: noted; its coordinator has not applied it yet (`sweep status` will tell)."
+        return f"{what}: stored; its coordinator has not applied it yet (see `sweep status`)."
     return f"{what}: {outcome}."
 
 
 #: The effect on the study, in the words of the command.
 _DOING = {
     CommandKind.PAUSE: "pausing",
-    CommandKind.CONTINUE: "going on with",
+    CommandKind.CONTINUE: "continuing",
     CommandKind.STOP: "stopping",
     CommandKind.ENQUEUE: "a configuration for",
     CommandKind.EXTEND: "a new budget for",
@@ -128,7 +126,7 @@ def _unheard(kind: CommandKind, go_on: str) -> str:
     if kind in (CommandKind.PAUSE, CommandKind.STOP):
         return (
             f"no coordinator runs the study now, so there is nothing to {kind.value}. "
-            f"The request stays in `sweep status`; {go_on} drops it and goes on."
+            f"The request stays in `sweep status`; {go_on} drops it and continues."
         )
     return f"no coordinator runs the study now. It waits for the next one: {go_on}"
 

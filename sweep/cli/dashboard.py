@@ -19,19 +19,19 @@ _PASSWORD = "SWEEP_DASHBOARD_PASSWORD"
 def dashboard(
     storage: Storage = None,
     host: Annotated[
-        str, typer.Option("--host", help="Where to listen; others than this machine: a password.")
+        str, typer.Option("--host", help="Where to listen; other hosts need a password.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Its port.")] = 8050,
     study: Annotated[
-        str | None, typer.Option("--study", metavar="NAME", help="The study to begin with.")
+        str | None, typer.Option("--study", metavar="NAME", help="The study to open.")
     ] = None,
     open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     allow_edit: Annotated[
         bool,
-        typer.Option("--allow-edit", help="Let people write notes, tags, marks and commands."),
+        typer.Option("--allow-edit", help="Allow writing notes, tags, marks and commands."),
     ] = False,
     metrics: Annotated[
-        bool, typer.Option("--metrics", help="Answer Prometheus at /metrics.")
+        bool, typer.Option("--metrics", help="Serve Prometheus metrics at /metrics.")
     ] = False,
 ) -> None:
     """Watch and review studies in a browser, while they run or later, until Ctrl-C.
@@ -55,7 +55,7 @@ def dashboard(
     def ready(url: str) -> None:
         say(f"dashboard at {url}{path} (Ctrl-C ends it)")
         if open_it and not webbrowser.open(url + path):
-            say("no browser found to open it.")
+            say("no browser found.")
 
     with logs.plain():
         serve(create_app(engine, access), access, ready)

@@ -59,7 +59,7 @@ def prepare(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name of `sweep data list`.")],
     source: Annotated[
         Path | None,
-        typer.Option("--from", metavar="DIR", help="Take its files from this folder."),
+        typer.Option("--from", metavar="DIR", help="Copy its files from this folder."),
     ] = None,
 ) -> None:
     """Fetch and check a data set for offline use."""
@@ -70,11 +70,11 @@ def prepare(
 
 def check(
     path: Annotated[
-        str, typer.Argument(metavar="PATH", help="Images of your own, or a name of a data set.")
+        str, typer.Argument(metavar="PATH", help="Your own images, or the name of a data set.")
     ],
     output: Annotated[
         Path | None,
-        output_option("SHEET.png", "PATH-sheet.png", "Where to."),
+        output_option("SHEET.png", "PATH-sheet.png", "File to write."),
     ] = None,
     size: Annotated[
         str | None,
@@ -106,13 +106,13 @@ def check(
 
 def _facts(found: "DatasetSummary") -> dict[str, str]:
     shape = found.shape
-    copies = f"{found.n_test_in_train:,} of the test images are among the training images, too"
+    copies = f"{found.n_test_in_train:,} of the test images are also among the training images"
     return {
         "images": f"{found.n_train:,} to train and validate on, {found.n_test:,} to test on",
-        "size": f"{shape}, height x width: {shape.n_inputs:,} numbers an image",
+        "size": f"{shape}, height x width: {shape.n_inputs:,} numbers per image",
         "pixels": f"{found.lowest} to {found.highest} of 255, mean {found.mean:.1f}",
         "classes": f"{len(found.classes):,}" if found.classes else "none: images without labels",
-        "copies": copies if found.n_test_in_train else "no test image is a training image, too",
+        "copies": copies if found.n_test_in_train else "no test image is also a training image",
         "blank": f"{found.n_blank:,} images of a single colour" if found.n_blank else "none",
         "sha256": found.sha256,
         **({"remarks": "; ".join(found.remarks)} if found.remarks else {}),

@@ -33,10 +33,12 @@ def upgrade(storage: Storage = None) -> None:
 
 def copy(
     source: Annotated[str, typer.Argument(metavar="SRC", help="The database with the studies.")],
-    target: Annotated[str, typer.Argument(metavar="DST", help="The other; made where absent.")],
+    target: Annotated[
+        str, typer.Argument(metavar="DST", help="The other database; created if absent.")
+    ],
     study: Annotated[
         list[str] | None,
-        typer.Option("--study", metavar="NAME", help="Only this one; may be repeated."),
+        typer.Option("--study", metavar="NAME", help="Copy only this study. Repeatable."),
     ] = None,
 ) -> None:
     """Copy studies with everything (trials, curves, notes, weights) to another database.
@@ -59,9 +61,9 @@ def copy(
         )
         if copied.missing_artifacts:
             n_missing = words.count(len(copied.missing_artifacts), "file")
-            say(f"{n_missing} of weights were not found beside {_shown(old)}: SWEEP_ARTIFACTS?")
+            say(f"{n_missing} of weights not found next to {_shown(old)}: check SWEEP_ARTIFACTS.")
     if not names:
-        say(f"{_shown(old)} holds no studies.")
+        say(f"{_shown(old)} has no studies.")
 
 
 def _refuse_itself(source: "Engine", target: str) -> None:

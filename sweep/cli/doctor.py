@@ -47,19 +47,17 @@ def doctor(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="NAME", help="A study to examine, instead of the machine.", show_default=False
+            metavar="NAME", help="Examine this study instead of the machine.", show_default=False
         ),
     ] = None,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Mend what is found wrong with the study.")
-    ] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Repair the study's faults.")] = False,
     gpus: Annotated[
         str | None,
-        typer.Option(metavar="all|cpu|0,1", help="Devices that must be there.", show_default=False),
+        typer.Option(metavar="all|cpu|0,1", help="Devices that must exist.", show_default=False),
     ] = None,
     dataset: Annotated[
         str | None,
-        typer.Option("--data", metavar="NAME", help="A data set to read and check, too."),
+        typer.Option("--data", metavar="NAME", help="A data set to read and check."),
     ] = None,
     storage: Storage = None,
     as_json: Json = False,
@@ -81,11 +79,11 @@ def doctor(
     """
     if name is not None:
         if gpus is not None or dataset is not None:
-            raise UsageError("--gpus and --data are about the machine. Leave NAME out for them.")
+            raise UsageError("--gpus and --data examine the machine. Omit NAME for them.")
         doctor_study.examine(name, storage, repair=repair, as_json=as_json)
         return
     if repair:
-        raise UsageError("--repair mends a study: give its NAME, as in `sweep list`.")
+        raise UsageError("--repair repairs a study: give its NAME, as in `sweep list`.")
     findings = [
         _versions(),
         *_extras(),
@@ -132,7 +130,7 @@ def _extras() -> Iterator[CheckResult]:
         try:
             yield CheckResult(what=package, ok=True, said=version(package))
         except PackageNotFoundError:
-            said = f"not installed; the extra '{extra}' brings it"
+            said = f"not installed; install the extra '{extra}'"
             yield CheckResult(what=package, ok=None, said=said)
 
 
@@ -148,7 +146,7 @@ print(json.dumps([torch.__version__, torch.version.cuda, torch.cuda.device_count
 
 def _ask_torch() -> str:
     if find_spec("torch") is None:
-        return "not installed: this machine shows studies and trains none (extra 'train')"
+        return "not installed: this machine can show studies but not train (extra 'train')"
     # In a separate process: loading CUDA here would take memory on every GPU.
     answer = subprocess.run(
         [sys.executable, "-c", _TORCH], capture_output=True, text=True, timeout=_TORCH_SECONDS
@@ -231,7 +229,9 @@ def _database(storage: str | None) -> CheckResult:
     asked = storage is not None or bool(os.environ.get("SWEEP_STORAGE"))
     path = None if asked else sqlite_path(storage_url(None))
     if path is not None and not path.exists():
-        return CheckResult(what="database", ok=None, said=f"no {path} yet; `sweep start` makes it")
+        return CheckResult(
+            what="database", ok=None, said=f"no {path} yet; `sweep start` creates it"
+        )
     return _checked("database", lambda: _open(storage), StoreError.exit_code)
 
 
@@ -244,7 +244,7 @@ def _open(storage: str | None) -> str:
     found = DatabaseHandle(engine).study_list()
     if found.unreadable:
         raise StoreError("; ".join(study.reason for study in found.unreadable))
-    return f"{shown(engine.url)}: schema as it should be, studies: {len(found.studies)}"
+    return f"{shown(engine.url)} has the right schema, studies: {len(found.studies)}"
 
 
 def _data(wanted: str | None) -> Iterator[CheckResult]:
@@ -268,7 +268,7 @@ def _load(name: str) -> str:
         raise DataError(f"not on this machine. `sweep data prepare {quote(name)}` fetches it.")
     images = datasets.load(name)
     n_train, n_test = len(images.train_images), len(images.test_images)
-    return f"{n_train:,} + {n_test:,} images of {images.shape}, as they should be"
+    return f"{n_train:,} + {n_test:,} images of {images.shape}, all valid"
 
 
 def _room(storage: str | None) -> Iterator[CheckResult]:

@@ -79,14 +79,14 @@ def _show(name: str, mended: Sequence["Fault"], left: Sequence["Fault"], *, soun
     rows = [_cells("mended", finding) for finding in mended]
     rows += [_cells("WRONG", finding) for finding in left]
     if rows:
-        show_table(("", "check", "where", "what", "what would do"), rows, left=5)
+        show_table(("", "check", "where", "what", "remedy"), rows, left=5)
     n_mended, n_left = len(mended), len(left)
     if not sound:
-        say(f"study '{name}' itself was not examined: the schema comes first.")
+        say(f"study '{name}' was not examined: repair the schema first.")
     if not rows:
-        say(f"study '{name}': nothing is wrong.")
+        say(f"study '{name}': no faults found.")
     else:
-        say(f"study '{name}': {n_mended:,} mended, {words.count(n_left, 'fault')} left.")
+        say(f"study '{name}': {n_mended:,} repaired, {words.count(n_left, 'fault')} left.")
 
 
 def _cells(mark: str, finding: "Fault") -> Sequence[str]:

@@ -147,7 +147,7 @@ def _baseline(study_file: StudyFile) -> str:
 def _other_budgets(study_file: StudyFile, planned: "Plan") -> str:
     limits = budgets.limits(study_file.budget)
     on_cpu = planned.devices[0] == "cpu" and study_file.budget.max_gpu_hours is not None
-    return ", ".join(limits) + (" (on the CPU none are used)" if on_cpu else "") or "never"
+    return ", ".join(limits) + (" (not used on the CPU)" if on_cpu else "") or "never"
 
 
 def _devices(planned: "Plan") -> str:

@@ -55,7 +55,7 @@ def run(arguments: Sequence[str]) -> int:
             return _NOTHING_READS
         raise
     except typer.Abort:
-        _say("left as it is.")
+        _say("unchanged.")
         return INTERRUPTED
     except typer.TyperException as error:
         return _tell_usage(error)
@@ -89,7 +89,7 @@ def _tell_unexpected(error: Exception, arguments: Sequence[str]) -> int:
 
     _trace_if_wanted()
     if isinstance(error, UnicodeEncodeError) and not _is_text(arguments):
-        _say("an argument is not text: its bytes are no UTF-8.")
+        _say("an argument is not text: its bytes are not UTF-8.")
         return UsageError.exit_code
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         _say(f"{shortened(str(error.filename))}: too long for a file's name.")

@@ -41,7 +41,9 @@ def export(
     output: Annotated[
         Path | None,
         output_option(
-            "FILE", "stdout; for mlflow, MLFLOW_TRACKING_URI", "Where to; for mlflow, a folder."
+            "FILE",
+            "stdout; for mlflow, MLFLOW_TRACKING_URI",
+            "File to write; for mlflow, a folder.",
         ),
     ] = None,
     storage: Storage = None,

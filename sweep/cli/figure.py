@@ -25,25 +25,32 @@ _LENGTH = re.compile(rf"([0-9]*\.?[0-9]+) *({'|'.join(_PIXELS)})")
 _SMALLEST, _LARGEST = 60.0, 10_000.0
 
 Length = Annotated[
-    str | None, typer.Option(metavar="LENGTH", help="Of an .svg, .pdf or .png: 8.5cm, 85mm, 3in.")
+    str | None,
+    typer.Option(metavar="LENGTH", help="Width of an .svg, .pdf or .png: 8.5cm, 85mm, 3in."),
 ]
 
 
 def figure(
     name: StudyNameOrOnly = None,
     figure: Annotated[
-        str | None, typer.Argument(metavar="[FIGURE]", help="Without it, all figures are listed.")
+        str | None,
+        typer.Argument(
+            metavar="[FIGURE]", help="Name of the figure; without it, list all figures."
+        ),
     ] = None,
     options: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[OPTION=VALUE]...", help="Of this figure, such as `setting=activation`."
+            metavar="[OPTION=VALUE]...",
+            help="Options of this figure, such as `setting=activation`.",
         ),
     ] = None,
     output: Annotated[
         Path | None,
         output_option(
-            "FILE", "NAME-FIGURE.html", "Where to, as .html, .csv, .svg, .pdf or .png; - is stdout."
+            "FILE",
+            "NAME-FIGURE.html",
+            "File to write: .html, .csv, .svg, .pdf or .png; - is stdout.",
         ),
     ] = None,
     width: Length = None,
@@ -116,7 +123,7 @@ def _parsed(options: list[str]) -> dict[str, str]:
     pairs = [option.partition("=") for option in options]
     for name, equals, _ in pairs:
         if not equals:
-            raise UsageError(f"'{name}' is no option of a figure. Write OPTION=VALUE.")
+            raise UsageError(f"'{name}' is not an option of a figure. Write OPTION=VALUE.")
     return {name: value for name, _, value in pairs}
 
 
@@ -125,7 +132,7 @@ def _pixels(length: str | None, option: str) -> float | None:
         return None
     parts = _LENGTH.fullmatch(length.strip())
     if parts is None:
-        raise UsageError(f"{option}: '{length}' is no length. Write 8.5cm, 85mm, 3in or 600px.")
+        raise UsageError(f"{option}: '{length}' is not a length. Write 8.5cm, 85mm, 3in or 600px.")
     pixels = float(parts[1]) * _PIXELS[parts[2]]
     if not _SMALLEST <= pixels <= _LARGEST:
         raise UsageError(f"{option}: {length} is not between {_SMALLEST:.0f}px and 10000px.")

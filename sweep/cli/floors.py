@@ -23,7 +23,7 @@ def floors(
         typer.Option(metavar="8,64,784", show_default="powers of 2", help="Hidden widths to show."),
     ] = None,
     validation_fraction: Annotated[
-        float, typer.Option(help="Share of the training images kept back, as in study files.")
+        float, typer.Option(help="Share of the training images held out, as in study files.")
     ] = 0.1,
     split_seed: Annotated[
         int, typer.Option(min=0, max=LARGEST, help="Seed of that split, as in study files.")
@@ -62,7 +62,7 @@ def floors(
         }
     )
     rows = [(str(row["hidden_width"]), *_cells(row)) for row in _pca(found, shown)]
-    show_titled_table("PCA error; clipped: its copies cut to [0, 1]", _HEADER, rows, left=0)
+    show_titled_table("PCA error; clipped: its copies clipped to [0, 1]", _HEADER, rows, left=0)
 
 
 _ERRORS = ("test_mse", "val_mse", "train_mse")
@@ -106,8 +106,8 @@ def _shown_widths(n_inputs: int, chosen: list[int] | None) -> list[int]:
     for width in chosen:
         if width > n_inputs:
             raise UsageError(
-                f"--widths {width}: PCA has {n_inputs} components at most, one a pixel, "
-                "and then errs by 0."
+                f"--widths {width}: PCA has {n_inputs} components at most, one per pixel, "
+                "with an error of 0."
             )
     return chosen
 

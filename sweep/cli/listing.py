@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def list_(
     show_all: Annotated[
-        bool, typer.Option("--all", help="Also those that ties and explain trained, indented.")
+        bool, typer.Option("--all", help="Include derived studies (ties, explain), indented.")
     ] = False,
     storage: Storage = None,
     as_json: Json = False,
@@ -46,12 +46,12 @@ def list_(
     if rows:
         show_table(_STUDY_HEADER, rows, left=4)
     else:
-        say("no studies yet. `sweep start FILE` makes one.")
+        say("no studies yet. `sweep start FILE` creates one.")
     n_folded = len(found.studies) - len(found.families)
     if n_folded and not show_all:
         command = words.command("sweep list --all", storage)
         many = "1 derived study is" if n_folded == 1 else f"{n_folded:,} derived studies are"
-        say(f"{many} left out (`sweep ties`, `sweep explain`). All: {command}")
+        say(f"{many} not shown (`sweep ties`, `sweep explain`). To show all: {command}")
     for study in found.studies:
         if (status := study_status(study)).lacks_coordinator:
             say(f"{study.name}: {words.in_terminal(status.detail, storage)}")
@@ -110,7 +110,7 @@ Where = Annotated[
 
 def best(
     name: StudyNameOrOnly = None,
-    n: Annotated[int, typer.Option("-n", min=1, max=LARGEST, help="How many trials.")] = 10,
+    n: Annotated[int, typer.Option("-n", min=1, max=LARGEST, help="Number of trials.")] = 10,
     where: Where = None,
     *,
     wide: Wide = False,
@@ -164,7 +164,7 @@ def trials(
     limit: Annotated[
         int | None, typer.Option(min=1, max=LARGEST, help="Maximum number of trials.")
     ] = None,
-    valid: Annotated[bool, typer.Option("--valid", help="Leave out invalid trials.")] = False,
+    valid: Annotated[bool, typer.Option("--valid", help="Exclude invalid trials.")] = False,
     *,
     wide: Wide = False,
     storage: Storage = None,
@@ -199,7 +199,7 @@ def trials(
         others = (*filtered.columns, *(find_column(table, of.name)[0] for of in by))
         show_list(trial_list(listed, others, study.remarks(_few(numbers))), wide=wide)
     else:
-        say("no such trials.")
+        say("no matching trials.")
 
 
 def _conditions(table: "TrialTable", where: str | None) -> "Filter":

@@ -32,12 +32,12 @@ def report(
     page = render(study.engine, study.name)
     path = deliver(output or Path(f"{file_name(study.name)}.html"), page.encode())
     if open_it and path and not webbrowser.open(path.as_uri()):
-        say("no browser found to open it.")
+        say("no browser found.")
 
 
 def delete(
     name: StudyName,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     storage: Storage = None,
 ) -> None:
     """Delete a study permanently: trials, curves, notes, pictures, weights."""
@@ -48,19 +48,19 @@ def delete(
     engine = open_store(storage)
     n_trials = words.count(annotate.count_trials(engine, name), "trial")
     if not yes:
-        _ask(f"Delete study '{name}' with {n_trials}? There is no way back.")
+        _ask(f"Delete study '{name}' with {n_trials}? This cannot be undone.")
     children: dict[str, str] = {}
     with suppress(CorruptValueError):  # deleting is the remedy for such a study
         study = open_study(engine, name)
         children |= dict.fromkeys(study.explanations(), "explains it")
-        children |= dict.fromkeys(study.retrainings(), "trained its best again")
+        children |= dict.fromkeys(study.retrainings(), "retrained its best")
     n_files = 0
     for artifact_id in annotate.delete_study(engine, name):
         try:
             artifacts.remove_artifact(engine.url, artifact_id)
             n_files += 1
         except StoreError as error:
-            say(f"left alone: {error}")
+            say(f"not deleted: {error}")
     say(f"study '{name}' is deleted: {n_trials}, {words.count(n_files, 'file')} of weights.")
     for child, does in children.items():
         say(f"study '{child}', which {does}, is still there: `sweep delete {quote(child)}`.")
@@ -68,7 +68,7 @@ def delete(
 
 def _ask(question: str) -> None:
     if not sys.stdin.isatty():
-        raise UsageError("delete asks first, and there is no terminal. --yes goes ahead.")
+        raise UsageError("delete asks for confirmation, and there is no terminal. Use --yes.")
     typer.confirm(question, abort=True, err=True)
 
 

@@ -67,7 +67,7 @@ def _database(folder: Path) -> str:
     try:
         folder.mkdir(exist_ok=True)
     except FileNotFoundError:
-        raise UsageError(f"{folder.parent}: no such folder. Make it first.") from None
+        raise UsageError(f"{folder.parent}: no such folder. Create it first.") from None
     except FileExistsError:
         raise UsageError(f"{folder} is a file. Name a folder for MLflow's runs.") from None
     except OSError as error:

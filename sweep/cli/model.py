@@ -30,11 +30,11 @@ def model(
         ),
     ] = None,
     folder: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where to.")
+        Path, typer.Option("-o", "--output", metavar="FOLDER", help="Folder to write to.")
     ] = Path(),
-    keras: Annotated[bool, typer.Option("--keras", help="Write code for Keras, too.")] = False,
+    keras: Annotated[bool, typer.Option("--keras", help="Also write code for Keras.")] = False,
     onnx: Annotated[
-        bool, typer.Option("--onnx", help="Write an ONNX file, too (extra 'onnx').")
+        bool, typer.Option("--onnx", help="Also write an ONNX file (extra 'onnx').")
     ] = False,
     train: Annotated[
         bool,
@@ -52,7 +52,7 @@ def model(
     from sweep.findings.weights import best_with_weights, model_files
 
     if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder. Make it first.")
+        raise UsageError(f"{folder}: no such folder. Create it first.")
     study = stored_study(name, storage)
     number = best_with_weights(study) if number is None else number
     contents = model_files(study, number, _weights(study, number, train=train))
@@ -93,7 +93,7 @@ def encode(
         str | None,
         typer.Argument(
             metavar="[DATA]",
-            help="Images as `data.name` takes them: a name, a file or a folder.",
+            help="Images as in `data.name`: a name, a file or a folder.",
             show_default="the study's data set",
         ),
     ] = None,

@@ -62,5 +62,5 @@ def _check_ours(schema: Path) -> None:
         title = None
     if title != "sweep study file":
         raise UsageError(
-            f"{schema} exists and is no schema of sweep. Write the study file to another folder."
+            f"{schema} exists and is not a schema of sweep. Write the study file to another folder."
         )

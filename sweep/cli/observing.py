@@ -44,7 +44,7 @@ def train_child(child: str, run: Callable[["Observer"], StudyPhase], again: str)
     with observing(child, None) as (observe, told):
         phase = told.phase = run(observe)
     if phase != StudyPhase.FINISHED:
-        say(f"study '{child}': {phase}; what was done is kept. Go on: {again}")
+        say(f"study '{child}': {phase}; results are kept. To continue: {again}")
     if phase == StudyPhase.INTERRUPTED:
         raise typer.Exit(INTERRUPTED)
     return phase == StudyPhase.FINISHED

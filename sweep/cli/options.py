@@ -49,7 +49,9 @@ Wide = Annotated[bool, typer.Option("--wide", help="Show every column, however w
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, with Optuna's words as keys.")]
 
 
-def output_option(metavar: str, show_default: str, about: str = "Where to; - is stdout.") -> Any:
+def output_option(
+    metavar: str, show_default: str, about: str = "File to write; - is stdout."
+) -> Any:
     """Return the option -o of a command that writes a file."""
     return typer.Option("-o", "--output", metavar=metavar, show_default=show_default, help=about)
 
@@ -77,7 +79,7 @@ def _only_study(database: "DatabaseHandle") -> "StudyHandle":
         if len(candidates) == 1:
             return database.study(candidates[0])
     if not found:
-        raise NotFoundError("no studies yet. `sweep start FILE` makes one.")
+        raise NotFoundError("no studies yet. `sweep start FILE` creates one.")
     candidates = running or names or [study.name for study in found]
     shown = ", ".join(candidates[:_N_NAMES]) + (", …" if len(candidates) > _N_NAMES else "")
     what = "studies run" if running else "studies are here"

@@ -93,7 +93,7 @@ def _print_table(columns: Sequence[TextColumn], *, wide: bool | None = None) -> 
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
     if left_out:
         more = "a wider terminal or `| cat`" if wide is None else "--wide"
-        say(f"Left out for want of room: {', '.join(left_out)} ({more} shows them).")
+        say(f"Not shown for lack of space: {', '.join(left_out)} ({more} shows them).")
 
 
 def _room() -> int:
@@ -261,7 +261,7 @@ def write_file(path: Path, content: bytes) -> Path:
         _replace(path, content)
     except OSError as error:
         if error.errno == errno.ENOENT:
-            raise UsageError(f"{path.parent}: no such folder. Make it first.") from error
+            raise UsageError(f"{path.parent}: no such folder. Create it first.") from error
         raise NoRoomError(f"{path}: {error.strerror}. Name another file with -o.") from error
     return path.absolute()
 

@@ -190,11 +190,11 @@ def _analysing(state: Progress) -> str:
 def _notice_of_phase(state: Progress) -> str | None:
     if state.phase == StudyPhase.ANALYSING:
         return (
-            f"all is trained; {_analysing(state)}; after Ctrl-C `sweep analyse "
-            f"{quote(state.name)}` goes on"
+            f"training is complete; {_analysing(state)}; after Ctrl-C `sweep analyse "
+            f"{quote(state.name)}` continues"
         )
     if state.phase == StudyPhase.ENDING:
-        others = "; those in training go on to their end" if state.n_running else ""
+        others = "; running trials continue to their end" if state.n_running else ""
         return f"no more trials begin{others}: {state.because}"
     return _NOTICES.get(state.phase)
 
@@ -203,7 +203,7 @@ _NOTICES = {
     StudyPhase.PAUSED: "paused: running trials finish; `sweep resume` starts more",
     StudyPhase.STOPPED: "stopping: running trials stop at the end of their epoch",
     StudyPhase.INTERRUPTED: (
-        "interrupted: finishing the epoch; Ctrl-C again stops now, losing nothing done"
+        "interrupted: finishing the epoch; Ctrl-C again stops now, without losing results"
     ),
     StudyPhase.OUT_OF_TIME: "out of time: running trials stop at the end of their epoch",
     StudyPhase.FAILED: "too many trials failed: ending",

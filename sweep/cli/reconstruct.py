@@ -35,10 +35,10 @@ def reconstruct(
         typer.Option(
             metavar="IDX-FILE|DATASET",
             show_default="the study's data set",
-            help="Images to apply it to; of a data set, the test images.",
+            help="Images to reconstruct; for a data set, its test images.",
         ),
     ] = None,
-    first: Annotated[int, typer.Option(min=1, max=10_000, help="How many of them.")] = COLUMNS,
+    first: Annotated[int, typer.Option(min=1, max=10_000, help="Number of images.")] = COLUMNS,
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:

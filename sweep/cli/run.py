@@ -26,14 +26,14 @@ WebhookOption = Annotated[
     typer.Option(
         "--webhook",
         metavar="URL",
-        help="Tell this address of each new best, the failure limit and the end; "
+        help="POST each new best, the failure limit and the end to this URL; "
         "SWEEP_WEBHOOK_SECRET signs.",
         show_default="SWEEP_WEBHOOK, else none",
     ),
 ]
 DryRun = Annotated[
     bool,
-    typer.Option("--dry-run", help="Show what would run, and about how long; write nothing."),
+    typer.Option("--dry-run", help="Show what would run, and for how long; write nothing."),
 ]
 Set = Annotated[
     list[str] | None,
@@ -50,7 +50,7 @@ def start(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The study file, TOML.")],
     overrides: Set = None,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Call the study so; short for study.name.")
+        str | None, typer.Option(metavar="NAME", help="Name of the study; short for study.name.")
     ] = None,
     from_studies: Annotated[
         list[str] | None,
@@ -68,7 +68,7 @@ def start(
             min=0,
             max=10_000,
             metavar="N",
-            help="How many of the best of --from run first; short for warm_start.best.",
+            help="Number of the best of --from that run first; short for warm_start.best.",
             show_default="10",
         ),
     ] = None,
@@ -76,7 +76,7 @@ def start(
     options: "RunOptions",
     dry_run: DryRun = False,
     go_on: Annotated[
-        bool, typer.Option("--resume", help="Go on if the study is there already.")
+        bool, typer.Option("--resume", help="Continue the study if it exists.")
     ] = False,
     webhook: WebhookOption = None,
     storage: Storage = None,
@@ -126,12 +126,15 @@ def resume(
     trials: Annotated[
         int | None,
         typer.Option(
-            min=1, max=10_000_000, metavar="N", help="New budget: trials the study has in the end."
+            min=1,
+            max=10_000_000,
+            metavar="N",
+            help="New budget: the study's total number of trials.",
         ),
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A changed study file; its space may only be wider."),
+        typer.Option(metavar="FILE", help="A changed study file; its space may only widen."),
     ] = None,
     overrides: Set = None,
     *,
@@ -198,7 +201,7 @@ def _tell_to_go_on(study: "StudyHandle", summary: "StudySummary", trials: int | 
         assert holder is not None
         raise StudyHeldError(
             f"study '{study.name}' runs already: process {holder.pid} on {holder.host}. "
-            f"`sweep status {quote(study.name)}` shows it, `--trials N` gives it more to do."
+            f"`sweep status {quote(study.name)}` shows it, `--trials N` extends it."
         )
 
 
@@ -224,7 +227,7 @@ def _finish(study: "StudyHandle", phase: StudyPhase, storage: str | None) -> Non
         show_list(best_list(table.where(table.rows_of(numbers))))
         _show_decision(study, summary, storage)
     if phase != StudyPhase.FINISHED:
-        say(f"Go on:  {words.command(f'sweep resume {quote(study.name)}', storage)}")
+        say(f"Resume: {words.command(f'sweep resume {quote(study.name)}', storage)}")
     say(f"Report: {words.command(f'sweep report {quote(study.name)}', storage)}")
     if phase == StudyPhase.INTERRUPTED:
         raise typer.Exit(INTERRUPTED)
@@ -243,9 +246,9 @@ def _show_decision(study: "StudyHandle", summary: "StudySummary", storage: str |
 
 _N_BEST = 5
 _ENDINGS = {
-    StudyPhase.INTERRUPTED: "interrupted; what was done is kept",
-    StudyPhase.STOPPED: "stopped, as asked; what was done is kept",
-    StudyPhase.OUT_OF_TIME: "out of time; what was done is kept",
+    StudyPhase.INTERRUPTED: "interrupted; results are kept",
+    StudyPhase.STOPPED: "stopped on request; results are kept",
+    StudyPhase.OUT_OF_TIME: "out of time; results are kept",
 }
 #: Phases that a budget causes.
 _SAID_WHY = (StudyPhase.FINISHED, StudyPhase.OUT_OF_TIME)

@@ -38,7 +38,7 @@ Workers = Annotated[
         min=1,
         max=1024,
         help="Worker processes on the CPU; means --gpus cpu.",
-        show_default="one for each core, as far as trials and memory go",
+        show_default="one per core, limited by trials and memory",
     ),
 ]
 TrainerOption = Annotated[
@@ -57,7 +57,7 @@ PopulationOption = Annotated[
         metavar="N",
         min=1,
         max=100_000,
-        help="Slots of a fused population, at most: a trial takes one for each of its seeds.",
+        help="Maximum slots of a fused population: a trial takes one for each of its seeds.",
         show_default="by the device's memory",
     ),
 ]
@@ -66,7 +66,7 @@ LauncherOption = Annotated[
     typer.Option(
         "--launcher",
         help="Start workers on this machine, or on the hosts of a Ray cluster; there, --gpus is "
-        "all, cpu, or how many.",
+        "all, cpu, or a number.",
     ),
 ]
 RayAddressOption = Annotated[
@@ -75,15 +75,15 @@ RayAddressOption = Annotated[
         "--ray-address",
         metavar="HOST:PORT|auto",
         help="The Ray cluster to join.",
-        show_default="RAY_ADDRESS, else a cluster of this machine alone",
+        show_default="RAY_ADDRESS, else a cluster of this machine only",
     ),
 ]
 LogFormatOption = Annotated[
     LogFormat,
     typer.Option(
         "--log-format",
-        help="Messages on stderr as text, or as one JSON object a line with study, trial, attempt "
-        "and worker.",
+        help="Messages on stderr as text, or as one JSON object per line with study, trial, "
+        "attempt and worker.",
     ),
 ]
 
@@ -105,9 +105,9 @@ def run_options(
     from sweep.launch.resources import RunOptions
 
     if workers is not None and gpus not in (None, "cpu"):
-        raise UsageError(f"--workers counts processes on the CPU, but --gpus says {gpus!r}.")
+        raise UsageError(f"--workers is for processes on the CPU, but --gpus is {gpus!r}.")
     if population is not None and trainer in (Trainer.CPU, Trainer.REFERENCE):
-        raise UsageError(f"--population is the fused trainer's, but --trainer says {trainer}.")
+        raise UsageError(f"--population is for the fused trainer, but --trainer is {trainer}.")
     if ray_address is not None and launcher is not LauncherKind.RAY:
         raise UsageError(f"--ray-address {ray_address} needs --launcher ray.")
     return RunOptions(

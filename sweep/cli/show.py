@@ -68,7 +68,7 @@ def _json(found: "TrialFindings") -> dict[str, object]:
 
 def _summary(found: "TrialFindings") -> dict[str, str]:
     trial = found.trial
-    invalid = f"left out: {trial.invalid_reason or 'no reason given'}" if trial.invalid else ""
+    invalid = f"excluded: {trial.invalid_reason or 'no reason given'}" if trial.invalid else ""
     pairs = {
         "configuration": in_ascii(found.configuration),
         "state": trial.state.lower() + (f", {trial.outcome}" if trial.outcome in _FINER else ""),

@@ -24,7 +24,7 @@ _WATCH_SECONDS = 2.0
 def status(
     name: StudyNameOrOnly = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Again every 2 seconds, while the study runs.")
+        bool, typer.Option("--watch", help="Repeat every 2 seconds, while the study runs.")
     ] = False,
     storage: Storage = None,
     as_json: Json = False,

@@ -29,12 +29,12 @@ def ties(
             min=2,
             max=50,
             help="Number of best trials to compare by the study's own seeds.",
-            show_default="10, where nothing was trained again",
+            show_default="10, if nothing was retrained",
         ),
     ] = None,
     train: Annotated[
         bool,
-        typer.Option("--run", help="Train the best configurations again, in a study NAME-ties."),
+        typer.Option("--run", help="Retrain the best configurations, in a study NAME-ties."),
     ] = False,
     top: Annotated[
         int | None,
@@ -43,7 +43,7 @@ def ties(
             metavar="N",
             min=2,
             max=50,
-            help="With --run: how many configurations, the best ones.",
+            help="With --run: number of the best configurations.",
             show_default="8",
         ),
     ] = None,
@@ -90,7 +90,7 @@ def ties(
 
 def _check(n: int | None, train: bool, top: int | None, seeds: int | None) -> None:
     if train and n is not None:
-        raise UsageError("-n is of the study's own seeds; with --run, --top says how many.")
+        raise UsageError("-n compares with the study's own seeds; with --run, use --top.")
     if not train and (top is not None or seeds is not None):
         raise UsageError("--top and --seeds say what to train, so they need --run.")
 
@@ -117,7 +117,7 @@ def _run(
         return None
     if (found := ties_in(open_study(study.engine, job.child), job.trials)) is None:
         trials = words.command(f"sweep trials {quote(job.child)}", storage)
-        say(f"Too few could be trained with every seed to compare them: {trials} says why.")
+        say(f"Too few configurations were trained with every seed for a comparison: see {trials}.")
     return found
 
 

@@ -25,7 +25,7 @@ _N_EVENTS = 6
 
 def top(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="One study; else all that run.")
+        str | None, typer.Argument(metavar="[NAME]", help="One study; by default all running ones.")
     ] = None,
     storage: Storage = None,
 ) -> None:
@@ -62,7 +62,7 @@ def picture(database: "DatabaseHandle", name: str | None = None) -> RenderableTy
         return render([_view(study, study.summary())])
     shown = [summary for summary in database.studies() if summary.running]
     if not shown:
-        return Text("No study runs now. `sweep list` shows all of them; Ctrl-C leaves.")
+        return Text("No study is running now. `sweep list` shows all of them; Ctrl-C leaves.")
     return render([_view(database.study(summary.name), summary) for summary in shown])
 
 

@@ -31,7 +31,9 @@ def verify(
     ] = None,
     trainer: Annotated[
         Trainer | None,
-        typer.Option("--trainer", help="With this one.", show_default="as the trial was trained"),
+        typer.Option(
+            "--trainer", help="Train with this trainer.", show_default="as the trial was trained"
+        ),
     ] = None,
     tolerance: Annotated[
         float,
@@ -39,7 +41,7 @@ def verify(
             metavar="RATIO",
             min=0.0,
             max=1.0,
-            help="How far a number may be off, relative to it (of shares such as "
+            help="Maximum relative difference of a number (of shares such as "
             "exact_pixel_share: their difference).",
         ),
     ] = 1e-3,
@@ -90,7 +92,7 @@ def _show(name: str, found: "Verification") -> None:
     }
     show_pairs(pairs)
     others = (line.partition(": ") for line in found.differs)
-    section("Other than on record", {what: how for what, _, how in others})
+    section("Different from the record", {what: how for what, _, how in others})
 
 
 def _verdict(found: "Verification") -> str:
@@ -101,7 +103,7 @@ def _verdict(found: "Verification") -> str:
             where = f"at epoch {comparison.first.epoch}"
         return f"diverged {where}: {_said(comparison.first)}; tolerance {comparison.tolerance:g}"
     if comparison.largest is not None:
-        most = f"at most {comparison.largest.size:.2g} off ({_said(comparison.largest)})"
+        most = f"at most {comparison.largest.size:.2g} different ({_said(comparison.largest)})"
         return f"within tolerance {comparison.tolerance:g}: {most}"
     return "equal, bit for bit"
 

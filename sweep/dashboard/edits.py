@@ -31,7 +31,7 @@ from sweep.studyfile import StudyFile, loads
 def write_note(view: View, name: str, number: int | None, text: str | None) -> str:
     """Write a note on the study, or on one of its trials; return the message."""
     if not (text or "").strip():
-        raise UsageError("an empty note says nothing.")
+        raise UsageError("the note is empty.")
     annotate.note(view.engine, name, str(text).strip(), number)
     return f"Noted on {_target(name, number)}."
 

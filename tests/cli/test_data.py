@@ -29,9 +29,9 @@ def test_it_says_what_there_is_and_draws_a_row_of_each_class(cli: Cli) -> None:
     assert answer.code == 0
     for said in (
         "12 to train and validate on, 6 to test on",
-        "4 x 5 x 3 (RGB), height x width: 60 numbers an image",
+        "4 x 5 x 3 (RGB), height x width: 60 numbers per image",
         "0 to 254 of 255",
-        "2 of the test images are among the training images",
+        "2 of the test images are also among the training images",
         "1 images of a single colour",
         "array more",
     ):

@@ -96,11 +96,15 @@ def test_json_has_title_note_and_columns(cli: Cli) -> None:
     [
         (["widht"], 2, "unknown figure 'widht'. Did you mean 'width'?"),
         (["width", "-o", "width.ps"], 2, "written as .html, .csv, .svg, .pdf, .png, not"),
-        (["width", "-o", "width.pdf", "--width", "8.5"], 2, "'8.5' is no length. Write 8.5cm"),
+        (["width", "-o", "width.pdf", "--width", "8.5"], 2, "'8.5' is not a length. Write 8.5cm"),
         (["width", "-o", "width.pdf", "--height", "1mm"], 2, "1mm is not between 60px and"),
         (["width", "-o", "width.csv", "--width", "8cm"], 2, "--height need -o FILE.svg"),
         (["width", "-o", "width"], 2, "not as ''"),
-        (["slice", "activation"], 2, "'activation' is no option of a figure. Write OPTION=VALUE"),
+        (
+            ["slice", "activation"],
+            2,
+            "'activation' is not an option of a figure. Write OPTION=VALUE",
+        ),
         (["slice", "setting=activatoin"], 2, "Did you mean 'activation'?"),
         (["history", "setting=loss"], 2, "unknown option of figure 'history' 'setting'"),
         (["learning", "n=0"], 2, "option n=0 of figure 'learning'"),

@@ -58,7 +58,7 @@ def test_list_leaves_out_what_was_trained_for_a_study(cli: Cli, study: int, stor
     add_explanation(store, "study", *ends, {ends[0]: (0.2,), ends[1]: (0.1,)})
     answer = cli("list")
     assert "study-explain" not in answer.out
-    assert "1 derived study is left out" in answer.err
+    assert "1 derived study is not shown" in answer.err
     assert "  study-explain  " in cli("list", "--all").out
     parents = {of["study_name"]: of["derived_from"] for of in cli("list", "--json").json}
     assert parents == {"study": None, "study-explain": "study"}
@@ -166,7 +166,7 @@ def test_before_the_first_trial_conditions_and_orders_meet_none(cli: Cli, store:
     add_study(store)
     answer = cli("trials", "study", "--where", "relu", "--sort", "epochs")
     assert (answer.code, answer.out) == (0, "")
-    assert "no such trials" in answer.err
+    assert "no matching trials" in answer.err
 
 
 def test_what_all_trials_have_in_common_stands_above_them(cli: Cli, study: int) -> None:

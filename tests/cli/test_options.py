@@ -51,7 +51,7 @@ def test_several_studies_are_named_in_the_refusal(cli: Cli, store: Engine) -> No
 def test_without_any_study_the_command_that_makes_one_is_named(cli: Cli, store: Engine) -> None:
     answer = cli("status")
     assert answer.code == 3
-    assert "no studies yet. `sweep start FILE` makes one." in answer.err
+    assert "no studies yet. `sweep start FILE` creates one." in answer.err
 
 
 def test_what_changes_a_study_needs_its_name(cli: Cli, study: int) -> None:

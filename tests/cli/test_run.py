@@ -143,7 +143,7 @@ def test_a_dry_run_says_that_the_name_is_taken(cli: Cli, file: str) -> None:
     answer = cli("start", file, "--gpus", "cpu", "--dry-run")
     assert answer.code == 0
     assert "x already exists, 6 trials have finished: start would fail." in answer.out
-    assert "`sweep resume x`, or --name OTHER" in answer.out
+    assert "`sweep resume x` or --name OTHER" in answer.out
 
 
 def test_a_resume_can_be_tried_dry(cli: Cli, file: str) -> None:
@@ -380,7 +380,7 @@ def test_without_a_coordinator_the_row_waits_visibly(cli: Cli, store: Engine, co
     answer = cli(command, "x")
     assert answer.code == 0
     assert f"no coordinator runs the study now, so there is nothing to {command}" in answer.err
-    assert "stays in `sweep status`; `sweep resume x` drops it and goes on." in answer.err
+    assert "stays in `sweep status`; `sweep resume x` drops it and continues." in answer.err
     assert command in cli("status", "x").out
 
 
@@ -441,7 +441,7 @@ def test_resume_ends_the_pause_of_a_study_that_runs_elsewhere(
     answer = cli("resume", "x", "--trials", 99)
     assert answer.code == 0
     begun = [line.partition(":")[0] for line in answer.err.splitlines()]
-    assert begun == ["a new budget for study 'x'", "going on with study 'x'"]
+    assert begun == ["a new budget for study 'x'", "continuing study 'x'"]
     kinds = [command.kind for command in commands.waiting(store, study_id)]
     assert kinds == ["extend", "continue"]
 
@@ -497,7 +497,7 @@ def test_the_end_of_a_budget_is_told_with_what_becomes_of_trials_in_training(
     state = progress(phase="ending", because="target reached: trial 3 has 0.1")
     PlainLines()(state)
     assert (
-        "no more trials begin; those in training go on to their end: target reached: trial 3 has"
+        "no more trials begin; running trials continue to their end: target reached: trial 3 has"
         in capsys.readouterr().err
     )
 

@@ -41,5 +41,5 @@ def test_contradicting_options_are_reported_in_the_format_asked_for(cli: Cli) ->
 
 def test_workers_mean_the_cpu() -> None:
     assert run_options(workers=3).gpus == "cpu"
-    with pytest.raises(UsageError, match="--workers counts processes on the CPU"):
+    with pytest.raises(UsageError, match="--workers is for processes on the CPU"):
         run_options(workers=3, gpus="0")

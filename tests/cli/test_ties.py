@@ -72,7 +72,7 @@ def test_what_was_trained_again_is_told_from_then_on(cli: Cli, store: Engine) ->
     add_trial(store, open_study(store, "x").summary().study_id, 4, 0.001, config=better)
     told = cli("ties", "x").out
     assert "no longer the study's 2 best: `sweep ties x --run --top 2` trains those" in told
-    assert "which trained its best again" in cli("delete", "x", "--yes").err
+    assert "which retrained its best" in cli("delete", "x", "--yes").err
 
 
 @pytest.mark.usefixtures("_workers")
@@ -94,7 +94,7 @@ def test_an_interrupted_run_is_code_130_and_says_how_to_go_on(
         (("y", "--run"), 3, "no study 'y'"),
         (("x", "--run", "--top", 1), 2, "--top"),
         (("x", "--run", "--seeds", 2), 2, "--seeds"),
-        (("x", "--run", "-n", 5), 2, "--top says how many"),
+        (("x", "--run", "-n", 5), 2, "use --top"),
         (("x", "--top", 5), 2, "need --run"),
         (("x", "--seeds", 5), 2, "need --run"),
         (("x-explain", "--run"), 2, "`sweep ties x --run`"),

@@ -56,7 +56,7 @@ def test_what_runs_is_on_the_screen_with_workers_and_events(store: Engine, study
 
 
 def test_a_study_that_rests_is_shown_when_named(store: Engine, study: int) -> None:
-    assert "No study runs now" in screen(store)
+    assert "No study is running now" in screen(store)
     assert "finished" in screen(store, "study")
 
 

@@ -51,8 +51,8 @@ def by_label(table: FindingTable) -> Mapping[Any, tuple[str, ...]]:
 def test_the_diagnosis_begins_with_what_limits_the_trial(engine: Engine) -> None:
     of_best = found(engine, 1).sentences
     assert of_best[0] == (
-        "It has too few epochs: twice the epochs would lower the error by 80 %, as its last "
-        "doubling of epochs tells."
+        "It has too few epochs: twice the epochs would lower the error by 80 %, estimated "
+        "from its last doubling of epochs."
     )
     assert of_best[1].startswith("Another doubling would lower the error: of epochs by 80 %")
     assert of_best[2].startswith("To try: epochs 5 → 10: `sweep ")

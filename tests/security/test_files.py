@@ -101,7 +101,7 @@ def test_deleting_a_study_deletes_nothing_beside_its_artifacts(cli: Cli, tmp_pat
     kept.parent.mkdir()
     kept.touch()
     answer = cli("delete", "study", "--yes")
-    assert answer.code == 0 and "left alone" in answer.err
+    assert answer.code == 0 and "not deleted" in answer.err
     assert mine.read_text() == "precious"
     assert not kept.exists()
 
@@ -148,7 +148,7 @@ def test_deleting_goes_on_past_an_id_that_is_a_folder(cli: Cli, tmp_path: Path) 
     add_trial(engine, study_id, 0, 0.5, artifact_id="unreferenced")
     add_trial(engine, study_id, 1, 0.5, artifact_id="kept")
     answer = cli("delete", "study", "--yes")
-    assert answer.code == 0 and "left alone" in answer.err and "1 file of weights" in answer.err
+    assert answer.code == 0 and "not deleted" in answer.err and "1 file of weights" in answer.err
     assert (folder / "unreferenced").is_dir() and not (folder / "kept").exists()
     assert cli("status", "study").code == 3
 

@@ -45,7 +45,7 @@ def test_a_note_and_a_tag_appear_as_text_and_the_tag_goes(trial: Page) -> None:
 
 def test_an_empty_note_is_refused_in_words(trial: Page) -> None:
     trial.get_by_role("button", name="Save note").click()
-    expect(trial.get_by_role("alert").filter(has_text="empty note")).to_be_visible()
+    expect(trial.get_by_role("alert").filter(has_text="note is empty")).to_be_visible()
 
 
 def test_a_trial_is_marked_as_invalid_and_taken_back(trial: Page) -> None:
