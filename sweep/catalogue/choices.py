@@ -80,7 +80,7 @@ ACTIVATIONS: Mapping[StrEnum, ActivationChoice] = _by_name(
             name=Activation.LINEAR,
             pytorch="z",
             keras='"linear"',
-            about="x: with a linear output, the model is PCA with extra steps",
+            about="x: with a linear output, the model is equivalent to PCA",
         ),
         ActivationChoice(
             name=Activation.RELU,
@@ -168,9 +168,9 @@ _MEANINGS: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
         Loss.HUBER: "squared (halved) within `huber_delta`, absolute beyond",
     },
     Schedule: {
-        Schedule.CONSTANT: "the learning rate as given",
+        Schedule.CONSTANT: "constant",
         Schedule.COSINE: "from the learning rate towards 0, along half a cosine",
-        Schedule.LINEAR_WARMUP: "rises over `warmup_epochs`, then stays",
+        Schedule.LINEAR_WARMUP: "rises over `warmup_epochs`, then constant",
     },
     WeightInit: {
         WeightInit.GLOROT_UNIFORM: "uniform, by the mean of a layer's inputs and outputs",
@@ -178,7 +178,7 @@ _MEANINGS: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
         WeightInit.HE_UNIFORM: "uniform, by a layer's inputs",
         WeightInit.HE_NORMAL: "normal, by a layer's inputs",
         WeightInit.TORCH_DEFAULT: (
-            "as a new `torch.nn.Linear`, biases included; the others' are 0"
+            "like a new `torch.nn.Linear`, including biases; the others' are 0"
         ),
     },
     Noise: {
@@ -189,10 +189,10 @@ _MEANINGS: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
         Noise.MASKING: "pixels (each channel's) are set to 0 at random",
     },
     Sampler: {
-        Sampler.TPE: "learns from finished trials where good ones lie; the default",
-        Sampler.OPTUNA_TPE: "Optuna's `TPESampler()` as it is, to compare `tpe` with",
+        Sampler.TPE: "learns from finished trials where good ones are; the default",
+        Sampler.OPTUNA_TPE: "Optuna's unmodified `TPESampler()`, for comparison with `tpe`",
         Sampler.RANDOM: "draws each trial independently",
-        Sampler.GRID: "every combination, settings under `when` too; ranges need a `step`",
+        Sampler.GRID: "every combination, including settings under `when`; ranges need a `step`",
         Sampler.QMC: "a low-discrepancy sequence: more even than random",
         Sampler.CMAES: "an evolution strategy for numbers (extra `samplers`)",
         Sampler.GP: "a Gaussian process, for few and costly trials",
@@ -200,15 +200,15 @@ _MEANINGS: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
     },
     Pruner: {
         Pruner.NONE: "every trial runs to its end; the default",
-        Pruner.MEDIAN: "prunes what is worse than the median of all trials at that epoch",
-        Pruner.PERCENTILE: "as median, with another share",
-        Pruner.SUCCESSIVE_HALVING: ("at growing intervals, one in `reduction_factor` goes on"),
+        Pruner.MEDIAN: "prunes trials that are worse than the median at that epoch",
+        Pruner.PERCENTILE: "like median, with another share",
+        Pruner.SUCCESSIVE_HALVING: ("at growing intervals, one in `reduction_factor` continues"),
         Pruner.HYPERBAND: "several successive halvings that begin at different epochs",
     },
     Objective: {
         Objective.VAL_MSE: ("mean squared error per pixel on validation images; always the first"),
         Objective.HIDDEN_WIDTH: "the number of hidden units",
-        Objective.TRAIN_SECONDS: "how long training took, which makes runs differ",
+        Objective.TRAIN_SECONDS: "the training time, which makes runs irreproducible",
     },
 }
 

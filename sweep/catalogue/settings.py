@@ -160,21 +160,21 @@ ACTIVATION = Setting(
     kind=Activation,
     default=Activation.RELU,
     group=AblationGroup.ACTIVATION,
-    about="What the hidden units compute.",
+    about="Activation of the hidden units.",
 )
 OUTPUT_ACTIVATION = Setting(
     name="output_activation",
     kind=Output,
     default=Output.SIGMOID,
     group=AblationGroup.OUTPUT,
-    about="What the output units compute: a pixel in (0, 1), or any number.",
+    about="Activation of the output units: a pixel in (0, 1), or any number.",
 )
 LOSS = Setting(
     name="loss",
     kind=Loss,
     default=Loss.BCE,
     group=AblationGroup.LOSS,
-    about="What training minimises, per pixel; bce needs the sigmoid output.",
+    about="Training loss, per pixel; bce needs the sigmoid output.",
 )
 HUBER_DELTA = Setting(
     name="huber_delta",
@@ -186,7 +186,7 @@ HUBER_DELTA = Setting(
     open_low=True,
     used_with=UsedWith("loss", (Loss.HUBER,)),
     group=AblationGroup.LOSS,
-    about="Where the Huber loss turns from quadratic to linear, in pixel units (0 to 1).",
+    about="Error at which the Huber loss turns from quadratic to linear, in pixel units (0 to 1).",
 )
 EPOCHS = Setting(
     name="epochs",
@@ -212,7 +212,7 @@ OPTIMIZER = Setting(
     kind=Optimizer,
     default=Optimizer.ADAM,
     group=AblationGroup.OPTIMIZER,
-    about="The family of update rule.",
+    about="The family of the update rule.",
 )
 LEARNING_RATE = Setting(
     name="learning_rate",
@@ -223,7 +223,7 @@ LEARNING_RATE = Setting(
     open_low=True,
     factor=10,
     group=AblationGroup.LEARNING_RATE,
-    about="Step size of the update, at its highest point of the schedule.",
+    about="Step size of the update, at the maximum of the schedule.",
 )
 MOMENTUM = Setting(
     name="momentum",
@@ -254,7 +254,7 @@ BETA1 = Setting(
     open_high=True,
     used_with=UsedWith("optimizer", _ADAMS),
     group=AblationGroup.OPTIMIZER,
-    about="Decay of the mean of gradients, a step.",
+    about="Decay per step of the mean of gradients.",
 )
 BETA2 = Setting(
     name="beta2",
@@ -266,7 +266,7 @@ BETA2 = Setting(
     open_high=True,
     used_with=UsedWith("optimizer", _ADAMS),
     group=AblationGroup.OPTIMIZER,
-    about="Decay of the mean of squared gradients, a step.",
+    about="Decay per step of the mean of squared gradients.",
 )
 MOMENTUM_DECAY = Setting(
     name="momentum_decay",
@@ -277,7 +277,7 @@ MOMENTUM_DECAY = Setting(
     factor=10,
     used_with=UsedWith("optimizer", (Optimizer.NADAM,)),
     group=AblationGroup.OPTIMIZER,
-    about="How fast nadam's momentum rises from half of beta1 to all of it.",
+    about="How fast nadam's momentum rises from half of beta1 to beta1.",
 )
 RMSPROP_ALPHA = Setting(
     name="rmsprop_alpha",
@@ -289,7 +289,7 @@ RMSPROP_ALPHA = Setting(
     open_high=True,
     used_with=UsedWith("optimizer", (Optimizer.RMSPROP,)),
     group=AblationGroup.OPTIMIZER,
-    about="Decay of rmsprop's mean of squared gradients, a step.",
+    about="Decay per step of rmsprop's mean of squared gradients.",
 )
 EPS = Setting(
     name="eps",
@@ -320,7 +320,7 @@ LR_SCHEDULE = Setting(
     kind=Schedule,
     default=Schedule.CONSTANT,
     group=AblationGroup.LEARNING_RATE,
-    about="How the learning rate moves over training.",
+    about="Schedule of the learning rate during training.",
 )
 WARMUP_EPOCHS = Setting(
     name="warmup_epochs",
@@ -337,7 +337,7 @@ WEIGHT_INIT = Setting(
     kind=WeightInit,
     default=WeightInit.GLOROT_UNIFORM,
     group=AblationGroup.INITIAL_WEIGHTS,
-    about="How the weights begin.",
+    about="Initialisation of the weights.",
 )
 NOISE = Setting(
     name="noise",
@@ -345,7 +345,7 @@ NOISE = Setting(
     default=Noise.NONE,
     fast_value=Noise.NONE,
     group=AblationGroup.NOISE,
-    about="What is added to the input images in training; the loss compares with the clean ones.",
+    about="Noise added to the input images in training; the loss compares with the clean images.",
 )
 NOISE_STD = Setting(
     name="noise_std",
@@ -381,7 +381,7 @@ SEED: Setting[Any] = Setting(
     low=0,
     high=2**31 - 1,
     group=None,
-    about="Seed of weights and data order; left out, each trial gets its own.",
+    about="Seed of weights and data order; by default each trial has its own.",
 )
 
 #: By name, in the order of docs and messages.

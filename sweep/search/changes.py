@@ -14,7 +14,7 @@ from sweep.studyfile.enqueue import describe
 from sweep.studyfile.space import placements
 from sweep.studyfile.words import show
 
-_ANEW = "Put it back, or start a study under another name."
+_ANEW = "Undo the change, or start a study with another name."
 #: Settings of the other sections that make trials incomparable.
 _KEPT = {
     "study": ("seed", "objectives", "repeat"),
@@ -86,7 +86,7 @@ def _domain_change(path: str, old: Domain, new: Domain) -> str | None:
             return f"{path}: choices and their order cannot change: {change}. {_ANEW}"
         case (Float(), Float()) | (Int(), Int()):
             return _range_change(path, old, new, change)
-    return f"{path}: a range and choices cannot stand for one another: {change}. {_ANEW}"
+    return f"{path}: a range cannot replace choices, nor choices a range: {change}. {_ANEW}"
 
 
 def _range_change(path: str, old: Domain, new: Domain, change: str) -> str | None:
@@ -114,4 +114,6 @@ def _first_changes(old: StudyFile, new: StudyFile) -> list[str]:
         "enqueue": old.enqueue != new.enqueue,
         "warm_start.best": old.warm_start.best != new.warm_start.best,
     }
-    return [f"{key}: is read when a study begins. {instead}" for key in changed if changed[key]]
+    return [
+        f"{key}: is only read when a study begins. {instead}" for key in changed if changed[key]
+    ]

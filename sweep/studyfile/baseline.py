@@ -70,7 +70,7 @@ def read_baseline(
     """
     problems: list[str] = []
     if SEED.name in raw:
-        problems.append(f"{path}.{SEED.name}: a baseline has no seed. Leave it out.")
+        problems.append(f"{path}.{SEED.name}: a baseline has no seed. Omit it.")
         raw = {name: of for name, of in raw.items() if name != SEED.name}
     unreadable: list[str] = []
     named = read_values(raw, path, unreadable)

@@ -53,7 +53,7 @@ def _enter(
             if given.get(name, node.value) != node.value:
                 problems.append(
                     f"{path}.{name}: {show(given[name])} is not {show(node.value)}, "
-                    f"to which {node.path} fixes it. Search it there to have another value."
+                    f"to which {node.path} fixes it. Search it there to allow other values."
                 )
             continue
         if name in given and not node.domain.contains(given[name]):
@@ -80,7 +80,7 @@ def _not_in_the_space(space: Space, name: str, given: Mapping[str, Value], path:
     stands = f"its default, {show(default)}" if default is not None else "each trial's own"
     return [
         f"{path}.{name}: {show(given[name])}, but [space] does not have {name} in this "
-        f"configuration, which leaves it at {stands}. Add it to [space]."
+        f"configuration, where it is {stands}. Add it to [space]."
     ]
 
 

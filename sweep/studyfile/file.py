@@ -208,7 +208,7 @@ def _read_enqueue(raw: object, space: Space | None) -> tuple[tuple[dict[str, Any
         same = [earlier for earlier, others in seen.items() if others == params]
         if same and not found:
             found = [
-                f"enqueue.{index}: the same as enqueue.{same[0]}. Keep one; "
+                f"enqueue.{index}: equal to enqueue.{same[0]}. Keep one; "
                 "study.repeat trains a configuration with several seeds."
             ]
         if not found:

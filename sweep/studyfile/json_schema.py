@@ -23,9 +23,9 @@ def json_schema() -> dict[str, Any]:
         "required": ["study", "space"],
         "properties": {
             **sections,
-            "space": _table("What the trials may be made of.", "searched"),
+            "space": _table("The search space of the trials.", "searched"),
             "enqueue": {
-                "description": "Configurations that run first; they may name some settings only.",
+                "description": "Configurations that run first; they may name only some settings.",
                 "type": "array",
                 "items": _table("One configuration.", "fixed"),
             },
@@ -33,7 +33,7 @@ def json_schema() -> dict[str, Any]:
         "definitions": {
             **{f"searched_{name}": _searched(setting) for name, setting in SETTINGS.items()},
             **{f"fixed_{name}": _fixed(setting) for name, setting in SETTINGS.items()},
-            "settings": _table("Settings that this choice brings along.", "searched"),
+            "settings": _table("Settings that exist only with this choice.", "searched"),
         },
     }
 
@@ -106,7 +106,7 @@ def _searched(setting: Setting[Any]) -> dict[str, Any]:
 
 def _choices(setting: Setting[Any]) -> dict[str, Any]:
     return {
-        "description": "Values to choose from, and settings that come with one of them.",
+        "description": "Values to choose from, and settings that depend on them.",
         "type": "object",
         "additionalProperties": False,
         "required": ["choices"],
@@ -153,7 +153,7 @@ def _range(setting: Setting[Any]) -> dict[str, Any]:
         "properties": {
             "low": value,
             "high": value,
-            "log": {"type": "boolean", "description": "Choose evenly in the logarithm."},
-            "step": {**step, "description": "Distance of the values."},
+            "log": {"type": "boolean", "description": "Sample evenly in the logarithm."},
+            "step": {**step, "description": "Distance between values."},
         },
     }

@@ -27,7 +27,7 @@ def _read(override: str) -> tuple[list[str], object]:
         raise ValueError(f"no '=' in it. {_EXAMPLE}")
     keys = _keys(key.strip())
     if len(keys) < 2:
-        raise ValueError(f"names no key of a section. {_EXAMPLE}")
+        raise ValueError(f"is not a key of a section. {_EXAMPLE}")
     return keys, _value(value.strip())
 
 

@@ -71,7 +71,7 @@ class _Reader:
                 other = key_of_another_section(name)
                 self.problem(here, f"unknown setting. {hint(name, SETTINGS, other)}")
             elif name in decided:
-                self.problem(here, f"already decided above. Leave out this '{name}'.")
+                self.problem(here, f"already determined above. Omit this '{name}'.")
             else:
                 node = self.node(setting, value, here, prefix, decided)
                 nodes += [node] if node else []
@@ -144,10 +144,10 @@ class _Reader:
         choices = raw["choices"]
         ranged = not setting.choices and setting.kind is not bool
         if ranged and (both := [key for key in _RANGE_KEYS if key in raw]):
-            self.problem(path, f"has both choices and {both[0]}. Keep one of the two ways.")
+            self.problem(path, f"has both choices and {both[0]}. Keep one of them.")
             return None
         if choices == []:
-            self.problem(path, "choices is empty: there is nothing to choose from. Name some.")
+            self.problem(path, "choices is empty: name some values.")
             return None
         if not isinstance(choices, list):
             self.problem(path, f"choices must be a list of values, got {show(choices)}.")
@@ -241,7 +241,7 @@ def range_problems(name: str, low: float, high: float, log: bool, step: float | 
     if low == high:
         return [f"low and high are both {low}. To fix it, write {name} = {low}."]
     if log and step is not None:
-        return ["log and step exclude one another. Leave one out."]
+        return ["log and step exclude each other. Omit one."]
     if log and low <= 0:
         return [f"a log range needs a low above 0, got {low}."]
     if step is not None:
@@ -254,7 +254,7 @@ def _step_problems(low: float, high: float, step: float) -> list[str]:
     if exact_step > exact_high - exact_low:
         return [f"step ({step}) is longer than the range from {low} to {high}."]
     if exact_step * _MOST_STEPS < exact_high - exact_low:
-        return [f"step ({step}) is too short for the range; leave it out."]
+        return [f"step ({step}) is too short for the range; omit it."]
     rest = (exact_high - exact_low) % exact_step
     if rest:
         reached = exact_high - rest

@@ -100,8 +100,8 @@ def _searched_in_vain(nodes: Sequence[Node]) -> Iterator[str]:
         values = [_setting(case, decider) for case in cases]
         if not any(_may_be(value, user) for value in values for user in users):
             yield (
-                f"{placement.node.path}: searched in vain: only {_users(decider, users)} "
-                f"uses {setting.name}, and {decider} is {_or(values)} here. Leave it out."
+                f"{placement.node.path}: searched without effect: only {_users(decider, users)} "
+                f"uses {setting.name}, and {decider} is {_or(values)} here. Omit it."
             )
 
 

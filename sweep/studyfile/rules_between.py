@@ -30,8 +30,8 @@ def rules_between(parts: Mapping[str, Any]) -> list[str]:
     sampler = parts["sampler"].name if "sampler" in parts else None
     if "budget" in parts and parts["budget"].trials is None and sampler not in (None, Sampler.GRID):
         problems.append(
-            "budget.trials: missing; say how many trials to run, such as trials = 100. "
-            "Only a grid may leave it out."
+            "budget.trials: missing; give the number of trials, such as trials = 100. "
+            "Only a grid may omit it."
         )
     if sampler is Sampler.GRID and "space" in parts:
         problems += _grid_problems(parts["space"])
@@ -56,7 +56,7 @@ def _warm_start_problems(parts: Mapping[str, Any], sampler: Sampler) -> list[str
         if name in searched:
             return [
                 f"warm_start.ignore: {name} is searched here ({searched[name]}), so its values in "
-                f"other studies matter. Fix it in [space], or leave it out of ignore."
+                f"other studies matter. Fix it in [space], or remove it from ignore."
             ]
     if given.studies and not given.best and sampler is not Sampler.TPE:
         return [
@@ -71,7 +71,7 @@ def _grid_problems(space: Space) -> list[str]:
     for node in space.search_space():
         if not _has_steps(node.domain):
             problems.append(
-                f"{node.path}: a grid has no steps to walk this range in. "
+                f"{node.path}: a grid needs steps for this range. "
                 + (
                     "Give it a step, or list the values: choices = [...]."
                     if isinstance(node.domain, Float) and not node.domain.log
@@ -81,7 +81,7 @@ def _grid_problems(space: Space) -> list[str]:
     if not problems and space.grid_size() > _LARGEST_GRID:
         size = show(space.grid_size())
         problems.append(
-            f"space: the grid has {size} points; at most {_LARGEST_GRID:,} can be walked. "
+            f"space: the grid has {size} points; the limit is {_LARGEST_GRID:,}. "
             "List fewer values, or use another sampler."
         )
     return problems

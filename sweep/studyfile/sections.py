@@ -29,17 +29,17 @@ class StudySection(Section):
         description="The study's name in the database: letters, digits, '.', '_' and '-'."
     )
     description: Annotated[str, Field(max_length=2000)] = Field(
-        "", description="What the study is to find out, for the report."
+        "", description="The study's question, for the report."
     )
     seed: Annotated[Whole, Field(ge=0, le=2**31 - 1)] = Field(
         0, description="Seeds the sampler and every trial: the same seed, the same study."
     )
     objectives: tuple[Objective, ...] = Field(
         (Objective.VAL_MSE,),
-        description="What is minimised, val_mse first; several give a Pareto set.",
+        description="Objectives to minimise, val_mse first; several give a Pareto set.",
     )
     repeat: Annotated[Whole, Field(ge=1, le=1000)] = Field(
-        1, description="Seeds that a trial is trained with; its value is their mean."
+        1, description="Seeds per trial; its value is their mean."
     )
     duplicates: Duplicates = Field(
         Duplicates.REUSE,
@@ -101,16 +101,16 @@ class DataSection(Section):
     )
     size: tuple[Side, Side] | None = Field(
         None,
-        description="Resize images to this height and width; left out, all must have one size.",
+        description="Resize images to this height and width; by default, all must have one size.",
     )
     validation_fraction: Annotated[Real, Field(gt=0, lt=1)] = Field(
-        0.1, description="Share of the training images kept back to choose by; 0 to 1, exclusive."
+        0.1, description="Share of the training images held out for validation; between 0 and 1."
     )
     split_seed: Annotated[Whole, Field(ge=0, le=2**31 - 1)] = Field(
         0, description="Seeds the split, which is the same for all trials."
     )
     train_limit: Annotated[Whole, Field(ge=1)] | None = Field(
-        None, description="Use at most this many training images; left out, all of them."
+        None, description="Maximum number of training images; by default all."
     )
 
     @field_validator("name")
@@ -147,10 +147,10 @@ class SamplerSection(Section):
 
     name: Sampler = Field(Sampler.TPE, description="The sampler.")
     n_startup_trials: Annotated[Whole, Field(ge=0)] | None = Field(
-        None, description="tpe, optuna:tpe, cmaes, gp: trials drawn at random first."
+        None, description="tpe, optuna:tpe, cmaes, gp: random trials at the start."
     )
     n_ei_candidates: Annotated[Whole, Field(ge=1)] | None = Field(
-        None, description="tpe, optuna:tpe: candidates weighed for each trial."
+        None, description="tpe, optuna:tpe: candidates evaluated for each trial."
     )
     qmc_type: Annotated[str, Field(pattern=r"^(sobol|halton)$")] | None = Field(
         None,
@@ -158,19 +158,21 @@ class SamplerSection(Section):
         json_schema_extra={"enum": ["sobol", "halton"]},
     )
     popsize: Annotated[Whole, Field(ge=2)] | None = Field(
-        None, description="cmaes: trials in a generation; left out, by the number of parameters."
+        None, description="cmaes: trials per generation; by default from the number of parameters."
     )
     population_size: Annotated[Whole, Field(ge=2)] | None = Field(
-        None, description="nsga2: trials in a generation."
+        None, description="nsga2: trials per generation."
     )
     crossover_prob: Annotated[Real, Field(ge=0, le=1)] | None = Field(
-        None, description="nsga2: chance that a child mixes two parents."
+        None, description="nsga2: probability that a child combines two parents."
     )
     swapping_prob: Annotated[Real, Field(ge=0, le=1)] | None = Field(
-        None, description="nsga2: chance that a mixed child takes a parameter from the second."
+        None,
+        description="nsga2: probability that a combined child takes a parameter from the second.",
     )
     mutation_prob: Annotated[Real, Field(ge=0, le=1)] | None = Field(
-        None, description="nsga2: chance that a parameter is redrawn; left out, 1 / parameters."
+        None,
+        description="nsga2: probability that a parameter is redrawn; by default 1 / parameters.",
     )
 
     @model_validator(mode="after")
@@ -191,7 +193,7 @@ class WarmStartSection(Section):
     )
     best: Annotated[Whole, Field(ge=0, le=10_000)] = Field(
         10,
-        description="How many of their best configurations run first, all studies together; "
+        description="Number of their best configurations, all studies together, that run first; "
         "`--best N`.",
     )
 
@@ -246,13 +248,13 @@ class PrunerSection(Section):
         None, description="median, percentile: epochs from one decision to the next."
     )
     percentile: Annotated[Real, Field(gt=0, le=100)] | None = Field(
-        None, description="percentile: the share of trials that go on, in percent."
+        None, description="percentile: the share of trials that continue, in percent."
     )
     min_resource: Annotated[Whole, Field(ge=1)] | None = Field(
         None, description="successive_halving, hyperband: epoch of the first decision."
     )
     reduction_factor: Annotated[Whole, Field(ge=2)] | None = Field(
-        None, description="successive_halving, hyperband: one in this many goes on."
+        None, description="successive_halving, hyperband: one in this many continues."
     )
 
     @model_validator(mode="after")
@@ -269,31 +271,32 @@ class BudgetSection(Section):
     """When the study ends: at the first of these limits, over all its workers and resumes."""
 
     trials: Annotated[Whole, Field(ge=1, le=_MOST_TRIALS)] | None = Field(
-        None, description="Trials to run; may be left out for a grid, which then runs whole."
+        None, description="Trials to run; optional for a grid, which then runs completely."
     )
     max_failures: Annotated[Whole, Field(ge=0)] = Field(
-        10, description="Trials that may fail; with one more the study gives up. Not diverged ones."
+        10, description="Trials that may fail, without diverged ones; one more ends the study."
     )
     max_seconds: Annotated[Real, Field(gt=0)] | None = Field(
-        None, description="Seconds for which a coordinator may run the study, all together."
+        None, description="Total seconds for which a coordinator may run the study."
     )
     max_gpu_hours: Annotated[Real, Field(gt=0)] | None = Field(
-        None, description="Hours of GPU that the study's workers may hold, summed over the GPUs."
+        None, description="GPU hours that the study's workers may use, summed over the GPUs."
     )
     target_value: Annotated[Real, Field(gt=0)] | None = Field(
         None, description="A val_mse that is good enough: a trial that reaches it is the last."
     )
     plateau_trials: Annotated[Whole, Field(ge=1, le=10_000_000)] | None = Field(
-        None, description="Finished trials in which the best val_mse must fall, or the study ends."
+        None,
+        description="Finished trials in which the best val_mse must fall, else the study ends.",
     )
     plateau_improvement: Annotated[Real, Field(gt=0)] | None = Field(
-        None, description="By how much at least; in the unit of val_mse. Goes with plateau_trials."
+        None, description="Minimum decrease, in the unit of val_mse; used with plateau_trials."
     )
     max_trial_seconds: Annotated[Real, Field(gt=0)] | None = Field(
         None, description="Seconds that one trial may train (its train_seconds)."
     )
     max_away_seconds: Annotated[Real, Field(ge=0)] = Field(
-        3600.0, description="Seconds that the database may be away before a run gives up."
+        3600.0, description="Seconds that the database may be unavailable before a run gives up."
     )
 
     @model_validator(mode="after")
@@ -317,7 +320,7 @@ class WorkersSection(Section):
         1, description="Worker processes on each GPU."
     )
     retries: Annotated[Whole, Field(ge=0, le=1000)] = Field(
-        2, description="How often a trial is handed out again after its worker died."
+        2, description="How often a trial is dispatched again after its worker died."
     )
     silence_seconds: Annotated[Real, Field(ge=5, le=86_400)] = Field(
         60.0,

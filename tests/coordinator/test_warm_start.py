@@ -306,5 +306,5 @@ def test_a_sampler_that_does_not_learn_needs_configurations_to_run() -> None:
 
 def test_how_many_run_first_cannot_change_when_the_study_has_begun(source: Engine) -> None:
     run(source, file())
-    with pytest.raises(StudyFileError, match=r"warm_start.best: is read when a study begins"):
+    with pytest.raises(StudyFileError, match=r"warm_start.best: is only read when a study begins"):
         go_on(source, study_file=file(WIDER, "warm_start.best=9"))

@@ -28,7 +28,7 @@ REFUSED = {
     "space.hidden_width.high=512": "space.hidden_width: a range may widen, not narrow: was 8 to 10",
     "space.hidden_width.log=false": "space.hidden_width: log cannot change (was true).",
     "space.hidden_width=64": "space.hidden_width: was searched over 8 to 1024, is fixed to 64.",
-    "space.hidden_width={ choices=[8] }": "space.hidden_width: a range and choices cannot stand",
+    "space.hidden_width={ choices=[8] }": "space.hidden_width: a range cannot replace choices",
     "space.activation.choices=['tanh', 'relu']": "space.activation: choices and their order cannot",
     "space.activation.choices=['relu', 'tanh', 'elu']": "space.activation: choices and their order",
     "space.batch_size=64": "space.batch_size: was 128, is 64.",
@@ -37,7 +37,7 @@ REFUSED = {
     "space.optimizer.when.adam.beta1=0.9": "space.optimizer.when.adam.beta1: was searched over 0.8",
     "space.optimizer.when.adam={}": "space.optimizer.when.adam.learning_rate: was searched over",
     "space.optimizer.when.sgd.weight_decay.step=0.2": "space.optimizer.when.sgd.weight_decay: the ",
-    "enqueue=[{ hidden_width=8 }]": "enqueue: is read when a study begins.",
+    "enqueue=[{ hidden_width=8 }]": "enqueue: is only read when a study begins.",
 }
 
 

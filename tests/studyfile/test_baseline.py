@@ -70,7 +70,7 @@ BAD = {
     "{ hidden_width = 8.5 }": "study.baseline.hidden_width: must be a whole number, got 8.5.",
     "{ hidden_width = 4096 }": "study.baseline.hidden_width: 4096 is not in space.hidden_width, wh",
     "{ epochs = 9 }": "study.baseline.epochs: 9, but [space] does not have epochs in this configur",
-    "{ seed = 1 }": "study.baseline.seed: a baseline has no seed. Leave it out.",
+    "{ seed = 1 }": "study.baseline.seed: a baseline has no seed. Omit it.",
 }
 
 

@@ -72,7 +72,7 @@ def test_an_enqueued_configuration_can_be_changed_by_its_place() -> None:
     ("override", "expected"),
     [
         ("budget.trials", "no '=' in it. Write section.key=value"),
-        ("budget=5", "names no key of a section."),
+        ("budget=5", "is not a key of a section."),
         ("=5", "'' is not a path."),
         ("budget..trials=5", "'budget..trials' is not a path."),
         ("budget.trials # x=5", "is not a path."),

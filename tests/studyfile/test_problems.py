@@ -39,8 +39,8 @@ def test_all_problems_of_a_file_come_at_once() -> None:
         "  space.hidden_width: low (512) must be below high (64).",
         "  space.optimizer: unknown optimizer 'adamm'. Did you mean 'adam'? "
         "Known: sgd, adam, adamw, rmsprop, adagrad, nadam.",
-        "  budget.trials: missing; say how many trials to run, such as trials = 100. "
-        "Only a grid may leave it out.",
+        "  budget.trials: missing; give the number of trials, such as trials = 100. "
+        "Only a grid may omit it.",
     ]
 
 
@@ -198,7 +198,9 @@ def test_nesterov_without_momentum_is_refused(space: str) -> None:
 
 def test_a_setting_searched_where_nothing_uses_it_is_refused() -> None:
     (problem,) = problems(study_text("momentum = { low = 0.1, high = 0.9 }"))
-    assert problem.startswith("space.momentum: searched in vain: only sgd or rmsprop uses momentum")
+    assert problem.startswith(
+        "space.momentum: searched without effect: only sgd or rmsprop uses momentum"
+    )
 
 
 LAYER_WIDTHS = "layer_width_factor = { low = 0.5, high = 2.0, log = true }"
@@ -208,7 +210,7 @@ LAYER_WIDTHS = "layer_width_factor = { low = 0.5, high = 2.0, log = true }"
 def test_widths_of_layers_that_no_trial_has_are_refused(layers: str) -> None:
     (problem,) = problems(study_text(layers + LAYER_WIDTHS))
     assert problem.startswith(
-        "space.layer_width_factor: searched in vain: only hidden_layers 1 to 4 uses "
+        "space.layer_width_factor: searched without effect: only hidden_layers 1 to 4 uses "
         "layer_width_factor, and hidden_layers is 0 here"
     )
 
@@ -229,7 +231,7 @@ def test_widths_of_layers_that_some_trials_have_are_searched(layers: str) -> Non
         ("masked_share = 1.0", "space.masked_share: must be above 0 and below 1, got 1.0."),
         (
             "noise_std = { low = 0.1, high = 0.5 }",
-            "space.noise_std: searched in vain: only gaussian uses noise_std, and noise is none",
+            "space.noise_std: searched without effect: only gaussian uses noise_std, and noise is none",
         ),
     ],
 )
@@ -263,7 +265,7 @@ def test_a_grid_over_a_range_without_steps_is_refused() -> None:
 def test_a_grid_too_large_to_walk_is_refused() -> None:
     space = "hidden_width = { low = 1, high = 2000 }\nepochs = { low = 1, high = 1000 }"
     (problem,) = problems(study_text(space), "sampler.name=grid")
-    assert problem.startswith("space: the grid has 2000000 points; at most 1,000,000")
+    assert problem.startswith("space: the grid has 2000000 points; the limit is 1,000,000")
 
 
 def test_cmaes_wants_one_objective_and_a_range() -> None:
@@ -316,7 +318,7 @@ def test_a_problem_hides_none_of_its_section_or_of_what_needs_another() -> None:
 def test_a_configuration_enqueued_twice_is_refused() -> None:
     twice = "[[enqueue]]\nhidden_width = 64\n" * 2
     (problem,) = problems(study_text() + twice)
-    assert problem.startswith("enqueue.1: the same as enqueue.0.")
+    assert problem.startswith("enqueue.1: equal to enqueue.0.")
 
 
 def test_an_enqueue_that_is_no_list_of_tables_is_refused() -> None:
@@ -346,7 +348,7 @@ def test_a_number_too_long_to_print_is_refused() -> None:
 
 def test_settings_nested_without_end_are_refused() -> None:
     path = "optimizer.when.sgd." * 500
-    assert problems(study_text(f"{path}momentum = 0.9"))[1].endswith("Leave out this 'optimizer'.")
+    assert problems(study_text(f"{path}momentum = 0.9"))[1].endswith("Omit this 'optimizer'.")
 
 
 def file_problems(path: Path) -> tuple[str, ...]:
