@@ -36,7 +36,7 @@ class DatasetArchive:
         files = None if found is None else files_in(found, source)
         paths = [found] if files is None else [*files]
         if found is None or not all(path is None or path.is_file() for path in paths):
-            raise DataError(f"data set {name}: its files are not there any more; put them back.")
+            raise DataError(f"data set {name}: its files are missing; restore them.")
         try:
             return cls(files={path.name: path.read_bytes() for path in paths if path is not None})
         except OSError as error:

@@ -59,9 +59,9 @@ class RawImages:
         train, test = (self.train, self.test) if self.test is not None else self._divided()
         if len(train.images) < _LEAST_IMAGES - 1 or not len(test.images):
             raise DataError(
-                f"{self.name}: {_count(len(train.images))} to train on and "
-                f"{_count(len(test.images))} to test on; at least 2 (of which some are kept for "
-                "validation) and 1 are needed."
+                f"{self.name}: {_count(len(train.images))} for training and "
+                f"{_count(len(test.images))} for tests; at least 2 (some are for validation) and 1 "
+                "are needed."
             )
         labels, unused = _labels_of(train, test, self.name)
         given = {**labels.names, **self.label_names} if labels.are_numbers else labels.names
@@ -111,7 +111,7 @@ def _labels_of(train: RawPart, test: RawPart, name: str) -> tuple[_Labels, tuple
     ]
     if checked[0] is None or checked[1] is None:
         which = "training" if test.labels is None else "test"
-        return _Labels(None, None, {}), (f"labels: there are some for the {which} images only",)
+        return _Labels(None, None, {}), (f"labels: only the {which} images have some",)
     both = np.concatenate([checked[0], checked[1]])
     classes, places = np.unique(both, return_inverse=True)
     if len(classes) > MOST_CLASSES:
@@ -143,7 +143,7 @@ def _checked(labels: Array, n: int, name: str) -> Array:
         and (longest := np.char.str_len(labels).max()) > LONGEST_NAME
     ):
         raise DataError(
-            f"{name}: a label of {longest:,} letters; {LONGEST_NAME} are the most. Is it a label?"
+            f"{name}: a label of {longest:,} letters; the limit is {LONGEST_NAME}. Is it a label?"
         )
     if labels.dtype.kind == "S":
         return np.char.decode(labels, "utf-8", "replace")
@@ -176,14 +176,14 @@ def image_shape(shape: tuple[int, ...], what: str) -> tuple[ImageShape, bool]:
         if shape[1] in (1, 3):
             return ImageShape(height=shape[2], width=shape[3], channels=shape[1]), True
     hint = (
-        "`x[..., :3]` leaves the transparency out."
+        "`x[..., :3]` removes the transparency."
         if len(shape) == 4 and 4 in (shape[1], shape[3])
-        else "`x.reshape(-1, height, width)` gives rows their shape back."
+        else "`x.reshape(-1, height, width)` restores the images' shape."
         if len(shape) == 2
         else "Grey images may also be rows of height x width numbers, where these are equal."
     )
     raise DataError(
-        f"{what}: shape {shape} is not one of images: expected (count, height, width), "
+        f"{what}: shape {shape} is not an array of images: expected (count, height, width), "
         f"(count, height, width, 3) or (count, 3, height, width). {hint}"
     )
 
@@ -214,7 +214,7 @@ def _whole(chunk: Array, array: Array, what: str) -> Array:
     if chunk.min() < 0 or chunk.max() > 255:
         raise DataError(
             f"{what}: whole numbers from {array.min()} to {array.max()}; pixels are 0 to 255. "
-            f"{_AS_BYTES} spreads them."
+            f"{_AS_BYTES} rescales them."
         )
     return chunk.astype(np.uint8)
 
@@ -225,7 +225,7 @@ def _of_floats(chunk: Array, array: Array, what: str) -> Array:
         n = int(np.count_nonzero(~np.isfinite(array)))
         raise DataError(
             f"{what}: {n:,} of its {array.size:,} numbers are not finite (NaN or infinite). "
-            "`np.nan_to_num(x)` puts 0 in their place."
+            "`np.nan_to_num(x)` replaces them by 0."
         )
     values *= 255.0
     pixels = values.round()
@@ -251,7 +251,7 @@ def _beyond(array: Array, what: str) -> str:
     )
     if whole and low >= 0.0 and high <= 255.0:
         return f"{said} If 255 is white, `x.astype('uint8')`; else {_AS_BYTES}."
-    return f"{said} {_AS_BYTES} spreads them."
+    return f"{said} {_AS_BYTES} rescales them."
 
 
 def flattened(
@@ -305,10 +305,10 @@ def source_of(
         if test_shape != shape:
             raise DataError(
                 f"{name}: test images are {test_shape}, but training images are {shape}. "
-                "`data.size = [HEIGHT, WIDTH]` gives all of them one size."
+                "`data.size = [HEIGHT, WIDTH]` resizes all of them."
                 if test_shape.channels == shape.channels
                 else f"{name}: test images are {test_shape}, but training images are {shape}: "
-                "make both grey or both RGB."
+                "convert both to grey or both to RGB."
             )
         test = RawPart(test_images, arrays.get("test_labels"))
     return RawImages(

@@ -37,7 +37,7 @@ def read_own(path: Path, name: str, size: Size | None = None) -> Images:
     """Read a user's images. Raises DataError for a path without images."""
     form = format_of(path)
     if form is None:
-        raise DataError(f"{path}: holds no images that sweep reads; expected {EXPECTED}.")
+        raise DataError(f"{path}: contains no images that sweep reads; expected {EXPECTED}.")
     return form.read(path, name, size).images()
 
 

@@ -75,7 +75,7 @@ def _columns(features: Mapping[str, Any], folder: Path) -> tuple[str, str | None
     if len(images) != 1:
         raise DataError(
             f"{folder}: expected one column of images, found {len(images)} among "
-            f"{', '.join(kinds)}. `dataset.select_columns(...)` leaves others out."
+            f"{', '.join(kinds)}. `dataset.select_columns(...)` selects one."
         )
     classes = [name for name, kind in kinds.items() if kind == "ClassLabel"]
     named = [name for name in _LABELS if name in kinds]
@@ -114,7 +114,7 @@ def _decoded(
             place = f"{what}, row {len(images)}"
             if not row or row.get("bytes") is None:
                 raise DataError(
-                    f"{place}: holds no image itself. Save it with the images embedded: "
+                    f"{place}: contains no image itself. Save it with the images embedded: "
                     "`dataset.map(lambda row: row).save_to_disk(...)`."
                 )
             images.append(decode(row["bytes"], place, size))
@@ -126,7 +126,7 @@ def _decoded(
         listed = ", ".join(f"{height} x {width}" for height, width in sorted(sizes)[:5])
         raise DataError(
             f"{what}: images of {len(sizes):,} sizes ({listed} …). "
-            "`data.size = [HEIGHT, WIDTH]` gives all of them one size."
+            "`data.size = [HEIGHT, WIDTH]` resizes all of them."
         )
     if not images:
         raise DataError(f"{what}: no images.")

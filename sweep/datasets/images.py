@@ -150,7 +150,7 @@ def _check_sha256(path: Path, found: str, name: str, source: Source, part: int) 
     owner = owner_of(found)
     if owner == name or (owner is None and not source.sha256):
         return
-    what = f"this file is {owner}'s" if owner else f"its content has SHA-256 {found}"
+    what = f"this file belongs to {owner}" if owner else f"its content has SHA-256 {found}"
     expected = f", expected {source.sha256[part]}" if source.sha256 and not owner else ""
     raise DataError(f"{path}: not a file of {name}: {what}{expected}. {_mend(name)}")
 

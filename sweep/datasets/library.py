@@ -90,7 +90,7 @@ def load_again(
     if copy is not None and copy.is_file():
         images = load(str(copy))
         if images.sha256 != sha256:
-            raise DataError(f"{copy}: not the copy that was written there; remove it.")
+            raise DataError(f"{copy}: this copy was changed; remove it.")
         return images
     path = Path(name).expanduser()
     if name in SOURCES or sha256 is None or path.exists():
@@ -103,8 +103,8 @@ def load_again(
                 return images
     raise DataError(
         f"{path}: no such file or folder, and no images of that name with SHA-256 "
-        f"{sha256[:12]}… in {', '.join(map(str, places))}. Put them back, or name where they are "
-        "now: `sweep resume NAME --set data.name=PATH`."
+        f"{sha256[:12]}… in {', '.join(map(str, places))}. Restore them, or give their present "
+        "path: `sweep resume NAME --set data.name=PATH`."
     )
 
 
@@ -198,7 +198,7 @@ def _read_known(name: Dataset, folder: Path) -> Images:
     files = files_in(folder, SOURCES[name])
     if files is None:
         raise DataError(
-            f"{folder}: {name}'s files are gone. Run `sweep data prepare {quote(name)}`."
+            f"{folder}: {name}'s files are missing. Run `sweep data prepare {quote(name)}`."
         )
     return read_images(name, files, SOURCES[name])
 
@@ -258,15 +258,15 @@ def _fetch(name: Dataset, progress: Progress) -> Path:
 def _three_ways(name: Dataset, reason: str) -> str:
     source = SOURCES[name]
     package = source.debian_package
-    debian = f"`apt install {package}`" if package else "Debian has no package of this one"
+    debian = f"`apt install {package}`" if package else "Debian has no package for it"
     names = ", ".join(vars(source.names).values())
     command = f"sweep data prepare {quote(name)}"
     return (
         f"{name}: not on this machine, and the download failed ({reason}). Three ways to get it:\n"
-        f"  1. `{command}` where there is network; it fills {cache_folder()}\n"
-        f"  2. `{command} --from DIR`, where DIR holds {names} (or these .gz)\n"
+        f"  1. `{command}` on a machine with network; it writes to {cache_folder()}\n"
+        f"  2. `{command} --from DIR`, where DIR contains {names} (or these .gz)\n"
         f"  3. Debian's data set package: {debian}\n"
-        f"'{Dataset.FASHION_MNIST_MINI}' comes with sweep and needs none of these."
+        f"'{Dataset.FASHION_MNIST_MINI}' comes with sweep."
     )
 
 

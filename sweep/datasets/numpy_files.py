@@ -97,7 +97,7 @@ def choose(names: list[str], source: str) -> tuple[dict[str, str], tuple[str, ..
     if "train" not in chosen:
         listed = ", ".join(sorted(names)[:20]) or "no arrays"
         raise DataError(
-            f"{source}: none of its arrays is one of training images; expected {_EXPECTED}. "
+            f"{source}: none of its arrays has training images; expected {_EXPECTED}. "
             f"Found: {listed}."
         )
     left = sorted(set(names) - set(chosen.values()))
@@ -113,7 +113,7 @@ def _matches(
         if len(called) > 1:
             raise DataError(
                 f"{source}: which array is {part.replace('_', ' ')}? It has {', '.join(called)}. "
-                "Leave one in."
+                "Keep one."
             )
         if called:
             found[part] = called[0]
@@ -131,7 +131,7 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise DataError(f"{path}: damaged, or not what its name says: {error}.") from error
+        raise DataError(f"{path}: damaged, or not of the format in its name: {error}.") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
 

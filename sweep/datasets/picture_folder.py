@@ -35,7 +35,7 @@ _VALIDATION = ("val", "valid", "validation")
 #: Files that a message names at most.
 _N_LISTED = 5
 _N_THREADS = 2
-_RESIZE = "`data.size = [HEIGHT, WIDTH]` gives all of them one size."
+_RESIZE = "`data.size = [HEIGHT, WIDTH]` resizes all of them."
 
 
 class _Division(NamedTuple):
@@ -104,8 +104,8 @@ def _divide(folder: Path) -> tuple[_Division, _Division | None, tuple[str, ...]]
     test = next((below[name] for name in (*_TEST, *_VALIDATION) if name in below), None)
     if test is None:
         raise DataError(
-            f"{folder}: it has {train.name}/ but no test/ beside it. Add test/, or name "
-            f"{train} itself: a fifth of its images is then kept for tests."
+            f"{folder}: it has {train.name}/ but no test/. Add test/, or name {train} "
+            "itself: a fifth of its images is then held out for tests."
         )
     others = [path for path in below.values() if path not in (train, test)]
     (found, left), (tested, left_too) = _files_of(train), _files_of(test)
@@ -126,15 +126,14 @@ def _files_of(root: Path) -> tuple[_Division, int]:
             continue
         if not path.resolve().is_relative_to(inside):
             raise DataError(
-                f"{path}: a link that leads out of {root}. Copy the file, or name the folder that "
-                "it leads to."
+                f"{path}: a link out of {root}. Copy the file, or name the target folder."
             )
         parts = path.relative_to(root).parts
         files.append((parts[0] if len(parts) > 1 else "", path))
         if len(files) > MOST_FILES:
             raise DataError(f"{root}: more than {MOST_FILES:,} pictures.")
     if not files:
-        raise DataError(f"{root}: no PNG or JPEG file in it or below it.")
+        raise DataError(f"{root}: no PNG or JPEG file in it or its sub-folders.")
     without = next((path for of, path in files if not of), None)
     if without is not None and any(of for of, _ in files):
         raise DataError(
@@ -234,20 +233,20 @@ _DAMAGED = (
 def _check_size(image: Image.Image, what: str, size: tuple[int, int] | None) -> None:
     if image.width * image.height > MOST_PIXELS:
         raise DataError(
-            f"{what}: {image.height:,} x {image.width:,} pixels; {MOST_PIXELS:,} are the most that "
-            "are decoded."
+            f"{what}: {image.height:,} x {image.width:,} pixels; the limit for decoding is "
+            f"{MOST_PIXELS:,}."
         )
     if size is None and max(image.size) > LARGEST_SIDE:
         raise DataError(
-            f"{what}: {image.height:,} x {image.width:,} pixels; {LARGEST_SIDE} along a side are "
-            f"the most that are trained on. {_RESIZE}"
+            f"{what}: {image.height:,} x {image.width:,} pixels; the limit for training is "
+            f"{LARGEST_SIDE} per side. {_RESIZE}"
         )
 
 
 def _plain(image: Image.Image, what: str) -> Image.Image:
     """Convert the image to grey or RGB of 8 bits."""
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        raise DataError(f"{what}: more than 8 bits a pixel (mode {image.mode}). Save it with 8.")
+        raise DataError(f"{what}: more than 8 bits per pixel (mode {image.mode}). Save it with 8.")
     if image.mode in ("1", "L"):
         return image.convert("L") if "transparency" not in image.info else _opaque(image, "L", what)
     if image.mode in ("LA", "La"):
@@ -261,8 +260,9 @@ def _opaque(image: Image.Image, mode: str, what: str) -> Image.Image:
     alpha = image.convert("RGBA").getchannel("A")
     if alpha.getextrema() != (255, 255):
         raise DataError(
-            f"{what}: transparent in places, so its pixels depend on what is behind it. "
-            "`mogrify -background white -alpha remove -alpha off FILES` (ImageMagick) puts white."
+            f"{what}: partly transparent, so its pixels depend on the background. "
+            "`mogrify -background white -alpha remove -alpha off FILES` (ImageMagick) makes "
+            "the background white."
         )
     return image.convert(mode)
 

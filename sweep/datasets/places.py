@@ -90,6 +90,6 @@ def writing_in(where: Path) -> Iterator[None]:
         if error.errno in NO_ROOM:
             raise NoRoomError(
                 f"{where}: cannot write there: {error.strerror}."
-                " SWEEP_DATA names another folder for data sets."
+                " Set SWEEP_DATA to another folder for data sets."
             ) from error
         raise

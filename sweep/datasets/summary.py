@@ -95,7 +95,7 @@ def _doubts(images: Images, highest: int, classes: tuple[ClassCount, ...]) -> It
     if highest <= 1:
         yield "no pixel is brighter than 1 of 255: if 1 is white, multiply by 255"
     if images.shape.channels == 3 and _is_grey(images):
-        yield "red, green and blue are the same everywhere: grey images would train 3 times as fast"
+        yield "red, green and blue are equal everywhere: grey images would train 3 times as fast"
     if lacking := [of.name for of in classes if not of.n_test or not of.n_train]:
         yield f"classes without training or without test images: {', '.join(lacking[:10])}"
 

@@ -76,5 +76,5 @@ def test_doubts_are_said(tmp_path: Path) -> None:
     remarks = summarise(load(str(tmp_path / "x.npz"))).remarks
     assert [remark.partition(":")[0] for remark in remarks] == [
         "no pixel is brighter than 1 of 255",
-        "red, green and blue are the same everywhere",
+        "red, green and blue are equal everywhere",
     ]

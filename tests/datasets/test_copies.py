@@ -61,7 +61,7 @@ def test_a_folder_that_has_changed_gets_another_copy(tmp_path: Path) -> None:
 def test_a_copy_is_found_by_its_digest_when_the_folder_is_gone(tmp_path: Path) -> None:
     folder = fill(tmp_path / "mine")
     images = datasets.load(str(folder))
-    with pytest.raises(DataError, match="Put them back, or name where they are now"):
+    with pytest.raises(DataError, match="Restore them, or give their present path"):
         datasets.load_again("./elsewhere", None, images.sha256)
     copies.write_copy(images)
     assert datasets.load_again("./elsewhere", None, images.sha256).sha256 == images.sha256
@@ -71,7 +71,7 @@ def test_a_copy_that_was_changed_is_not_taken_for_the_images(tmp_path: Path) -> 
     images = datasets.load(str(fill(tmp_path / "mine")))
     copy = copies.write_copy(images)
     np.savez(copy, x=np.zeros((9, 2, 2), np.uint8))
-    with pytest.raises(DataError, match="not the copy that was written there"):
+    with pytest.raises(DataError, match="this copy was changed"):
         datasets.load_again(str(tmp_path / "mine"), None, images.sha256)
 
 

@@ -103,7 +103,7 @@ def test_a_path_in_the_place_of_an_image_is_not_followed(
 ) -> None:
     Pillow.fromarray(PIXELS[0]).save(tmp_path / "secret.png")
     rows = [{"bytes": None, "path": str(tmp_path / "secret.png")}] * 4
-    with pytest.raises(DataError, match="row 0: holds no image itself"):
+    with pytest.raises(DataError, match="row 0: contains no image itself"):
         load(saved(monkeypatch, tmp_path, Split({"img": Image()}, {"img": rows})))
 
 

@@ -127,7 +127,7 @@ def test_one_data_set_under_the_name_of_another_is_recognised(roots: SimpleNames
     assert mini is not None
     roots.cache.mkdir()
     (roots.cache / "kmnist").symlink_to(mini)
-    with pytest.raises(DataError, match="this file is fashion-mnist-mini's"):
+    with pytest.raises(DataError, match="this file belongs to fashion-mnist-mini"):
         datasets.load("kmnist")
 
 

@@ -153,10 +153,10 @@ def test_whole_numbers_of_other_types_are_bytes_and_booleans_black_and_white(
         (np.where(GREY[0, 0, 0] == GREY, np.nan, 0.0), "not finite"),
         (np.where(GREY[0, 0, 0] == GREY, np.inf, 0.0), "not finite"),
         (GREY.astype(complex), "complex128, which is not numbers"),
-        (np.zeros((20, 4, 5, 4), np.uint8), "transparency out"),
+        (np.zeros((20, 4, 5, 4), np.uint8), "the transparency"),
         (np.zeros((20, 7), np.uint8), "reshape"),
-        (np.zeros((20, 0, 5), np.uint8), "not one of images"),
-        (np.zeros(20, np.uint8), "not one of images"),
+        (np.zeros((20, 0, 5), np.uint8), "not an array of images"),
+        (np.zeros(20, np.uint8), "not an array of images"),
         (np.array(["a", "b"]), "shape"),
     ],
 )
@@ -194,7 +194,7 @@ def test_too_few_images_are_refused(tmp_path: Path, n: int) -> None:
 
 
 def test_no_test_images_are_refused(tmp_path: Path) -> None:
-    assert "0 images to test on" in message_of(save(tmp_path, train=GREY, test=TEST[:0]))
+    assert "0 images for tests" in message_of(save(tmp_path, train=GREY, test=TEST[:0]))
 
 
 def test_test_images_of_another_size_are_refused_or_resized(tmp_path: Path) -> None:
@@ -204,7 +204,9 @@ def test_test_images_of_another_size_are_refused_or_resized(tmp_path: Path) -> N
 
 
 def test_colour_beside_grey_is_refused(tmp_path: Path) -> None:
-    assert "make both grey or both RGB" in message_of(save(tmp_path, train=GREY, test=COLOUR))
+    assert "convert both to grey or both to RGB" in message_of(
+        save(tmp_path, train=GREY, test=COLOUR)
+    )
 
 
 def test_a_known_data_set_is_resized_too() -> None:
@@ -234,7 +236,7 @@ def test_a_folder_of_arrays_is_read_like_a_file_of_them(tmp_path: Path) -> None:
         np.save(tmp_path / f"{name}.npy", array)
     images = load(str(tmp_path))
     assert len(images.train_images) == 20 and len(images.test_images) == 8
-    assert images.unused == ("labels: there are some for the training images only",)
+    assert images.unused == ("labels: only the training images have some",)
 
 
 @pytest.mark.parametrize("name", ["y_train", "y_test"])
@@ -330,4 +332,4 @@ def test_a_missing_path_and_one_without_images_are_told_apart(tmp_path: Path) ->
     assert "no such file or folder" in message_of(str(tmp_path / "no.npz"))
     assert "expected a .npz or .npy file, or a folder of IDX files" in message_of(str(tmp_path))
     (tmp_path / "x.txt").write_text("x")
-    assert "holds no images that sweep reads" in message_of(str(tmp_path / "x.txt"))
+    assert "contains no images that sweep reads" in message_of(str(tmp_path / "x.txt"))

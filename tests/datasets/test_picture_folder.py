@@ -160,7 +160,7 @@ def test_pictures_beside_classes_are_refused(tmp_path: Path) -> None:
 
 def test_train_without_test_is_refused(tmp_path: Path) -> None:
     fill(tmp_path / "train")
-    assert "no test/ beside it" in message_of(tmp_path)
+    assert "but no test/" in message_of(tmp_path)
 
 
 def test_one_picture_is_refused(tmp_path: Path) -> None:

@@ -231,7 +231,7 @@ def test_widths_of_layers_that_some_trials_have_are_searched(layers: str) -> Non
         ("masked_share = 1.0", "space.masked_share: must be above 0 and below 1, got 1.0."),
         (
             "noise_std = { low = 0.1, high = 0.5 }",
-            "space.noise_std: searched without effect: only gaussian uses noise_std, and noise is none",
+            "space.noise_std: searched without effect: only gaussian uses noise_std, and noise is",
         ),
     ],
 )
