@@ -36,7 +36,7 @@ def dashboard(
 ) -> None:
     """Watch and review studies in a browser, while they run or later, until Ctrl-C.
 
-    Read-only, and for this machine alone, unless told. A password for other hosts comes from
+    Read-only and only for this machine by default. The password for other hosts is read from
     SWEEP_DASHBOARD_PASSWORD or from the file that SWEEP_DASHBOARD_PASSWORD_FILE names; the browser
     asks for it, with any user name.
     """

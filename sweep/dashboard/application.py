@@ -119,7 +119,7 @@ def _values(body: Any, known: Mapping[str, _Signature]) -> Sequence[Any]:
     Answers 404 for an unknown callback, 400 for a body that its page cannot have sent.
     """
     if not _is_body(body):
-        abort(400, "This is no request of a page.")
+        abort(400, "This request does not come from a page.")
     if (signature := known.get(body["output"])) is None:
         abort(404, "There is no such callback.")
     inputs, states = body.get("inputs", []), body.get("state", [])
@@ -131,7 +131,7 @@ def _values(body: Any, known: Mapping[str, _Signature]) -> Sequence[Any]:
         and _are_of(outputs, signature.outputs)
         and set(body.get("changedPropIds", [])) <= set(_names(inputs))
     ):
-        abort(400, "These are not the inputs of that callback.")
+        abort(400, "These are not the inputs of this callback.")
     given = json.dumps([_value(of) for of in (*inputs, *states)])
     try:
         values: Sequence[Any] = signature.values.validate_json(given, strict=True)
@@ -217,7 +217,7 @@ def _answer_in_text(outputs: Sequence[DashDependency], answer: Any) -> Any:
 
 def _of_output(output: DashDependency, asked: Any, value: Any) -> Any:
     if isinstance(asked, list) and isinstance(value, list) and len(asked) != len(value):
-        raise UsageError("this page is not of this server's version. Load it again.")
+        raise UsageError("this page does not match the server's version. Reload it.")
     return child_in_text(value) if output.component_property == "children" else in_text(value)
 
 

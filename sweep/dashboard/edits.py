@@ -33,7 +33,7 @@ def write_note(view: View, name: str, number: int | None, text: str | None) -> s
     if not (text or "").strip():
         raise UsageError("the note is empty.")
     annotate.note(view.engine, name, str(text).strip(), number)
-    return f"Noted on {_target(name, number)}."
+    return f"Note added to {_target(name, number)}."
 
 
 def add_tag(view: View, name: str, number: int | None, tag: str | None) -> str:
@@ -46,13 +46,13 @@ def add_tag(view: View, name: str, number: int | None, tag: str | None) -> str:
 def take_tag_off(view: View, name: str, number: int | None, tag: str) -> str:
     """Remove a tag, whether it was there or not; return the message."""
     annotate.untag(view.engine, name, tag, number)
-    return f"{_target(name, number)} has no tag “{tag}” any more."
+    return f"{_target(name, number)} no longer has the tag “{tag}”."
 
 
 def mark_invalid(view: View, name: str, number: int, reason: str | None) -> str:
     """Exclude a trial from best, sampling and analysis."""
     annotate.invalidate(view.engine, name, number, (reason or "").strip() or None)
-    return f"{_target(name, number)} is left out."
+    return f"{_target(name, number)} is excluded."
 
 
 def count_again(view: View, name: str, number: int) -> str:
@@ -68,7 +68,7 @@ def enqueue(view: View, name: str, given: variation.Texts) -> str:
     """
     configuration = variation.chosen(_study_file(view, name).space, given)
     if not configuration:
-        raise StudyFileError(name, ["nothing is chosen: fill in one setting or more."])
+        raise StudyFileError(name, ["nothing is chosen: fill in at least one setting."])
     request_trial(view.study(name), configuration)
     return f"Enqueued. {_fate(view.study(name).summary())}"
 
@@ -79,22 +79,22 @@ def ask(view: View, name: str, kind: CommandKind) -> str:
     if not study.running:
         raise UsageError(
             f"{kind.value}: no coordinator runs study '{name}' now. "
-            f"Go on with it: sweep resume {shlex.quote(name)}"
+            f"Continue it: sweep resume {shlex.quote(name)}"
         )
     request(view.study(name), kind)
-    return f"Asked to {kind.value}. {_fate(study)}"
+    return f"Requested: {kind.value}. {_fate(study)}"
 
 
 def cancel(view: View, name: str, command_id: int) -> str:
     """Withdraw a pending command. Raises UsageError if it is not pending any more."""
     if not commands.cancel(view.engine, view.study(name).key, command_id):
-        raise UsageError("this command does not wait any more.")
+        raise UsageError("this command is not pending any more.")
     return "Cancelled."
 
 
 def _fate(study: StudySummary) -> str:
     if study.running:
-        return "The coordinator takes it up within a second."
+        return "The coordinator applies it within a second."
     return f"It waits for a coordinator: sweep resume {shlex.quote(study.name)}"
 
 
@@ -223,9 +223,9 @@ def study_notes(view: View, study: StudySummary) -> Any:
 
 
 _ASKED = {
-    CommandKind.PAUSE: ("Pause", "Hand out no more trials; those in training go on to their end."),
-    CommandKind.CONTINUE: ("Continue", "Hand out trials again."),
-    CommandKind.STOP: ("Stop", "End at the end of the epoch; what is done is kept."),
+    CommandKind.PAUSE: ("Pause", "Dispatch no more trials; running ones continue to their end."),
+    CommandKind.CONTINUE: ("Continue", "Dispatch trials again."),
+    CommandKind.STOP: ("Stop", "Stop at the end of the epoch; results are kept."),
 }
 
 
@@ -406,7 +406,7 @@ def _kind(name: str) -> CommandKind:
     for kind in _ASKED:
         if kind.value == name:
             return kind
-    raise UsageError(f"a study cannot be asked to '{name}'.")
+    raise UsageError(f"unknown request '{name}'.")
 
 
 def _was_clicked(clicks: Sequence[int | None]) -> bool:

@@ -105,7 +105,7 @@ def _part_of_url(url: str, part: str) -> str:
 def _demand_password(password: str) -> None:
     if not hmac.compare_digest(_offered_password(), password.encode()):
         challenge = {"WWW-Authenticate": 'Basic realm="sweep", charset="UTF-8"'}
-        abort(Response("The dashboard asks for its password.\n", 401, challenge))
+        abort(Response("The dashboard needs its password.\n", 401, challenge))
 
 
 def _offered_password() -> bytes:
@@ -138,7 +138,7 @@ def _demand_our_own_page() -> None:
     token = request.cookies.get(_COOKIE, "")
     offered = request.headers.get(_HEADER, "")
     if not token or not hmac.compare_digest(_bytes(offered), _bytes(token)):
-        abort(403, "This request lacks the page's token. Load the page again.")
+        abort(403, "This request lacks the page's token. Reload the page.")
 
 
 def _bytes(text: str) -> bytes:

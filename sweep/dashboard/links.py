@@ -56,13 +56,13 @@ class Place(NamedTuple):
 
 def _of_study(place: Place) -> Place:
     if place.study is None:
-        raise ValueError("this is no page of a study")
+        raise ValueError("not a page of a study")
     return place
 
 
 def _of_trial(place: Place) -> Place:
     if place.number is None:
-        raise ValueError("this is no page of a trial")
+        raise ValueError("not a page of a trial")
     return _of_study(place)
 
 

@@ -145,7 +145,7 @@ def _listen(access: Access) -> socket.socket:
         # create_server appends the address to the reason, as a tuple.
         reason = (error.strerror or str(error)).partition(" (while attempting")[0]
         raise UsageError(
-            f"cannot listen on {access.host}, port {access.port}: {reason}. Another one: --port."
+            f"cannot listen on {access.host}, port {access.port}: {reason}. Try another --port."
         ) from error
 
 

@@ -116,7 +116,7 @@ def test_a_page_with_another_number_of_components_is_told_to_load_again(
     body = next(of for of in dashboard.bodies(dashboard.open("/")) if "aria-sort" in of["output"])
     body["outputs"][1] = []
     answer = dashboard.post(body)
-    assert (answer.status, b"Load it again" in answer.body) == (200, True)
+    assert (answer.status, b"Reload it" in answer.body) == (200, True)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_wanted_trials_are_taken_once_and_in_order() -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "said"),
-    [("x", "“x” is no trial number."), ("99", "This study has no trial 99."), ("-1", "“-1”")],
+    [("x", "“x” is not a trial number."), ("99", "This study has no trial 99."), ("-1", "“-1”")],
 )
 def test_a_wish_that_cannot_be_met_is_told(wanted: str, said: str) -> None:
     numbers, complaints = choose(TABLE, ["1", wanted])
@@ -64,14 +64,14 @@ def test_a_wish_that_cannot_be_met_is_told(wanted: str, said: str) -> None:
 def test_more_than_fit_are_left_out_with_a_sentence() -> None:
     numbers, complaints = choose(TABLE, [str(number) for number in range(10)])
     assert numbers == list(range(MOST))
-    assert complaints == ["8 trials fit side by side; left out: 8, 9."]
+    assert complaints == ["8 trials fit side by side; not shown: 8, 9."]
 
 
 def test_the_page_shows_what_its_address_says(view: View) -> None:
     page = compare.layout(view, Place("compare", "small", query={"trials": "4,2,x", "only": "1"}))
     assert page["compare-trials"].value == ["4", "2"]
     assert page["compare-only"].checked
-    assert text_of(page["compare-complaints"]) == "“x” is no trial number."
+    assert text_of(page["compare-complaints"]) == "“x” is not a trial number."
 
 
 def test_only_differences_leaves_the_common_settings_out(engine: Engine) -> None:

@@ -49,7 +49,7 @@ def test_what_is_asked_for_in_vain_is_told() -> None:
     assert chosen == (["s1"], ["There is no study 'x'."])
     names, complaints = compare_studies.choose(every, every)
     assert names == every[:8]
-    assert complaints == ["8 studies fit side by side; left out: s8, s9."]
+    assert complaints == ["8 studies fit side by side; not shown: s8, s9."]
 
 
 def test_one_study_alone_is_not_compared(two: Engine) -> None:

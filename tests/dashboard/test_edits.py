@@ -177,7 +177,7 @@ def test_a_command_that_waits_is_cancelled_once(view: View) -> None:
     assert edits.cancel(view, "study", waiting.command_id) == "Cancelled."
     assert view.study("study").commands(pending_only=True) == []
     assert view.study("study").commands()[0].outcome == "cancelled"
-    with pytest.raises(UsageError, match="does not wait any more"):
+    with pytest.raises(UsageError, match="is not pending any more"):
         edits.cancel(view, "study", waiting.command_id)
 
 

@@ -107,7 +107,7 @@ def tables(found: Comparison, only: bool) -> Any:
     settings = [line for line in found.settings if line.differs or not only]
     parts = [
         ("Measured", found.measured, "Nothing has been measured yet."),
-        ("Settings", settings, "All settings are the same."),
+        ("Settings", settings, "All settings are equal."),
     ]
     body = [
         html.Tbody([_section(title, len(found.trials)), *_lines(lines, otherwise, title)])
@@ -211,7 +211,7 @@ def pictures(found: Comparison) -> Any:
     return html.Div(cards_of, className="compare-pictures")
 
 
-_ERRORS = "Black is right, white is off by half the scale or more."
+_ERRORS = "Black is correct, white is off by half the scale or more."
 
 
 def _rows(found: Comparison, kind: str) -> list[Any]:

@@ -93,7 +93,7 @@ def choose(every: Sequence[str], wanted: Sequence[str]) -> ChosenStudies:
     known = [name for name in wanted if name in every]
     complaints = [f"There is no study '{name}'." for name in wanted if name not in every]
     if left_out := known[MOST:]:
-        complaints.append(f"{MOST} studies fit side by side; left out: {', '.join(left_out)}.")
+        complaints.append(f"{MOST} studies fit side by side; not shown: {', '.join(left_out)}.")
     return ChosenStudies(known[:MOST], complaints)
 
 
@@ -111,7 +111,7 @@ def compared(view: View, names: Sequence[str]) -> tuple[list[Any], list[Any]]:
     if not _is_enough(names):
         nothing = cards.empty(
             "Nothing to compare yet",
-            "Add two studies or more above, or tick them on the page of all studies.",
+            "Add at least two studies above, or select them on the page of all studies.",
         )
         return [nothing], []
     found = gather_studies([*map(view.study, names)], [*map(view.table, names)])

@@ -426,7 +426,7 @@ def parallel_figure(reader: PageReader, order: Sequence[str] = ()) -> tuple[go.F
             axis.constraintrange = brush if len(brush) > 1 else brush[0]
         ticks = brushing.fine_ticks(dimension)
         axis.tickvals, axis.ticktext = list(ticks), [*map(style.escaped, ticks.values())]
-    hint = "Drag a name to move its axis; click an axis beside a brush to take the brush off."
+    hint = "Drag a name to move its axis; click an axis next to a brush to remove the brush."
     drawn.update_layout(uirevision=str(where), meta={"csv": charts.csv_url(reader, "parallel", {})})
     return drawn, " ".join(filter(None, (lines.about, hint if lines.dimensions else "")))
 

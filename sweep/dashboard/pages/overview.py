@@ -37,7 +37,7 @@ Pictures = Literal["reconstructions", "errors"]
 
 _FIGURES: Mapping[Chart, str] = {"mse": "width", "bce": "entropy", "law": "width_law"}
 _METRICS: Mapping[Chart, str] = {"mse": "Squared error", "bce": "Cross-entropy", "law": "Law"}
-_PICTURES: Mapping[Pictures, str] = {"reconstructions": "Pictures", "errors": "Where they err"}
+_PICTURES: Mapping[Pictures, str] = {"reconstructions": "Pictures", "errors": "Errors"}
 
 
 def layout(view: View, place: Place) -> Any:

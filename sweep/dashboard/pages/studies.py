@@ -298,7 +298,7 @@ def summary(stored: StudyList, matching: Sequence[StudySummary]) -> str:
     if len(matching) < n:
         said += f"; {len(matching):,} match"
     if len(matching) > MAX_ROWS:
-        said += f"; the first {MAX_ROWS} are shown, the search finds the others"
+        said += f"; the first {MAX_ROWS} are shown, search for the others"
     return said
 
 
@@ -353,7 +353,7 @@ def _head(key: str, label: str, sort: str) -> Any:
         label,
         id={"type": "studies-sort-by", "by": key},
         className="sort-by",
-        title=f"Sort by {label.lower()}; again: the other way round",
+        title=f"Sort by {label.lower()}; again: reverse",
     )
     return html.Th(
         button,
@@ -529,7 +529,7 @@ def _first_steps(view: View) -> Any:
     return cards.empty(
         "No studies yet",
         [
-            "Start one, and it appears here by itself. The first takes some minutes on two cores:",
+            "Start one, and it appears here. The first takes some minutes on two cores:",
             html.Pre(command, className="command"),
             html.Button("Copy", className="plain", **attributes(data_copy=command)),
         ],

@@ -227,9 +227,9 @@ def _banner(facts: TrialFindings) -> Any:
     trial = facts.trial
     if not trial.invalid:
         return None
-    reason = trial.invalid_reason or "no reason was given"
+    reason = trial.invalid_reason or "no reason given"
     return html.P(
-        [html.Strong("Invalid: "), reason, ". Left out of best, sampling and analysis."],
+        [html.Strong("Invalid: "), reason, ". Excluded from best, sampling and analysis."],
         className="banner",
         role="note",
     )
@@ -265,7 +265,7 @@ def pictures(facts: TrialFindings) -> Any:
         picture_row("Its errors", "errors", facts.study, number),
     ]
     note = html.P(
-        "Test images. Errors: black is right, white is off by half the scale or more.",
+        "Test images. Errors: black is correct, white is off by half the scale or more.",
         className="note",
     )
     return cards.card("Reconstructions", html.Div([*rows, note]))
@@ -318,7 +318,7 @@ def events(facts: TrialFindings) -> list[Any]:
     """List when the trial was dispatched, and what happened to it."""
     trial = facts.trial
     times = [
-        ("handed out", count(trial.attempt, "time") if trial.attempt else "not yet"),
+        ("dispatched", count(trial.attempt, "time") if trial.attempt else "not yet"),
         ("began", exact(trial.datetime_start)),
         ("ended", exact(trial.datetime_complete)),
         ("reason", trial.reason or ""),

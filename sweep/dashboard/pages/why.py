@@ -249,9 +249,9 @@ def verdict(view: View, found: StudyFindings) -> list[Any]:
 def _about_floors(view: View, name: str, dataset: str) -> Any:
     if view.computing_floors(name):
         return html.P(standing.COMPUTING, className="note", role="status")
-    why = "Without the floors of the data, capacity and the loss’s floor are not told. "
+    why = "Without the floors of the data, capacity and the loss’s floor are unknown. "
     command = html.Code(f"sweep data prepare {quote(dataset)}")
-    return html.P([why, command, " brings the data to this machine."], className="note")
+    return html.P([why, command, " fetches the data to this machine."], className="note")
 
 
 def width_figure(view: View, study: str, by: str) -> tuple[go.Figure, str]:
@@ -344,7 +344,7 @@ def _slider(name: str, atlas: Atlas, here: str | None) -> dict[str, Any]:
         "why-at.marks": marks(widths),
         "why-at.value": shown,
         "why-scale.data": Scale(widths, best)._asdict(),
-        "why-atlas-note.children": f"{atlas_note(atlas)} Of chosen trials: Compare.",
+        "why-atlas-note.children": f"{atlas_note(atlas)} For chosen trials see Compare.",
     }
 
 

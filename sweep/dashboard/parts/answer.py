@@ -32,7 +32,9 @@ def causes(reader: PageReader, found: StudyFindings) -> Any:
 def code(reader: PageReader, found: StudyFindings) -> Any:
     """Draw how well the codes predict the labels, or say what would measure it."""
     if found.probes is None:
-        return cards.card("Is the code worth anything?", missing(found.probe_table.note))
+        return cards.card(
+            "What does the code tell about the labels?", missing(found.probe_table.note)
+        )
     return charts.card_of("why-code", charts.figure_of(reader, "code"))
 
 
@@ -72,7 +74,7 @@ def _caption(study: str, of: AtlasTrial) -> Any:
 def no_pictures(study: str) -> Any:
     """Say when pictures appear, before there are any."""
     return missing(
-        "Pictures come with the first trial that finishes, and are kept of the best of each "
+        "Pictures appear with the first trial that finishes, and are kept for the best of each "
         f"width: `sweep resume {quote(study)}`."
     )
 

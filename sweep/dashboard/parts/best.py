@@ -16,8 +16,8 @@ from sweep.store.table import TrialTable
 _N_BEST = 5
 
 _KINDS = {
-    "reconstructions": "the ten test images as trial {} gives them back",
-    "errors": "where trial {} errs: black is right, white is off by half the scale",
+    "reconstructions": "reconstructions of the ten test images by trial {}",
+    "errors": "errors of trial {}: black is correct, white is off by half the scale",
 }
 
 
@@ -69,7 +69,7 @@ def _originals(best: BestTrials) -> Any:
     return html.Tr(
         [
             html.Td("Originals", colSpan=len(best.table.columns), className="originals"),
-            html.Td(_picture("originals", best.study, None, "ten test images as they are")),
+            html.Td(_picture("originals", best.study, None, "the ten test images")),
         ]
     )
 

@@ -27,7 +27,7 @@ def choose(table: TrialTable, wanted: Sequence[str]) -> ChosenTrials:
     for text in dict.fromkeys(part.strip() for part in wanted if part.strip()):
         number = links.trial_number(text)
         if number is None:
-            complaints.append(f"“{text}” is no trial number.")
+            complaints.append(f"“{text}” is not a trial number.")
         elif table.row_of(number) is None:
             complaints.append(f"This study has no trial {number}.")
         else:
@@ -35,7 +35,7 @@ def choose(table: TrialTable, wanted: Sequence[str]) -> ChosenTrials:
     numbers = list(dict.fromkeys(numbers))
     if len(numbers) > MOST:
         left_out = ", ".join(map(str, numbers[MOST:]))
-        complaints.append(f"{MOST} trials fit side by side; left out: {left_out}.")
+        complaints.append(f"{MOST} trials fit side by side; not shown: {left_out}.")
     return ChosenTrials(numbers[:MOST], complaints)
 
 

@@ -16,7 +16,7 @@ from sweep.dashboard.parts.grouping import Group
 def group_table(found: Sequence[Group], name: str, study: str, objective: str) -> Any:
     """Lay out a row for each group; its first cell is a button that shows only the group."""
     if not found:
-        return html.P("None of these trials has that setting.", className="note")
+        return html.P("None of these trials has this setting.", className="note")
     best = min((group.best for group in found if group.n_counting), default=math.nan)
     error = column_named(objective).title
     header = html.Tr(

@@ -18,11 +18,11 @@ def picture_row(
 ) -> Any:
     """Lay out a labelled strip; all strips have the same layout, so that rows line up."""
     about = {
-        "originals": "ten test images as they are",
-        "reconstructions": f"the same images as trial {number} gives them back",
-        "errors": f"where trial {number} errs: black is right, white is off by half the scale",
+        "originals": "the ten test images",
+        "reconstructions": f"reconstructions of the same images by trial {number}",
+        "errors": f"errors of trial {number}: black is correct, white is off by half the scale",
         "nearer": f"blue where trial {beside} is nearer to the original, orange where {number} is",
-        "apart": f"where trial {number} errs, in orange where the original is exactly 0 or 1",
+        "apart": f"errors of trial {number}, in orange if the original is exactly 0 or 1",
     }
     return html.Div(
         [

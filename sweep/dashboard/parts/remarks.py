@@ -27,8 +27,8 @@ def _tag(tag: str, *, allow_edit: bool) -> Any:
         "×",
         id={"type": "untag", "tag": tag},
         className="untag",
-        title="Take this tag off",
-        **attributes(aria_label=f"Take the tag {tag} off"),
+        title="Remove this tag",
+        **attributes(aria_label=f"Remove the tag {tag}"),
     )
     return html.Span([tag, remove], className="tag")
 

@@ -18,7 +18,7 @@ from sweep.findings.verdict import explanations, headline
 from sweep.store.records import StudySummary, WorkerRow
 
 COMPUTING = (
-    "The floors of the data are being computed, once; what they say appears here when it is known."
+    "The floors of the data are being computed once; results that need them will appear here."
 )
 
 

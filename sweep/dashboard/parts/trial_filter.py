@@ -149,4 +149,4 @@ def _end(given: End, otherwise: float) -> float:
     try:
         return float(given)
     except ValueError:
-        raise UsageError(f"'{given}' is no number.") from None
+        raise UsageError(f"'{given}' is not a number.") from None

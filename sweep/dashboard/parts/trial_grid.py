@@ -126,7 +126,7 @@ def column_chooser(table: TrialTable, columns: Sequence[str]) -> Any:
                 id="trials-columns",
                 value=list(columns),
             ),
-            html.Button("The usual ones", id="trials-usual", className="plain"),
+            html.Button("Defaults", id="trials-usual", className="plain"),
         ],
     )
 

@@ -33,13 +33,13 @@ def trial(page: Page, serve: Serve, engine: Engine, live: str) -> Page:
 def test_a_note_and_a_tag_appear_as_text_and_the_tag_goes(trial: Page) -> None:
     trial.get_by_label("Note").fill("<script>alert(1)</script> looks odd")
     trial.get_by_role("button", name="Save note").click()
-    expect(trial.get_by_role("status")).to_have_text("Noted on Trial 0.")
+    expect(trial.get_by_role("status")).to_have_text("Note added to Trial 0.")
     expect(trial.locator("#trial-remarks")).to_contain_text("<script>alert(1)</script> looks odd")
     expect(trial.get_by_label("Note")).to_have_value("")
     trial.get_by_label("Tag", exact=True).fill("<b>first</b>")
     trial.get_by_role("button", name="Add tag").click()
     expect(trial.locator("#trial-remarks .tag")).to_contain_text("<b>first</b>")
-    trial.get_by_role("button", name="Take the tag <b>first</b> off").click()
+    trial.get_by_role("button", name="Remove the tag <b>first</b>").click()
     expect(trial.locator("#trial-remarks .tag")).to_have_count(0)
 
 
