@@ -292,4 +292,4 @@ def test_what_waits_is_counted_in_bytes() -> None:
     rows.reconstructions[0] = {"reconstructions_png": b"1234", "errors_png": None}
     rows.decompositions[0] = {"decomposition": {"end_to_end": [1.0, 0.5]}}
     rows.probes[0] = {"probe": {}}
-    assert rows.about_bytes() == 3000 + 1000 + 2 * 600 + 4 + 1000 + 2 * 40 + 1000
+    assert rows.about_bytes() == 3000 + 1000 + 2 * 600 + 4 + 1000 + 2 * 40 + 2500
