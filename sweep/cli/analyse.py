@@ -26,9 +26,9 @@ def analyse(
 
     Shows how many labels three classifiers tell from a code, from as many principal components and
     random projections, and from the pixels, having learned from all labels and from 1,000.
-    `sweep start` analyses the best network of each width before it ends; this computes what is
-    missing, at any time and on any host that has the weights. `sweep show` shows the effective
-    ranks, which are computed with it.
+    It analyses the best network of each width, at any time and on any host that has the weights;
+    with `study.probe = true`, `sweep start` has analysed every network before it ended, and this
+    computes what is missing. `sweep show` shows the effective ranks, which are computed with it.
     """
     from sweep.analysis.study_probes import study_probes
     from sweep.findings.probes import about_codes, probe_table, unseen_sentence

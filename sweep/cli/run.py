@@ -108,7 +108,11 @@ def start(
         engine = open_store(storage, create=True)
         with observing(study_file.study.name, webhook) as (observe, told):
             phase = run.start(
-                engine, study_file, options, observe, say=say, go_on=go_on, resources=resources
+                *(engine, study_file, options, observe),
+                say=say,
+                go_on=go_on,
+                resources=resources,
+                analyses=study_file.study.probe,
             )
             told.phase = phase
     _finish(open_study(engine, study_file.study.name), phase, storage)
@@ -167,9 +171,14 @@ def resume(
     changed = _changed_file(study, file, overrides)
     from sweep.coordinator import run
 
+    asked = changed.study.probe if changed else study.record().settings.study.probe
     with observing(name, webhook) as (observe, told):
         phase = run.resume(
-            study.engine, name, options, observe, say=say, trials=trials, study_file=changed
+            *(study.engine, name, options, observe),
+            say=say,
+            trials=trials,
+            study_file=changed,
+            analyses=asked,
         )
         told.phase = phase
     _finish(study, phase, storage)

@@ -206,9 +206,9 @@ def about_probe(probed: ProbedTrial) -> str:
 
 def _none_yet(study: str) -> str:
     return (
-        "No probe results yet. The best network of each width is analysed before a study ends, all "
-        f"with `study.probe = true`; `sweep analyse {quote(study)}` analyses what is missing. "
-        "A data set without labels has none."
+        f"No probe results yet. `sweep analyse {quote(study)}` analyses the best network of each "
+        "width; with `study.probe = true` every network is analysed before the study ends. A data "
+        "set without labels has no probe results."
     )
 
 

@@ -13,6 +13,7 @@ from tests.support.processes import killed_at_the_end, sweep, wait_for
 
 STUDY = """
 study.name = "x"
+study.probe = true
 data.train_limit = 640
 space.hidden_width = {choices = [4, 16]}
 space.epochs = 1

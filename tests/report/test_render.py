@@ -317,7 +317,7 @@ def test_a_report_tells_ties_by_what_was_trained_again(engine: Engine) -> None:
 def test_a_report_tells_what_codes_are_worth_or_that_nobody_looked(engine: Engine) -> None:
     fill(engine)
     assert (
-        "No probe results yet. The best network of each width is analysed"
+        "No probe results yet. sweep analyse study analyses the best network of each width"
         in Page(render(engine, "study")).text
     )
     add_probe(engine, 3)

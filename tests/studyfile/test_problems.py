@@ -141,7 +141,7 @@ SPACES = {
     "loss = { choices = ['mse'], when.mse = 1 }": "space.loss.when.mse: must be a table of settin",
     "loss = { choices = ['mse'], when.mes = {} }": "space.loss.when.mes: not one of the choices. "
     "Did you mean 'mse'? Known: mse.",
-    "loss = { choices = ['mse'], when.mse.loss = 'l1' }": "space.loss.when.mse.loss: already deci",
+    "loss = { choices = ['mse'], when.mse.loss = 'l1' }": "space.loss.when.mse.loss: already dete",
     "loss = { choices = ['mse'], when.mse.epochs = 3 }\nepochs = 5": "space.loss.when.mse.epochs: "
     "epochs is also given at space.epochs, and a trial can have both.",
 }
