@@ -146,9 +146,34 @@ class Factorial:
                 cause=cause,
                 alone=self._change(0, 1 << place),
                 taken_back=self._change(last ^ 1 << place, last),
-                shapley=self._shapley(place) if self.is_whole else None,
+                shapley=_estimate(self._shapley(place)) if self.is_whole else None,
             )
             for place, cause in enumerate(self.causes)
+        )
+
+    @cached_property
+    def by_size(self) -> tuple[CauseEffect, ...]:
+        """The causes by their Shapley values, the largest first; without those, as they are."""
+        return tuple(
+            sorted(self.effects, key=lambda of: -(of.shapley.estimate if of.shapley else 0.0))
+        )
+
+    @cached_property
+    def largest(self) -> tuple[CauseEffect, ...]:
+        """The cause with the largest Shapley value and those that do not differ significantly.
+
+        Differences are paired by seed, with one interval for all of them (Bonferroni). Empty
+        without every cell; with one seed the largest alone.
+        """
+        if not self.is_whole:
+            return ()
+        values = {id(of): self._shapley(place) for place, of in enumerate(self.effects)}
+        first, *others = self.by_size
+        n_compared = max(1, len(others))
+        return first, *(
+            of
+            for of in others
+            if _estimate(values[id(first)] - values[id(of)], n_compared).may_be_chance
         )
 
     @cached_property
@@ -181,11 +206,12 @@ class Factorial:
             if not cell >> place & 1:
                 yield cell, self._value[cell | 1 << place] - self._value[cell]
 
-    def _shapley(self, place: int) -> ChangeEffect:
+    def _shapley(self, place: int) -> Logs:
         k = len(self.causes)
         of_orders = [1 / (k * math.comb(k - 1, n)) for n in range(k)]  # n! (k - n - 1)! / k!
         weighted = [of_orders[cell.bit_count()] * gain for cell, gain in self._gains(place)]
-        return _estimate(np.sum(weighted, axis=0))
+        total: Logs = np.sum(weighted, axis=0)
+        return total
 
     def _interaction(self, one: int, other: int) -> Interaction:
         """Return the interaction of two causes, as that one's effect which it changes most."""

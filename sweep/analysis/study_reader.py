@@ -10,6 +10,7 @@ from sweep.analysis.importances import Importances, importances
 from sweep.analysis.probe_summary import ProbeSummary
 from sweep.analysis.study_atlas import atlas_by_width
 from sweep.analysis.study_explanation import StudyExplanation, study_explanation
+from sweep.analysis.study_factorial import StudyFactorial, study_factorial
 from sweep.analysis.study_floors import study_floors
 from sweep.analysis.study_probes import ProbeReader
 from sweep.analysis.verdict import Verdict, best_number, study_verdict, verdict
@@ -109,6 +110,11 @@ class StudyReader:
     def explanation(self) -> StudyExplanation | None:
         """Ablation path to the best trial; None if none was begun."""
         return study_explanation(self.study, best_number(self.table))
+
+    @cached_property
+    def factorial(self) -> StudyFactorial | None:
+        """Every combination of causes up to the best trial; None where that is not trained."""
+        return study_factorial(self.study)
 
     @cached_property
     def atlas(self) -> Atlas | None:

@@ -127,7 +127,7 @@ def about_path(explained: StudyExplanation, *, reverse: bool = False) -> str:
         said.append(_largest(found, path, reverse=reverse))
     if path.missing:
         again = f"{command_of(explained.ends, explained.n_seeds)} --run"
-        said.append(f"Not whole yet: `{again}` trains the rest.")
+        said.append(f"Not complete yet: `{again}` trains the rest.")
     elif path.steps:
         said += [
             _undone_harm(found, path, reverse=reverse),
@@ -149,7 +149,7 @@ def whole_sentence(
     ends: Explained, whole: ChangeEffect, n_seeds: int, trained: str = "both trained again with"
 ) -> str:
     """Compare both ends of an analysis."""
-    chance = " That is not told from no difference." if whole.may_be_chance else ""
+    chance = " The difference is not significant." if whole.may_be_chance else ""
     ranges = "" if whole.low is None else "; ranges are 90 % intervals over them"
     return (
         f"Trial {ends.to_number} has {times(whole, 'validation error')} than "
@@ -158,7 +158,7 @@ def whole_sentence(
 
 
 def not_of_the_best(ends: Explained, other_best: int | None) -> str:
-    """Say that the best trial is another by now, and what explains it; or nothing."""
+    """Say that another trial is the best by now, and what explains it; or nothing."""
     if other_best is None:
         return ""
     command = f"sweep explain {quote(ends.study)} --{ends.method} --to {other_best} --run"
@@ -191,14 +191,15 @@ def _within_chance(found: Explanation, path: AblationPath, *, reverse: bool) -> 
     unclear = [
         change_of(found, step, reverse=reverse) for step in path.steps if step.effect.may_be_chance
     ]
-    return f"Not told from no change: {'; '.join(unclear)}." if unclear else ""
+    return f"Not significant: {'; '.join(unclear)}." if unclear else ""
 
 
 def _undone_harm(found: Explanation, path: AblationPath, *, reverse: bool) -> str:
     """Say of merged steps what the first change makes without the one that undoes its harm."""
     said = [
-        f"By itself {change_of(found, replace(step, groups=step.groups[:-1]), reverse=reverse)} "
-        f"makes {times(step.harm, reverse=reverse)} there, which the next change undoes: one step."
+        f"Without the last change of its step, "
+        f"{change_of(found, replace(step, groups=step.groups[:-1]), reverse=reverse)} would make "
+        f"{times(step.harm, reverse=reverse)}."
         for step in path.steps
         if step.harm is not None
     ]
@@ -207,19 +208,19 @@ def _undone_harm(found: Explanation, path: AblationPath, *, reverse: bool) -> st
 
 def _order(explained: StudyExplanation) -> str:
     """Say that steps depend on their order, and what does not where it can be trained."""
-    found, depends = explained.found, "What a step makes depends on those before it"
+    found, depends = explained.found, "The effect of a step depends on the steps before it"
     if len(causes_between(found.baseline, found.target)) > MAX_CAUSES:
         return f"{depends}."
     ends = replace(explained.ends, method=AblationMethod.FACTORIAL)
     command = command_of(ends, explained.n_seeds)
-    return f"{depends}; `{command}` tells what depends on no order."
+    return f"{depends}; `{command}` gives effects that depend on no order."
 
 
 def _agreement(path: AblationPath) -> str:
     n_seeds = len(path.steps[0].errors)
     if n_seeds == 1:
-        return "One seed tells nothing of chance."
-    return f"{path.n_agree} of {n_seeds} seeds have this whole order."
+        return "With one seed there are no intervals."
+    return f"{path.n_agree} of {n_seeds} seeds give this whole order."
 
 
 def change_of(found: Explanation, step: Step, *, reverse: bool) -> str:

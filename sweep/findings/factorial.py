@@ -20,6 +20,9 @@ from sweep.findings.tables import Cell, FindingTable, TableColumn
 CAUSES = "By what each cause divides the error"
 CELLS = "Every combination of the causes"
 _EFFECTS = {"alone": "Alone", "shapley": "Shapley value", "taken_back": "Taken back"}
+#: A smaller effect is called little.
+LITTLE = 1.1
+_NO_EFFECT = ChangeEffect(1.0, None, None)
 _COLUMNS = (
     TableColumn("cause", "Cause"),
     TableColumn("change", "Change"),
@@ -48,14 +51,9 @@ def cause_table(
     return FindingTable(
         title=CAUSES,
         columns=_COLUMNS,
-        rows=[_row(found, of) for of in by_size(found)] if any_effect(found) else [],
+        rows=[_row(found, of) for of in found.by_size] if any_effect(found) else [],
         note=" ".join(factorial_sentences(analysis, epoch_seconds)),
     ).without_empty()
-
-
-def by_size(found: Factorial) -> list[CauseEffect]:
-    """Sort the causes by their Shapley values; without those, as they are."""
-    return sorted(found.effects, key=lambda of: -(of.shapley.estimate if of.shapley else 0.0))
 
 
 def any_effect(found: Factorial) -> bool:
@@ -113,11 +111,11 @@ def factorial_sentences(
     With ``epoch_seconds``, by the clock, also how long that takes.
     """
     found = analysis.found
-    largest = by_size(found)[0]
     said = [
         _whole(analysis),
         not_of_the_best(analysis.ends, analysis.other_best),
-        _largest(found, largest) if largest.shapley is not None else "",
+        _largest(found),
+        _dependent(found),
         interaction_sentence(found.interaction, len(found.causes)) if found.interaction else "",
         _within_chance(found),
         _one_seed(analysis),
@@ -134,23 +132,54 @@ def _whole(analysis: StudyFactorial) -> str:
     return whole_sentence(analysis.ends, whole, analysis.n_seeds, "with")
 
 
-def _largest(found: Factorial, largest: CauseEffect) -> str:
-    assert largest.shapley is not None
-    share = found.share(largest.shapley)
-    part = "" if share is None else f", {percent(share)} of the whole on a logarithmic scale"
+def _largest(found: Factorial) -> str:
+    """Name the causes with the largest Shapley values, as far as the seeds separate them."""
+    parts = [f"{of.cause.text}, {times(of.shapley)}" for of in found.largest if of.shapley]
+    if not parts:
+        return ""
+    share = shared_by_largest(found)
+    together = "together " if len(parts) > 1 else ""
+    of_whole = "" if share is None else f" ({together}{percent(share)} of the total, in logarithms)"
+    lead = (
+        "The largest effect over all orders (Shapley value) is that of"
+        if len(parts) == 1
+        else "The largest effects over all orders (Shapley values) do not differ significantly:"
+    )
+    return f"{lead} {'; '.join(parts)}{of_whole}."
+
+
+def shared_by_largest(found: Factorial) -> float | None:
+    """Return the share of the whole that the largest causes have together; None if unknown."""
+    shares = [found.share(of.shapley) for of in found.largest if of.shapley]
+    known = [share for share in shares if share is not None]
+    return sum(known) if known else None
+
+
+def _dependent(found: Factorial) -> str:
+    """Name the causes that do little alone and much where all others are as in the target."""
+    dependent = [
+        of
+        for of in sorted(found.effects, key=lambda of: -(of.taken_back or _NO_EFFECT).estimate)
+        if of.alone and of.taken_back and of.alone.estimate < LITTLE
+        if of.taken_back.estimate > LITTLE and not of.taken_back.may_be_chance
+    ]
+    if not dependent:
+        return ""
+    named = "; ".join(
+        f"{of.cause.text} ({number(of.taken_back.estimate)} times)"
+        for of in dependent
+        if of.taken_back
+    )
     return (
-        f"Over all orders of the changes (Shapley value), most comes from {largest.cause.text}: "
-        f"{times(largest.shapley)}{part}."
+        f"Alone these lower the error by less than {percent(1 - 1 / LITTLE)}, and taken back from "
+        f"the target they raise it by much more, so they need other changes: {named}."
     )
 
 
 def interaction_sentence(of: Interaction, n_causes: int) -> str:
     """Say how the effect of one cause depends on another."""
-    lead = (
-        "No interaction of two causes is told from none; the strongest would be"
-        if of.ratio.may_be_chance
-        else "The strongest interaction"
-    )
+    chance = of.ratio.may_be_chance
+    lead = f"The strongest interaction{', not significant' if chance else ''}"
     others = ", on average over the other causes" if n_causes > 2 else ""
     return (
         f"{lead}: {of.of.text} makes {times(of.with_it)} with {of.on.after_text}, and "
@@ -162,12 +191,12 @@ def _within_chance(found: Factorial) -> str:
     """List the causes whose Shapley values include no change at all."""
     shapley = [(of.cause.text, of.shapley) for of in found.effects if of.shapley]
     unclear = [text for text, effect in shapley if effect.may_be_chance]
-    return f"Not told from no change: {'; '.join(unclear)}." if unclear else ""
+    return f"Not significant (Shapley value): {'; '.join(unclear)}." if unclear else ""
 
 
 def _one_seed(analysis: StudyFactorial) -> str:
     is_one = analysis.n_seeds == 1 and analysis.found.whole is not None
-    return "One seed tells nothing of chance." if is_one else ""
+    return "With one seed there are no intervals." if is_one else ""
 
 
 def _diverged(found: Factorial) -> str:

@@ -10,6 +10,7 @@ from sweep.analysis.probe_summary import ProbeSummary
 from sweep.analysis.spectrum import Spectrum
 from sweep.analysis.study_diagnosis import DiagnosedTrial, best_of_widths, diagnose_trials
 from sweep.analysis.study_explanation import StudyExplanation, ignored
+from sweep.analysis.study_factorial import StudyFactorial
 from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.study_ties import study_ties
 from sweep.analysis.ties import TieSet
@@ -24,6 +25,7 @@ from sweep.findings.diagnoses import (
     limit_sentence,
     remedy_sentence,
 )
+from sweep.findings.factorial import any_effect, cause_table, cell_table
 from sweep.findings.failures import failure_table
 from sweep.findings.html import decision_html, sentence_html, table_html
 from sweep.findings.probes import about_codes, probe_table
@@ -59,8 +61,10 @@ class StudyFindings:
     ties: TieSet | None
     #: The latest of the failed trials.
     failed: Sequence[TrialRow] = ()
-    #: The latest ablation analysis; None without one.
+    #: The latest ablation path; None without one.
     ablation: StudyExplanation | None = None
+    #: The latest factorial analysis, or the one that the study's own trials make; None without one.
+    factorial: StudyFactorial | None = None
     #: Analyses that belong to another study, a sentence each.
     ignored: Sequence[str] = ()
     #: None while no network is analysed.
@@ -89,11 +93,10 @@ class StudyFindings:
         """Sentences about why the error stops where it stops."""
         if not self.diagnoses:
             return []
-        steps = self.ablation.found.forward.steps if self.ablation else ()
         best = min(self.diagnoses, key=lambda of: of.trial.value or 0.0)
         said = (
             verdict_in_words(self.width),
-            about_path(self.ablation) if self.ablation and steps else "",
+            self._causes,
             self._limit_of_best,
             remedy_sentence(self.study.name, best),
             counts_sentence(self.diagnoses),
@@ -118,6 +121,14 @@ class StudyFindings:
         """The answer in at most four sentences, the headline first."""
         said = [self.headline, *self.explanations[:2], self._limit_of_best]
         return [sentence for sentence in said if sentence]
+
+    @property
+    def _causes(self) -> str:
+        """What makes the difference to the baseline: by every combination, else along a path."""
+        if self.factorial and any_effect(self.factorial.found):
+            return cause_table(self.factorial).note
+        steps = self.ablation.found.forward.steps if self.ablation else ()
+        return about_path(self.ablation) if self.ablation and steps else ""
 
     @property
     def _limit_of_best(self) -> str:
@@ -171,12 +182,18 @@ class StudyFindings:
     @property
     def tables(self) -> list[FindingTable]:
         """Return the tables that have rows."""
+        causes = [of(self.factorial) for of in (cause_table, cell_table) if self.factorial]
         paths = [path_table(self.ablation, reverse=of) for of in (False, True) if self.ablation]
         every = (
-            *(self.ranking_table, self.diagnosis_table, self.ties_table, *paths),
+            *(self.ranking_table, self.diagnosis_table, self.ties_table, *causes, *paths),
             *(self.probe_table, self.failure_table),
         )
         return [table for table in every if table]
+
+    @property
+    def cell_table(self) -> FindingTable | None:
+        """Every combination of the causes with its errors."""
+        return cell_table(self.factorial) if self.factorial else None
 
     @property
     def no_ablation(self) -> str:
@@ -221,6 +238,7 @@ def gather_study(reader: StudyReader, *, n_best: int = 0, in_short: bool = False
         ties=ties,
         failed=_latest_failed(study) if table.states.is_("FAIL").any() else (),
         ablation=None if in_short else reader.explanation,
+        factorial=None if in_short else reader.factorial,
         ignored=() if in_short else ignored(study),
         probes=None if in_short else reader.probes,
         ranking=gather_ranking(study, table, n_best) if n_best else (),

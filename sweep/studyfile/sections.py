@@ -54,7 +54,7 @@ class StudySection(Section):
     probe: Annotated[bool, Field(strict=True)] = Field(
         False,
         description="Analyse every trial's network before the study ends (what it is made of, and "
-        "what its code tells of the labels); otherwise `sweep analyse` does it for the best of each "
+        "what its code tells of the labels); otherwise `sweep analyse` analyses the best of each "
         "width. Weights are kept until then.",
     )
     spectrum: Annotated[bool, Field(strict=True)] | None = Field(

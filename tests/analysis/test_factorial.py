@@ -104,6 +104,14 @@ def test_where_no_causes_interact_the_strongest_interaction_is_rarely_told_from_
     assert len(told) <= 0.15 * len(found)
 
 
+def test_causes_whose_difference_is_within_chance_share_the_first_place() -> None:
+    alone = planted(product, noise=0.01)
+    assert [of.cause.name for of in alone.largest] == [Cause.UPDATES]
+    noisy = planted(product, noise=1.0)
+    assert noisy.by_size[0] is noisy.largest[0] and len(noisy.largest) > 1
+    assert len(planted(product, n_seeds=1, noise=1.0).largest) == 1
+
+
 def test_one_seed_gives_effects_without_intervals() -> None:
     shapley = by_cause(planted(product, n_seeds=1), "shapley")
     assert {of and (of.low, of.high) for of in shapley.values()} == {(None, None)}

@@ -81,7 +81,7 @@ def test_with_run_both_paths_are_whole(cli: Cli) -> None:
     answer = cli(*RUN)
     assert answer.code == 0
     assert "Where the error goes, change by change" in answer.out
-    assert "have this whole order." in answer.out
+    assert "give this whole order." in answer.out
     assert "hidden width 64 → 8" in answer.out  # the way back
     assert "Missing" not in answer.out
     found = cli(*BETWEEN, "--json").json
@@ -141,7 +141,7 @@ def test_few_causes_are_explained_by_every_combination(cli: Cli) -> None:
     assert answer.code == 0
     assert "Every combination of the causes" in answer.out
     assert "By what each cause divides the error" in answer.out
-    assert "most comes from hidden width 8 -> 64" in answer.out.replace("→", "->")
+    assert "(Shapley value) is that of hidden width 8 → 64, " in answer.out
     assert "Missing" not in answer.out
     found = cli("explain", "x", "--factorial", "--from", 0, "--to", 1, "--json").json
     assert (found["method"], found["explained_in"]) == ("factorial", "x-explain")

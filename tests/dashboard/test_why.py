@@ -131,6 +131,7 @@ def trained(view: View, found: StudyFindings, shown: Any = None) -> Any:
     """Draw what was trained apart from what these findings know of it."""
     reader: Any = PageReader(view, "study")
     reader.explanation, reader.probes = found.ablation, found.probes
+    reader.factorial = found.factorial
     return why.trained(reader, found, shown)
 
 
@@ -165,7 +166,7 @@ def test_what_was_trained_is_drawn_and_left_alone_until_there_is_more(view: View
     causes, code, _ = trained(view, replace(found, probes=None), mark)
     assert causes is dash.no_update and "sweep analyse study" in texts(code)
     causes, code, _ = trained(view, replace(found, ablation=explained(3)), mark)
-    assert code is dash.no_update and "Not whole yet" in as_json(causes)
+    assert code is dash.no_update and "Not complete yet" in as_json(causes)
 
 
 def test_an_explanation_of_another_study_of_that_name_is_told_and_not_drawn(

@@ -49,7 +49,10 @@ def study(engine: Engine) -> StudyHandle:
 
 
 #: Of these the study has nothing: one objective, no ablation, no pictures, no worker.
-MISSING = {"pareto", "ablation", "code", "pixels_by_width", "classes_by_width", "timeline"}
+MISSING = {
+    *("pareto", "ablation", "factorial", "code"),
+    *("pixels_by_width", "classes_by_width", "timeline"),
+}
 
 
 @pytest.mark.parametrize("name", sorted({*FIGURES} - MISSING))

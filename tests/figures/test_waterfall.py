@@ -23,9 +23,9 @@ def test_the_words_tell_the_whole_the_first_step_and_the_seeds() -> None:
         "Trial 7 has 3.20 times less validation error (3.20 to 3.20) than the "
         "baseline, both trained again with 2 seeds; ranges are 90 % intervals over them. What "
         "helps most alone is epochs 5 → 50: 4.00 times less error (4.00 to 4.00), 119 % of the "
-        "whole on a logarithmic scale. 2 of 2 seeds have this whole order. What a step makes "
-        "depends on those before it; `sweep explain x --factorial --to 7 --seeds 2` tells what "
-        "depends on no order."
+        "whole on a logarithmic scale. 2 of 2 seeds give this whole order. The effect of a "
+        "step depends on the steps before it; `sweep explain x --factorial --to 7 --seeds 2` gives "
+        "effects that depend on no order."
     )
 
 
@@ -41,8 +41,8 @@ def test_a_step_that_undoes_harm_is_one_bar_with_it_and_the_words_say_so() -> No
     assert chart.labels[1:-1] == ["loss bce → mse, output activation sigmoid → linear"]
     assert chart.factors[1:-1] == pytest.approx([4.0])
     assert (
-        "By itself loss bce → mse makes 2.00 times more error (2.00 to 2.00) there, which the "
-        "next change undoes: one step."
+        "Without the last change of its step, loss bce → mse would make 2.00 times more error "
+        "(2.00 to 2.00)."
     ) in chart.about
 
 
@@ -60,7 +60,7 @@ def test_a_whole_that_may_be_chance_is_told_of_as_such() -> None:
     clear = explained()
     found = replace(clear.found, whole=ChangeEffect(1.07, 0.95, 1.2))
     about = gather_waterfall(replace(clear, found=found)).about
-    assert "That is not told from no difference. What helps most alone" in about
+    assert "The difference is not significant. What helps most alone" in about
     assert "of the whole" not in about
 
 
@@ -90,23 +90,23 @@ def test_a_change_that_chance_could_have_made_is_named() -> None:
     unclear = {**ERRORS, TARGET: (0.015, 0.03)}
     ends = explained()
     chart = gather_waterfall(replace(ends, found=explain(BASELINE, TARGET, unclear)))
-    assert "Not told from no change: hidden width 784 → 1024." in chart.about
+    assert "Not significant: hidden width 784 → 1024." in chart.about
 
 
 def test_with_one_seed_there_are_no_intervals() -> None:
     chart = gather_waterfall(explained(n_seeds=1))
     assert set(chart.low) == {None}
-    assert "One seed tells nothing of chance" in chart.about
+    assert "With one seed there are no intervals" in chart.about
 
 
 def test_a_path_that_is_not_whole_says_what_trains_the_rest() -> None:
     chart = gather_waterfall(explained(3))
     assert chart.labels == ["Baseline", "epochs 5 → 50"]
     again = "`sweep explain x --path --to 7 --seeds 2 --run`"
-    assert chart.about.endswith(f"Not whole yet: {again} trains the rest.")
+    assert chart.about.endswith(f"Not complete yet: {again} trains the rest.")
     nothing = gather_waterfall(explained(1))
     assert nothing.labels == []
-    assert "Not whole yet" in draw_waterfall(nothing).layout.annotations[0].text.replace(
+    assert "Not complete yet" in draw_waterfall(nothing).layout.annotations[0].text.replace(
         "<br>", " "
     )
 

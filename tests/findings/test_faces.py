@@ -15,11 +15,14 @@ from sweep.cli.entry import run
 from sweep.cli.output import show_finding
 from sweep.config import TrialConfig
 from sweep.dashboard.pages import overview, trial, why
+from sweep.dashboard.parts import answer
 from sweep.dashboard.parts.findings import decided, finding_table, sentence
-from sweep.dashboard.view import View
+from sweep.dashboard.view import PageReader, View
 from sweep.datasets.images import data_key
+from sweep.enums import AblationMethod
 from sweep.findings.diagnoses import limit_sentence
 from sweep.findings.dialects import in_ascii
+from sweep.findings.factorial import CAUSES, CELLS
 from sweep.findings.study import gather_study
 from sweep.findings.tables import Cell, FindingTable, TableColumn
 from sweep.findings.trial import gather_trial
@@ -172,10 +175,26 @@ def told(planted: Engine) -> Engine:
         trial_id = add_trial(planted, study_id, number, 0.02, config=config)
         add_seed_errors(planted, trial_id, [0.019, 0.02, 0.021])
     add_probe(planted, trial_id)
-    errors = {TrialConfig(): (0.06, 0.07), better: (0.02, 0.021)}
-    errors |= {TrialConfig(hidden_width=600): (0.05, 0.06), TrialConfig(epochs=50): (0.03, 0.04)}
-    add_explanation(planted, "study", TrialConfig(), better, errors)
+    add_explanation(planted, "study", TrialConfig(), better, BETWEEN)
     return planted
+
+
+@pytest.fixture
+def told_by_cells(told: Engine) -> Engine:
+    """The same with a factorial analysis, by the same configurations."""
+    ends = TrialConfig(), TrialConfig(hidden_width=600, epochs=50)
+    name, method = "study-explain-2", AblationMethod.FACTORIAL
+    add_explanation(told, "study", *ends, BETWEEN, name=name, method=method)
+    return told
+
+
+#: Errors of the baseline, the best, and what lies between them.
+BETWEEN = {
+    TrialConfig(): (0.06, 0.07),
+    TrialConfig(hidden_width=600, epochs=50): (0.02, 0.021),
+    TrialConfig(hidden_width=600): (0.05, 0.06),
+    TrialConfig(epochs=50): (0.03, 0.04),
+}
 
 
 def terminal_of(engine: Engine, capsys: pytest.CaptureFixture[str]) -> str:
@@ -215,6 +234,23 @@ def test_each_sentence_about_a_study_is_the_same_in_terminal_page_and_report(
     )
     assert all(any(kind in sentence for sentence in sentences) for kind in kinds)
     assert [sentence for sentence in sentences if dialect(sentence) not in shown] == []
+
+
+def test_causes_are_told_by_every_combination_where_it_is_trained_on_every_face(
+    told_by_cells: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = gather_study(StudyReader(open_study(told_by_cells, "study")))
+    assert found.factorial is not None and found.cell_table is not None
+    (said,) = [of for of in found.sentences if "Shapley value" in of]
+    assert not any("What helps most" in of for of in found.sentences)
+    shown, report = terminal_of(told_by_cells, capsys), report_of(told_by_cells, None)
+    assert in_ascii(said) in shown
+    assert all(said in of for of in (page_of(told_by_cells, None), report, found._repr_html_()))
+    for title in (CAUSES, CELLS):
+        assert title in shown and title in found._repr_html_()
+    assert 'id="chart-factorial"' in report and CELLS in report
+    card = as_json(answer.causes(PageReader(View(engine=told_by_cells), "study"), found))
+    assert all(of in card for of in ("why-factorial", "why-waterfall", CELLS))
 
 
 def test_the_decision_is_the_same_in_terminal_page_report_notebook_and_json(

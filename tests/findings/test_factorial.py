@@ -29,27 +29,52 @@ def test_the_largest_cause_and_the_strongest_interaction_are_told_with_their_num
     said = factorial_sentences(study_analysis(planted(with_interaction)))
     assert said[0].startswith("Trial 15 has 19.8 times less validation error")
     assert "trial 0 (the baseline), with 3 seeds; ranges are 90 % intervals over them." in said[0]
-    assert said[1].startswith("Over all orders of the changes (Shapley value), most comes from ")
-    assert "epochs 5 → 15, batch size 128 → 64: 3.00 times less error" in said[1]
-    assert said[1].endswith(", 37 % of the whole on a logarithmic scale.")
+    assert said[1] == (
+        "The largest effect over all orders (Shapley value) is that of epochs 5 → 15, batch size "
+        "128 → 64, 3.00 times less error (3.00 to 3.00) (37 % of the total, in logarithms)."
+    )
     assert said[2] == (
+        "Alone these lower the error by less than 9 %, and taken back from the target they raise "
+        "it by much more, so they need other changes: output activation sigmoid → linear, loss "
+        "bce → mse (4.00 times)."
+    )
+    assert said[3] == (
         "The strongest interaction: lr schedule constant → cosine makes 5.50 times less error "
         "(5.50 to 5.50) with output activation linear, loss mse, and 1.10 times less error "
         "(1.10 to 1.10) with output activation sigmoid, loss bce, on average over the other causes."
     )
-    assert len(said) == 3
+    assert len(said) == 4
 
 
 def test_effects_and_interactions_within_chance_are_told_to_be() -> None:
     said = " ".join(factorial_sentences(study_analysis(planted(product, noise=0.3))))
-    assert "No interaction of two causes is told from none; the strongest would be: " in said
-    assert "Not told from no change: " in said and "lr schedule constant → cosine" in said
+    assert "The strongest interaction, not significant: " in said
+    assert "Not significant (Shapley value): " in said and "lr schedule constant → cosine" in said
+
+
+def test_causes_whose_shapley_values_the_seeds_do_not_separate_are_named_together() -> None:
+    analysis = study_analysis(planted(all_three, noise=0.1))
+    said = " ".join(factorial_sentences(analysis))
+    assert {of.cause.name for of in analysis.found.largest} == THREE
+    assert (
+        "The largest effects over all orders (Shapley values) do not differ significantly:" in said
+    )
+    assert "(together " in said and "of the total, in logarithms" in said
+    assert "so they need other changes" in said
+
+
+#: Causes that divide the error by 20, all three together alone.
+THREE = {Cause.UPDATES, Cause.OUTPUT, Cause.ACTIVATION}
+
+
+def all_three(causes: frozenset[str]) -> float:
+    return -math.log(20.0) if causes >= THREE else 0.0
 
 
 def test_one_seed_has_no_ranges_and_says_that_it_tells_nothing_of_chance() -> None:
     analysis = study_analysis(planted(product, n_seeds=1), n_seeds=1)
     said = factorial_sentences(analysis)
-    assert said[-1] == "One seed tells nothing of chance."
+    assert said[-1] == "With one seed there are no intervals."
     assert "90 %" not in said[0]
     names = [column.name for column in cause_table(analysis).columns]
     assert names == ["cause", "change", "alone", "shapley", "taken_back", "share"]

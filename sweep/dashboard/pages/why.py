@@ -212,7 +212,7 @@ def _register_words(app: Dash, view: View) -> None:
 def trained(
     reader: PageReader, found: StudyFindings, shown: Sequence[str] | None
 ) -> tuple[Any, Any, list[str]]:
-    """Draw the charts of the ablation path and of the probe; return them with a mark of each.
+    """Draw the charts of causes and of the probe; return them with a mark of each.
 
     Each is left alone until its mark differs: laid out again, a chart would forget its reader's
     zoom.
@@ -220,7 +220,7 @@ def trained(
     probes = found.probes
     codes = () if probes is None else (*probes.best, *probes.trials)
     marks = [
-        _mark(found.ablation, found.ignored),
+        _mark(found.ablation, found.factorial, found.ignored),
         _mark([(of.number, of.code) for of in codes]),
     ]
     same = [mark == of for mark, of in zip(marks, shown or ("", ""), strict=True)]

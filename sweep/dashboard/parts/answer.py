@@ -10,7 +10,7 @@ from sweep.catalogue import formats
 from sweep.dashboard import links
 from sweep.dashboard.parts import cards, charts
 from sweep.dashboard.parts.attributes import attributes
-from sweep.dashboard.parts.findings import missing
+from sweep.dashboard.parts.findings import finding_table, missing
 from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.view import PageReader
 from sweep.findings.ablation import FORWARD
@@ -18,15 +18,23 @@ from sweep.findings.study import StudyFindings
 
 
 def causes(reader: PageReader, found: StudyFindings) -> Any:
-    """Draw the ablation path in both directions, or say how to get one."""
-    if found.ablation is None:
+    """Draw the effects of causes and the ablation paths, or say how to get them."""
+    drawn = []
+    if (cells := found.cell_table) is not None:
+        card = charts.card_of("why-factorial", charts.figure_of(reader, "factorial"))
+        drawn += [card, cards.card(cells.title, finding_table(found.study.name, cells, "stacked"))]
+    if found.ablation is not None:
+        drawn += [
+            charts.card_of(graph_id, charts.figure_of(reader, "ablation", reverse=reverse))
+            for graph_id, reverse in _PATHS.items()
+        ]
+    if not drawn:
         return cards.card(FORWARD, missing(found.no_ablation))
-    paths = {"why-waterfall": False, "why-waterfall-back": True}
-    drawn = [
-        charts.card_of(graph_id, charts.figure_of(reader, "ablation", reverse=reverse))
-        for graph_id, reverse in paths.items()
-    ]
     return html.Div(drawn, className="row")
+
+
+#: Whether the path is the one back, by the id of its chart.
+_PATHS = {"why-waterfall": False, "why-waterfall-back": True}
 
 
 def code(reader: PageReader, found: StudyFindings) -> Any:

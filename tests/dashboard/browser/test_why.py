@@ -72,9 +72,9 @@ def test_an_explanation_is_followed_while_its_study_trains(
     expect(causes).to_contain_text("sweep explain small --run")
     errors = {ENDS[0]: (0.09, 0.08), BETWEEN[0]: (0.03, 0.04), BETWEEN[1]: (0.05, 0.06)}
     study_id = add_explanation(engine, "small", *ENDS, errors)
-    expect(causes).to_contain_text("Not whole yet")
+    expect(causes).to_contain_text("Not complete yet")
     trial_id = add_trial(engine, study_id, 3, 0.015, config=ENDS[1])
     add_seed_errors(engine, trial_id, (0.01, 0.02))
     annotate.note(engine, "small-explain", "ended", 3)
-    expect(causes).to_contain_text("2 of 2 seeds have this whole order")
+    expect(causes).to_contain_text("2 of 2 seeds give this whole order")
     expect(page.locator("#why-waterfall-back .bars path")).to_have_count(4)
