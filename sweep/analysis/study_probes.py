@@ -36,8 +36,7 @@ def probed_trial(study: StudyHandle, trial: TrialDetail) -> ProbedTrial | None:
 def study_baselines(study: StudyHandle) -> list[ProbeBaseline]:
     """Return what the codes of a study are compared with, as far as it is stored."""
     data = study_data(study)
-    stored = DatabaseHandle(study.engine).probe_baselines()
-    return [of for of in stored if data is not None and of.data_key == data.key]
+    return [] if data is None else DatabaseHandle(study.engine).probe_baselines(data.key)
 
 
 class _Known(NamedTuple):

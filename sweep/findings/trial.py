@@ -6,6 +6,7 @@ from shlex import quote
 
 from sweep.analysis.diagnosis import Diagnosis
 from sweep.analysis.floors import Floors
+from sweep.analysis.probe_summary import ProbedTrial
 from sweep.analysis.spectrum import Spectrum
 from sweep.analysis.study_diagnosis import Diagnoser
 from sweep.analysis.study_probes import probed_trial
@@ -66,6 +67,8 @@ class TrialFindings:
     seeds: FindingTable
     network: FindingTable
     probe: FindingTable
+    #: None if its network is not probed.
+    probed: ProbedTrial | None
     #: Error by pixel value.
     pixels: FindingTable
     provenance: FindingTable
@@ -105,7 +108,7 @@ def gather_trial(
         *training_sentences(trial, curve, floors, best_curve, diagnosis),
         *spectrum_sentences(spectrum, trial.config, mean_diagnostics(trial.results)),
     ]
-    class_names = record.class_names
+    class_names, probed = record.class_names, probed_trial(study, trial)
     return TrialFindings(
         study=study.name,
         trial=trial,
@@ -122,7 +125,8 @@ def gather_trial(
         classes=trial_tables.classes_table(trial.per_class_mse, class_names),
         seeds=trial_tables.seeds_table(trial.results),
         network=trial_tables.network_table(trial),
-        probe=trial_probe_table(probed_trial(study, trial), _not_probed(study, trial)),
+        probe=trial_probe_table(probed, _not_probed(study, trial)),
+        probed=probed,
         pixels=pixel_table(mean_pixel_errors(trial.results)),
         provenance=trial_tables.provenance_table(trial, record.dataset, record.provenance),
         curve=curve,

@@ -127,10 +127,10 @@ class DatabaseHandle:
             found: dict[str, Any] | None = connection.execute(query).scalar_one_or_none()
             return found
 
-    def probe_baselines(self) -> list[ProbeBaseline]:
-        """Return what the codes of networks are compared with, of all data sets."""
+    def probe_baselines(self, data_key: str | None = None) -> list[ProbeBaseline]:
+        """Return what codes of networks are compared with, of all data sets or of one."""
         with snapshot(self.engine) as connection:
-            return measurements.probe_baselines(connection)
+            return measurements.probe_baselines(connection, data_key)
 
 
 class StudyHandle:

@@ -207,9 +207,12 @@ def probes(
     return dict(connection.execute(query.order_by(_NUMBER)).all())
 
 
-def probe_baselines(connection: Connection) -> list[ProbeBaseline]:
-    """Return what codes are compared with, of all data sets."""
-    rows = connection.execute(select(sweep_probe_baselines)).mappings()
+def probe_baselines(connection: Connection, data_key: str | None = None) -> list[ProbeBaseline]:
+    """Return what codes are compared with, of all data sets or of one and its split."""
+    query = select(sweep_probe_baselines)
+    if data_key is not None:
+        query = query.where(sweep_probe_baselines.c.data_key == data_key)
+    rows = connection.execute(query).mappings()
     return [_BASELINE.validate_python(dict(row)) for row in rows]
 
 

@@ -161,7 +161,7 @@ def test_what_was_trained_is_drawn_and_left_alone_until_there_is_more(view: View
     found = findings(ablation=explained(), probes=summarise_probes([one], [one]))
     causes, code, mark = trained(view, found)
     assert "hidden width 784" in as_json(causes) and "why-waterfall-back" in as_json(causes)
-    assert "PCA code, linear" in as_json(code)
+    assert "PCA, two-layer network" in as_json(code)
     assert trained(view, found, mark) == (dash.no_update, dash.no_update, mark)
     causes, code, _ = trained(view, replace(found, probes=None), mark)
     assert causes is dash.no_update and "sweep analyse study" in texts(code)

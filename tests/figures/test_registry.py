@@ -50,7 +50,7 @@ def study(engine: Engine) -> StudyHandle:
 
 #: Of these the study has nothing: one objective, no ablation, no pictures, no worker.
 MISSING = {
-    *("pareto", "ablation", "factorial", "code"),
+    *("pareto", "ablation", "factorial", "code", "neighbours"),
     *("pixels_by_width", "classes_by_width", "timeline"),
 }
 

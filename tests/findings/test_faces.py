@@ -34,6 +34,7 @@ from tests.support.finding_factories import floors
 from tests.support.pages import as_json, texts
 from tests.support.planted import Plant, bowl, draw, store
 from tests.support.store_factories import (
+    SHA256,
     add_explanation,
     add_probe,
     add_seed_errors,
@@ -174,7 +175,7 @@ def told(planted: Engine) -> Engine:
     for number, config in ((7, better), (8, replace(better, epochs=40))):
         trial_id = add_trial(planted, study_id, number, 0.02, config=config)
         add_seed_errors(planted, trial_id, [0.019, 0.02, 0.021])
-    add_probe(planted, trial_id)
+    add_probe(planted, trial_id, width=600, key=data_key(SHA256, *SPLIT.values()))
     add_explanation(planted, "study", TrialConfig(), better, BETWEEN)
     return planted
 

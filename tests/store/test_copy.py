@@ -9,6 +9,7 @@ import optuna
 import pytest
 from sqlalchemy import JSON, Engine, Text, cast, insert, null, select, update
 
+from sweep.datasets.images import data_key
 from sweep.errors import NotFoundError, StudyHeldError, UsageError
 from sweep.store import annotate, copy, optuna_rows, schema
 from sweep.store.artifacts import artifact_path
@@ -17,8 +18,8 @@ from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.measurements import add_probe_baselines
 from sweep.store.study import hold_study
 from tests.support.store_factories import (
+    DATA_KEY,
     EPOCH,
-    SHA256,
     add_rows,
     add_study,
     add_trial,
@@ -235,8 +236,8 @@ def test_baselines_of_the_studys_data_come_along_and_those_of_other_data_do_not(
     source, target = stores
     add_study(source)
     with writing(source) as connection:
-        for sha256 in (SHA256, "5" * 64):
-            add_probe_baselines(connection, baselines(8, sha256=sha256))
+        for key in (DATA_KEY, data_key("5" * 64, 0.1, 0)):
+            add_probe_baselines(connection, baselines(8, key=key))
     copy.copy_study(source, target, "study")
     found = DatabaseHandle(target).probe_baselines()
     assert sorted(found, key=lambda of: -of.width) == baselines(8)

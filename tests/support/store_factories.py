@@ -70,6 +70,7 @@ PIXELS = {"black_pixels": 0.5, "white_pixels": 0.1, "black_error": 0.2, "white_e
 
 #: Of a study that ``add_study`` adds.
 SHA256 = "0" * 64
+DATA_KEY = data_key(SHA256, 0.1, 0)
 
 
 def features(linear: float, neighbours: float, network: float, **changes: Any) -> FeatureProbe:
@@ -101,12 +102,11 @@ PROBE: dict[str, Any] = {
 }
 
 
-def baselines(*widths: int, sha256: str = SHA256) -> list[ProbeBaseline]:
-    """What codes of these widths are compared with, of data that are split by default."""
+def baselines(*widths: int, key: str = DATA_KEY) -> list[ProbeBaseline]:
+    """What codes of these widths are compared with."""
     pixels = features(0.8, 0.85, 0.9, nearest=((5, 9), (7, 2)))
     same_size = {"pca": features(0.65, 0.6, 0.7), "random": features(0.5, 0.55, 0.6)}
     of_width = {784: {"pca": pixels, "random": pixels}, **dict.fromkeys(widths, same_size)}
-    key = data_key(sha256, 0.1, 0)
     return [ProbeBaseline(data_key=key, width=width, **of) for width, of in of_width.items()]
 
 
@@ -120,12 +120,18 @@ def probed(
 
 
 def add_probe(
-    engine: Engine, trial_id: int, probe: Mapping[str, Any] = PROBE, *, width: int = 784
+    engine: Engine,
+    trial_id: int,
+    probe: Mapping[str, Any] = PROBE,
+    *,
+    width: int = 784,
+    key: str = DATA_KEY,
 ) -> None:
     """Store a trial's probe and what it is compared with."""
-    add_rows(engine, schema.sweep_probes, {"trial_id": trial_id, "probe": dict(probe)})
+    as_json = json.loads(json.dumps(dict(probe), default=asdict))
+    add_rows(engine, schema.sweep_probes, {"trial_id": trial_id, "probe": as_json})
     with writing(engine) as connection:
-        add_probe_baselines(connection, baselines(width))
+        add_probe_baselines(connection, baselines(width, key=key))
 
 
 def new_store(url: str) -> Engine:

@@ -61,6 +61,11 @@ def layout(view: View, place: Place) -> Any:
                 className="row",
             ),
             part["trial-network"],
+            html.Div(
+                charts.card_of("trial-neighbours", drawn["trial-neighbours"]),
+                id="trial-neighbours-box",
+                hidden=drawn["trial-neighbours"].data is None,
+            ),
             part["trial-seeds"],
             html.Div(
                 [
@@ -102,9 +107,10 @@ def register(app: Dash, view: View) -> None:
     @app.callback(
         Output("trial-mark", "data"),
         *(Output(name, "children") for name in parts),
-        *(Output(f"{name}-note", "children") for name in (*_CURVES, "trial-front")),
-        *(Output(name, "figure") for name in (*_CURVES, "trial-front", "trial-classes")),
+        *(Output(f"{name}-note", "children") for name in (*_CURVES, *_NOTED)),
+        *(Output(name, "figure") for name in (*_CURVES, *_NOTED, "trial-classes")),
         Output("trial-front-box", "hidden"),
+        Output("trial-neighbours-box", "hidden"),
         Output("trial-classes-box", "hidden"),
         Output("trial-curves", "hidden"),
         Input("revision", "data"),
@@ -120,9 +126,10 @@ def register(app: Dash, view: View) -> None:
         return (
             mark(facts),
             *(make(facts) for make in parts.values()),
-            *(drawn[name].note for name in (*_CURVES, "trial-front")),
+            *(drawn[name].note for name in (*_CURVES, *_NOTED)),
             *(cards.fresh(figure.drawn) for figure in drawn.values()),
             facts.spectrum is None,
+            drawn["trial-neighbours"].data is None,
             not facts.trial.per_class_mse,
             not _trains(facts),
         )
@@ -152,6 +159,8 @@ def _parts(view: View) -> Mapping[str, Callable[[TrialFindings], Any]]:
     }
 
 
+#: Other charts with notes.
+_NOTED = ("trial-front", "trial-neighbours")
 _CURVES = {"trial-loss": "train_loss", "trial-error": "val_mse", "trial-bce": "val_bce"}
 
 
@@ -167,6 +176,7 @@ def figures(view: View, facts: TrialFindings) -> dict[str, PageFigure]:
     return {
         **curves,
         "trial-front": charts.figure_of(reader, "front", trials=(number,)),
+        "trial-neighbours": charts.figure_of(reader, "neighbours", trial=number),
         "trial-classes": charts.figure_of(reader, "classes", trials=trials),
     }
 

@@ -43,7 +43,13 @@ def code(reader: PageReader, found: StudyFindings) -> Any:
         return cards.card(
             "What does the code tell about the labels?", missing(found.probe_table.note)
         )
-    return charts.card_of("why-code", charts.figure_of(reader, "code"))
+    near = charts.figure_of(reader, "neighbours")
+    return html.Div(
+        [
+            charts.card_of("why-code", charts.figure_of(reader, "code")),
+            None if near.data is None else charts.card_of("why-neighbours", near),
+        ]
+    )
 
 
 # --- atlas ----------------------------------------------------------------------------------------
