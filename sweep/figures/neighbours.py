@@ -114,7 +114,8 @@ def _draw_group(
             sizey=picture_width,
             sizing="stretch",
         )
-        for place, of in enumerate(near or [query]):
+        images: Sequence[Query | NearestImage] = near or [query]
+        for place, of in enumerate(images):
             marks.append((group.left + place + picture_width / 2, row + 0.5, _said(of)))
             if of.label != query.label:
                 left = group.left + place

@@ -82,7 +82,7 @@ def test_analyses_that_a_signal_cut_short_are_made_up_for(
     engine = open_store(run.url)
     left = len(due(kept_weights(engine, "x")))
     log = (tmp_path / "log").read_text()
-    assert number is signal.SIGKILL or "`sweep analyse x` does it" in log
+    assert number is signal.SIGKILL or "run `sweep analyse x`" in log
     assert left + len(run.analysed()) == 2 and left > 0
     assert f"analysing networks: {left} of {left}" in run.analyse()
     assert run.analysed() == {0, 1}

@@ -35,7 +35,7 @@ def test_repair_mends_it_and_says_so(cli: Cli, store: Engine) -> None:
     add_trial(store, sound(store), 1, state="RUNNING")
     answer = cli("doctor", "sound", "--repair")
     assert answer.code == 0
-    assert "1 mended, 0 faults left" in answer.err
+    assert "1 repaired, 0 faults left" in answer.err
     assert cli("doctor", "sound").code == 0
 
 
@@ -66,7 +66,7 @@ def test_the_schema_comes_first_and_is_mended_with_the_rest(cli: Cli, store: Eng
     assert "was not examined" in answer.err
     answer = cli("doctor", "sound", "--repair")
     assert answer.code == 0
-    assert "2 mended" in answer.err
+    assert "2 repaired" in answer.err
 
 
 def test_a_study_that_is_not_there_is_not_found(cli: Cli, store: Engine) -> None:
