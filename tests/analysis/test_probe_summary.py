@@ -194,7 +194,10 @@ def test_a_reader_reads_only_what_is_new(engine: Engine, monkeypatch: pytest.Mon
         of_trial = sweep_trials.c.number == 3
         connection.execute(update(sweep_trials).where(of_trial).values(artifact_id="a3"))
     (kept,) = kept_weights(engine, "x")
-    write_analysis(engine, "x", kept, replace(ANALYSIS, baselines=tuple(baselines(256))))
+    assert ANALYSIS.probe is not None
+    probe = replace(ANALYSIS.probe, n_pixels=784)
+    found = replace(ANALYSIS, probe=probe, baselines=tuple(baselines(256)))
+    write_analysis(engine, "x", kept, found)
     later = reader.look(open_study(engine, "x").table())
     assert [of.number for of in later.best] == [2, 1, 3]
     assert read_anew == [[0, 1, 2], [], [], [3]]

@@ -352,7 +352,7 @@ def test_a_trial_that_waits_has_no_configuration_to_begin_from(engine: Engine) -
     with writing(engine) as connection:
         of_trial = sweep_trials.c.trial_id == trial_id
         connection.execute(update(sweep_trials).where(of_trial).values(config={}))
-    with pytest.raises(NotFoundError, match="it waits"):
+    with pytest.raises(NotFoundError, match="it is waiting"):
         choose_ends(open_study(engine, "x"), 2)
 
 

@@ -862,7 +862,7 @@ def test_start_with_resume_takes_the_files_larger_budget(engine: Engine) -> None
 
 def test_a_budget_below_what_is_there_is_refused(engine: Engine) -> None:
     run(engine)
-    with pytest.raises(UsageError, match="12 already"):
+    with pytest.raises(UsageError, match="already has 12"):
         go_on(engine, trials=5)
     assert go_on(engine) == "finished"
 

@@ -122,7 +122,9 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path: Path, si
 def test_a_large_picture_needs_a_size(tmp_path: Path) -> None:
     fill(tmp_path, 4)
     paint(tmp_path / "large.png", size=(600, 20))
-    assert "large.png: 20 x 600 pixels; 512 along a side" in message_of(tmp_path)
+    assert "large.png: 20 x 600 pixels; the limit for training is 512 per side" in message_of(
+        tmp_path
+    )
     assert load(str(tmp_path), (3, 4)).shape.width == 4
 
 
