@@ -41,8 +41,8 @@ def checked_id(artifact_id: str, where: str = "the database") -> str:
     """Return the id, which is a file name. Raises StoreError if it points outside the folder."""
     if artifact_id in ("", ".", "..") or any(sign in artifact_id for sign in "/\\\0"):
         raise StoreError(
-            f"artifact {artifact_id!r} in {where} is not a file name, and sweep did not write it; no "
-            "file is touched."
+            f"artifact {artifact_id!r} in {where} is not a file name, so sweep did not write it; "
+            "no file is touched."
         )
     return artifact_id
 
