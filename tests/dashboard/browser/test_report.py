@@ -7,14 +7,13 @@ from sweep.store.engine import Engine
 
 
 def test_in_the_dark_the_words_of_every_axis_are_bright(page: Page, engine: Engine) -> None:
-    # A second pair of axes in a chart kept the greys of the light page.
     page.emulate_media(color_scheme="dark")
     page.set_content(render(engine, "small").replace("<details>", "<details open>"))
-    page.locator(".x2tick text").first.wait_for(state="attached")
+    page.locator(".xtick text").first.wait_for(state="attached")
     colours = page.evaluate("""() => {
         const fill = (element) => getComputedStyle(element).fill;
-        return ["xtick", "x2tick", "y2tick", "g-x2title", "g-y2title"].map(
+        return ["xtick", "ytick", "g-xtitle", "g-ytitle"].map(
             (name) => [...new Set([...document.querySelectorAll(`.${name} text`)].map(fill))]);
     }""")
     assert len(colours[0]) == 1
-    assert colours == colours[:1] * 5
+    assert colours == colours[:1] * 4
