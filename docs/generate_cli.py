@@ -49,6 +49,7 @@ ENVIRONMENT = {
 def render() -> str:
     """The page, as it should be."""
     root = get_command(app)
+    assert isinstance(root, TyperCommand | TyperGroup)
     pages = ["\n".join(_page(command, context)) for command, context in commands(root)]
     contents = [f"- [`{ctx.command_path}`](#{_anchor(ctx)})" for _, ctx in commands(root)]
     return "\n".join(

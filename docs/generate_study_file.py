@@ -1,6 +1,6 @@
 """Writes docs/study-file.md from the model that reads study files. `make docs` runs it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -294,7 +294,7 @@ def _field_default(model: type[Section], key: str) -> str:
     return _default(model.model_fields[key].default)
 
 
-def _options(word: str, options: dict[StrEnum, dict[str, object]]) -> Iterator[str]:
+def _options(word: str, options: Mapping[Any, Mapping[str, object]]) -> Iterator[str]:
     yield f"| {word} | | options and their defaults |"
     yield "|---|---|---|"
     for name, defaults in options.items():

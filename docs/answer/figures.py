@@ -143,7 +143,6 @@ _BEST = Words(
 _ERROR_MAP = Words("its error", "誤差")
 _DARK = Words("black: {darkest} or more", "黒は {darkest} 以上")
 _DIGIT_ORIGINALS = Words("digits (MNIST)", "MNIST")
-_DIGIT_COPIES = Words("the question: {epochs} epochs", "質問の設定：{epochs} エポック")
 
 
 def copies(engine: Engine, facts: Facts, language: str) -> str:
@@ -161,7 +160,7 @@ def copies(engine: Engine, facts: Facts, language: str) -> str:
         originals = _originals(engine, DIGITS)
         strips.append(_Strip(_DIGIT_ORIGINALS(language), "", originals, begins=True))
         trial = facts.digits.digits
-        strips += _with_errors(engine, DIGITS, trial, originals, _DIGIT_COPIES, language)
+        strips += _with_errors(engine, DIGITS, trial, originals, _ASKED, language)
     rows = "".join(map(_row, strips))
     title = _COPIES_TITLE(language, width=facts.asked.hidden_width)
     return f"<h1>{escape(title)}</h1><table>{rows}</table>"

@@ -47,7 +47,7 @@ from sweep.catalogue.settings import CAUSES
 from sweep.config import TrialConfig
 from sweep.errors import UsageError
 
-#: Of which every combination can still be trained: 32 configurations.
+#: The most causes: every combination of five is 32 configurations.
 MAX_CAUSES = 5
 
 #: (S,) by seed.

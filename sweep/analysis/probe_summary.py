@@ -88,7 +88,7 @@ class ProbedTrial:
     hidden_width: int
     test_mse: float
     code: FeatureProbe
-    #: Of as many principal components, and of as many random projections.
+    #: The same from as many principal components, and from as many random projections.
     pca: FeatureProbe
     random: FeatureProbe
     pixels: FeatureProbe

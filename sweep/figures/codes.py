@@ -35,7 +35,7 @@ class AccuracyLine(NamedTuple):
     classifier: Classifier
     widths: list[int]
     accuracies: list[Accuracy]
-    #: Of the trials; empty where the features are none of a trial.
+    #: Numbers of the trials; empty for features that belong to no trial.
     numbers: list[int]
 
     @property
