@@ -44,7 +44,6 @@ POINTS = {
     "first step": "first step trained",
     "last epoch": "last epoch trained",
     "last result": "last result sent: tested, pictured",
-    "last analysis": "last network analysed",
     "end": "command ended",
 }
 
@@ -96,7 +95,6 @@ def points(marks: list[Mark], begun: float, ended: float) -> dict[str, float]:
     found["first step"] = min(mark.at - mark.value * (1 - 1 / N_STEPS) for mark in epochs)
     found["last epoch"] = epochs[-1].at
     found["last result"] = [mark.at for mark in marks if mark.name == "said:TrialDone"][-1]
-    found["last analysis"] = [mark.at for mark in marks if mark.name == "said:NetworkAnalysed"][-1]
     found["end"] = ended
     return {name: found[name] - begun for name in POINTS if name in found}
 

@@ -21,7 +21,7 @@ LOADED = (
     *("optuna", "sqlalchemy", "alembic", "scipy", "torch", "sweep.worker.work"),
 )
 #: Messages between coordinator and workers that are noted.
-SAID = ("WorkerSetup", "Ready", "Train", "EpochsDone", "TrialDone", "NetworkAnalysed", "Shutdown")
+SAID = ("WorkerSetup", "Ready", "Train", "EpochsDone", "TrialDone", "Shutdown")
 
 
 def mark(name: str, value: float = 0.0) -> None:

@@ -5,8 +5,11 @@ import signal
 import socket
 import time
 from dataclasses import replace
+from pathlib import Path
+from queue import Empty
 from typing import Any
 
+import psutil
 import pytest
 
 from sweep.config import TrialConfig
@@ -38,6 +41,15 @@ def spec(epochs: int = 1) -> TrialSpec:
     return TrialSpec(number=0, attempt=1, config=config, seeds=(1,))
 
 
+def processes() -> list[str]:
+    """What the processes under this one do, for a failure that cannot be repeated."""
+    return [
+        f"{one.pid} {one.cmdline()[-4:]} {one.status()} {one.cpu_times().user} s, "
+        f"{one.num_threads()} threads, in {Path(f'/proc/{one.pid}/wchan').read_text()}"
+        for one in psutil.Process().children(recursive=True)
+    ]
+
+
 class LauncherContract:
     """What every launcher must do; a subclass says which one it is."""
 
@@ -57,7 +69,10 @@ class LauncherContract:
     def hear(self, kind: type) -> Any:
         """The next event of a kind; its worker's name comes with each."""
         while True:
-            name, event = self.launcher.inbox.get(timeout=60)
+            try:
+                name, event = self.launcher.inbox.get(timeout=60)
+            except Empty:
+                pytest.fail(f"a minute without an event; the processes: {processes()}")
             assert name == "w0"
             if isinstance(event, kind):
                 return event
