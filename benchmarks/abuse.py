@@ -1,13 +1,13 @@
-"""Hostile inputs for the dashboard and the store; each must be answered as documented.
+"""Send hostile inputs to the dashboard and the store; check that each is answered as documented.
 
-    pip install -c constraints.txt -e '.[bench]'
-    python -m benchmarks.abuse --inputs 20000 --seed 0
+   pip install -c constraints.txt -e '.[bench]'
+   python -m benchmarks.abuse --inputs 20000 --seed 0
 
-One function a kind of input, in ``KINDS``. Input n of a kind and a seed is always the same:
-``--kind requests --only n`` sends it alone and prints what came of it. Everything stays on
-127.0.0.1 and in a temporary folder, and ends after ``--minutes``. Wrong is an answer that is not
-documented, one that takes longer than ``SLOW_SECONDS``, a server that logs a traceback or stops
-answering, and a row that changed without ``--allow-edit``. The last line is JSON.
+``KINDS`` has one function for each kind of input. Input n of a kind and a seed is always the same:
+``--kind requests --only n`` sends it alone and prints the result. Everything stays on 127.0.0.1 and
+in a temporary folder, and ends after ``--minutes``. An answer is wrong if it is not documented or
+takes longer than ``SLOW_SECONDS``; so is a server that logs a traceback or stops answering, and a
+row that changed without ``--allow-edit``. The last line of the output is JSON.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from tests.support.page_client import UPDATE, Answer, Dashboard, components_of
 from tests.support.synthetic import add_study
 
 STUDY = "study"
-#: Mappings that a page must never build a component from.
+#: Mappings that a page must never turn into a component.
 PLANTED: Mapping[str, Any] = {
     "namespace": "dash_html_components",
     "type": "Iframe",
@@ -107,12 +107,12 @@ EXPECTED = {200, 204, 206, 301, 304, 308, 400, 401, 403, 404, 405, 413, 415, 416
 
 
 def requests_read_only(task: Task) -> Outcome:
-    """Fuzzed requests against every route and callback of a read-only dashboard."""
+    """Send fuzzed requests to every route and callback of a read-only dashboard."""
     return _requests(task, allow_edit=False)
 
 
 def requests_editable(task: Task) -> Outcome:
-    """Fuzzed requests against a dashboard with ``--allow-edit``."""
+    """Send fuzzed requests to a dashboard with ``--allow-edit``."""
     return _requests(task, allow_edit=True)
 
 
@@ -157,7 +157,7 @@ def _rows(engine: Engine) -> dict[str, list[Any]]:
 def _served(
     folder: Path, *, allow_edit: bool
 ) -> Iterator[tuple[subprocess.Popen[bytes], int, Path]]:
-    """A dashboard in a process of its own, its port, and the file of what it says."""
+    """Run a dashboard in a separate process; yield the process, its port and its log file."""
     log = folder / "log"
     command = [sys.executable, "-m", "sweep", "dashboard", "--port", "0", "--metrics"]
     command += ["--storage", f"sqlite:///{folder / 'sweep.db'}"]
@@ -185,12 +185,12 @@ def _peak_bytes(pid: int) -> int:
     return 1024 * int(found[1]) if found else 0
 
 
-#: Status, seconds, what is wrong with it.
+#: Status, seconds, and the fault of an answer.
 _Told = tuple[str, float, str | None]
 
 
 class _Attacker:
-    """Client with a dashboard's pages and token that sends requests that no page sends."""
+    """Client with a dashboard's pages and token that sends requests no page would send."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -229,7 +229,7 @@ class _Attacker:
         return chance.choice(METHODS), target, b"", {}
 
     def _page_address(self, chance: random.Random) -> tuple[str, str, bytes, Mapping[str, str]]:
-        """Call the callback that renders every page, with a fuzzed address."""
+        """Make a call, with a fuzzed address, of the callback that renders every page."""
         body = deepcopy(self._bodies[0])
         values = {"pathname": _changed_path(chance), "search": f"?{chance.choice(PARAMETERS)}="}
         values["search"] += quote(_text(chance))
@@ -250,7 +250,7 @@ class _Attacker:
     def send(
         self, method: str, target: str, body: bytes, headers: Mapping[str, str]
     ) -> tuple[Answer | None, str, float, str | None]:
-        """Send a request's bytes unchanged; return the answer's status and faults."""
+        """Send a request with its bytes unchanged; return the answer and its faults."""
         given = {"Host": f"127.0.0.1:{self._port}", "Connection": "close", **headers}
         if body or method == "POST":
             given.setdefault("Content-Length", str(len(body)))
@@ -263,7 +263,7 @@ class _Attacker:
                 received = b"".join(iter(lambda: connection.recv(1 << 16), b""))
         except TimeoutError:
             return None, "none", time.monotonic() - begun, "no answer in 30 s"
-        except OSError:  # closed before all of it was sent
+        except OSError:  # closed before the request was complete
             return None, "closed", time.monotonic() - begun, None
         return *_read(received), time.monotonic() - begun, _fault(received)
 
@@ -279,7 +279,7 @@ def _read(received: bytes) -> tuple[Answer | None, str]:
     if not found:
         return None, "closed"
     headers = dict(line.lower().split(": ", 1) if ": " in line else (line, "") for line in lines)
-    if "set-cookie" in headers:  # a value whose case counts
+    if "set-cookie" in headers:  # a value whose case matters
         headers["set-cookie"] = next(of for of in lines if of.lower().startswith("set-cookie"))[12:]
     if headers.get("transfer-encoding") == "chunked":
         body = _unchunked(body)
@@ -297,7 +297,7 @@ def _unchunked(body: bytes) -> bytes:
 
 
 def _fault(received: bytes) -> str | None:
-    """Return what is wrong with an answer, if anything."""
+    """Return what is wrong with an answer, or None."""
     answer, status = _read(received)
     if answer is None:
         is_closed = received in (b"", _CONTINUE)
@@ -328,7 +328,7 @@ def _changed_path(chance: random.Random) -> str:
 
 
 def _change(body: Any, chance: random.Random) -> None:
-    """Replace, remove or double something in a callback's body."""
+    """Replace, remove or duplicate something in a callback's body."""
     path = chance.choice([*_paths(body)])
     holder, key = body, path[-1]
     for step in path[:-1]:
@@ -352,7 +352,7 @@ def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from _paths(of, (*path, key))
 
 
-#: Each kind of input, with its share of all inputs.
+#: The kinds of input, each with its share of all inputs.
 KINDS: Mapping[str, tuple[Callable[[Task], Outcome], float]] = {
     "requests": (requests_read_only, 0.3),
     "requests-editable": (requests_editable, 0.3),

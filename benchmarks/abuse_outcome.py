@@ -1,4 +1,4 @@
-"""Inputs and outcomes of benchmarks.abuse, shared by its parts."""
+"""Inputs and outcomes that the parts of benchmarks.abuse share."""
 
 import random
 import time
@@ -13,18 +13,18 @@ SLOW_SECONDS = 5.0
 
 @dataclass(kw_only=True)
 class Outcome:
-    """Outcome of the inputs of one kind."""
+    """Result of the inputs of one kind."""
 
     inputs: int = 0
-    #: One line each; a number as ``--only`` takes it comes first.
+    #: One line for each wrong answer; it begins with the number that ``--only`` takes.
     wrong: list[str] = field(default_factory=list)
-    #: How often each status, exit code or exception was answered.
+    #: Counts of each status, exit code or exception.
     answers: Counter[str] = field(default_factory=Counter)
     longest_seconds: float = 0.0
     most_bytes: int = 0
 
     def add(self, number: int, answer: str, seconds: float, wrong: str | None = None) -> None:
-        """Count an input; ``wrong`` says what should not have happened."""
+        """Count an input; ``wrong`` is the fault of its answer."""
         self.inputs += 1
         self.answers[answer] += 1
         self.longest_seconds = max(self.longest_seconds, seconds)
@@ -35,12 +35,12 @@ class Outcome:
 
     @property
     def n_errors_500(self) -> int:
-        """Answers that a server gives for a bug of its own."""
+        """Number of answers with status 500, which a server gives for a bug of its own."""
         return sum(n for answer, n in self.answers.items() if answer == "500")
 
 
 class Task(NamedTuple):
-    """The inputs of one kind to try."""
+    """Inputs of one kind to try."""
 
     numbers: range
     seed: int
@@ -48,7 +48,7 @@ class Task(NamedTuple):
     deadline: float
 
     def random(self, number: int) -> random.Random:
-        """The randomness of one input."""
+        """Return the random generator of one input."""
         return random.Random(f"{self.seed} {number}")
 
     def __iter__(self) -> Iterator[int]:  # type: ignore[override]

@@ -1,4 +1,4 @@
-"""Parts of benchmarks.abuse: values in every column of a database, and files of every kind."""
+"""Hostile values in every column of a database, and corrupt files of every kind."""
 
 import contextlib
 import gc
@@ -43,7 +43,7 @@ BROKEN, WHOLE = "study", "whole"
 # --- rows of the database -------------------------------------------------------------------------
 
 DEEP = "[" * 50_000
-#: Values written into cells, of all of SQLite's types.
+#: Values of all of SQLite's types that are written into cells.
 CELLS: tuple[Any, ...] = (
     *(0, -1, 1, 7, 2**63 - 1, -(2**63), 0.0, -1.5, 1e300, float("inf"), float("-inf"), 5e-324),
     *("", " ", "x", "study", "null", "true", "NaN", "[]", "{}", "[1]", '["x"]', "7", "1e999", DEEP),
@@ -54,7 +54,7 @@ CELLS: tuple[Any, ...] = (
     *("COMPLETE", "a/b", "2026-01-01 00:00:00.000000", "0001-01-01 00:00:00.000000"),
     *(b"", b"\xff\x00", b"x" * 1000, b"\x89PNG\r\n\x1a\n"),
 )  # fmt: skip
-#: JSON values written in the place of others, such as a component that no page may build.
+#: JSON values that replace others, such as a component that no page may build.
 LEAVES: tuple[Any, ...] = (
     *(None, True, 0, -1, 1.5, 1e308, 10**30, "", "x", [], {}, [[]], {"a": 1}, ["x", 1]),
     {"namespace": "dash_html_components", "type": "Iframe", "props": {"id": "planted"}},
@@ -94,7 +94,7 @@ def rows(task: Task) -> Outcome:
     places = list(_places(template))
     with fuzz.surroundings():
         for number in task:
-            # In a folder of its own, since connections that commands left open keep the file.
+            # In a separate folder, since connections that commands leave open keep the file.
             with tempfile.TemporaryDirectory(dir=task.folder) as folder, contextlib.chdir(folder):
                 Path("study.db").write_bytes(template.read_bytes())
                 _try_cell(outcome, number, task.random(number), places)
@@ -121,7 +121,7 @@ def _try_cell(
 
 
 def _filled(path: Path) -> Engine:
-    """Fill every table."""
+    """Fill every table of a new database."""
     engine = connect(make_url(f"sqlite:///{path}"))
     initialise(engine)
     study_id = add_study(engine, BROKEN, 12)
@@ -145,7 +145,7 @@ def _filled(path: Path) -> Engine:
 
 
 def _places(database: Path) -> Iterator[tuple[str, str, list[str]]]:
-    """Table, column, and the conditions that find one row, or all rows, of the first study."""
+    """Yield tables, columns, and the conditions for one row, or all, of the first study."""
     tables = [*optuna_rows.metadata.sorted_tables, *schema.sweep_metadata.sorted_tables]
     with closing(sqlite3.connect(database)) as connection:
         for table in {of.name: of for of in tables}.values():
@@ -171,16 +171,16 @@ def _break(dice: random.Random, places: list[tuple[str, str, list[str]]]) -> Cel
                 connection.execute(statement, (value,))
                 connection.commit()
             except (sqlite3.IntegrityError, OverflowError):
-                connection.rollback()  # no such value can stand there
+                connection.rollback()  # the column refuses such a value
                 continue
             return Cell(table, column, where, value)
 
 
 def _other(dice: random.Random, value: Any) -> Any:
-    """Another value; in JSON, another leaf."""
+    """Return another value; in JSON, replace a leaf."""
     if isinstance(value, str) and value[:1] in "{[" and dice.random() < 0.6:
         tree: Any = None
-        with contextlib.suppress(ValueError):  # a study file begins so, too
+        with contextlib.suppress(ValueError):  # a study file begins like JSON, too
             tree = json.loads(value)
         places = list(fuzz.places(tree or {}))
         if places:
@@ -194,7 +194,7 @@ def _other(dice: random.Random, value: Any) -> Any:
 
 
 def _page(dice: random.Random) -> tuple[str, str | None]:
-    """A page and all its callbacks, in this process."""
+    """Load a page and run all its callbacks in this process."""
     heard: list[Answer] = []
     engine = connect(make_url("sqlite:///study.db"))
     client = create_app(engine, Access()).server.test_client(use_cookies=False)
@@ -228,7 +228,7 @@ def _page(dice: random.Random) -> tuple[str, str | None]:
 
 
 def files(task: Task) -> Outcome:
-    """Corrupt a file of some kind; reading it must return a value or raise a SweepError."""
+    """Corrupt a file; reading it must return a value or raise a SweepError."""
     outcome = Outcome()
     os.chdir(task.folder)
     kinds = list(FILES)
@@ -344,7 +344,7 @@ def _read_artifact(dice: random.Random, path: Path) -> None:
     assert path.exists() == before
 
 
-#: Writes a file of a kind and reads it as we do.
+#: Functions that write a file of each kind and read it as sweep does.
 FILES: Mapping[str, Callable[[random.Random, Path], None]] = {
     "idx": _read_idx,
     "gzip": _read_gzip,

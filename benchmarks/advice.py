@@ -1,13 +1,14 @@
-"""How often a study's advice is right about studies whose truth is known.
+"""Count how often a study's advice is right about studies whose truth is known.
 
-    python -m benchmarks.advice
+   python -m benchmarks.advice
 
-Studies are planted (``tests.support.planted``): an optimum inside of a range, near its end, beyond
-it; settings without effect; trials whose error still falls; widths too close for a law. ``random``
-and ``tpe`` draw the trials. Of each kind of advice it counts the studies that deserve it and got it
-(right), that deserve it and did not (missed), and that got it and deserve the opposite (wrong).
-What is neither deserved nor wrong, such as to widen a range whose optimum is its very end, counts
-as nothing. Seeds begin at 1,000,000, which no test uses. The last line is JSON.
+The studies are planted (``tests.support.planted``): an optimum inside a range, near its end or
+beyond it; settings without effect; trials whose error still falls; widths too close for a law.
+``random`` and ``tpe`` draw the trials. For each kind of advice the benchmark counts studies that
+deserve it and got it (right), that deserve it and did not get it (missed), and that got it but
+deserve the opposite (wrong). Advice that is neither deserved nor wrong, such as widening a range
+whose optimum lies exactly at its end, is not counted. Seeds begin at 1,000,000, which no test uses.
+The last line of the output is JSON.
 """
 
 import argparse
@@ -52,16 +53,17 @@ PLANTS: Mapping[str, Plant] = {
     "too few epochs": Plant(terms={**_TERMS, "learning_rate": bowl(0.5, 6.0)}, fall_per_epoch=0.15),
     "widths too close": Plant(terms={**_TERMS, "learning_rate": bowl(0.5, 6.0)}, space=_NARROW),
 }
-#: Slopes, per range, of what falls beyond an end, and what does not.
+#: Changes of the log error over a range: beyond an end that is too tight, and beyond one that is
+#: not.
 _FALLS, _RISES = -0.2, 0.0
-#: Errors this far above the lowest of the space are near it, or far.
+#: Distances above the lowest error of the space that are near it and far from it.
 _NEAR, _FAR = 0.1, 0.2
-#: Standard deviations of the difference of two errors beyond which seeds tell them apart.
+#: Standard deviations of the difference of two errors beyond which seeds distinguish them.
 _TELLABLE = 3.0
 
 
 class Verdicts(NamedTuple):
-    """What a study deserves of one kind: each name is one piece of advice."""
+    """Verdicts on one kind of advice: each name is one piece of advice."""
 
     deserved: set[str]
     wrong: set[str]
@@ -121,7 +123,7 @@ def _fix(plant: Plant, domains: Mapping[str, Domain], given: list[Advice]) -> Ve
 
 
 def _narrow(plant: Plant, domains: Mapping[str, Domain], given: list[Advice]) -> Verdicts:
-    """Nothing is deserved: a study can do without. Wrong is what leaves the optimum out."""
+    """Judge advice to narrow a range: never deserved, and wrong if it excludes the optimum."""
     parts = {change.param: change.to for advice in given for change in advice.changes}
     wrong = {
         name for name, to in parts.items() if not _holds(to, plant.best_value(name, domains[name]))
@@ -137,7 +139,7 @@ def _holds(to: Mapping[str, Any], best: Any) -> bool:
 
 
 def _above_optimum(plant: Plant, domains: Mapping[str, Domain], drawn: Drawn) -> float:
-    """By what share the true error of the best trial is above the lowest of the space."""
+    """Return the relative excess of the best trial's true error over the lowest of the space."""
     best = min(range(len(drawn.errors)), key=drawn.errors.__getitem__)
     lowest = math.log(0.01) + sum(
         plant.term(name, domains[name], plant.best_value(name, domains[name]))
@@ -147,7 +149,7 @@ def _above_optimum(plant: Plant, domains: Mapping[str, Domain], drawn: Drawn) ->
 
 
 def _gap(plant: Plant, domains: Mapping[str, Domain], drawn: Drawn) -> float:
-    """By how much the true log errors of the two best trials differ."""
+    """Return the difference of the two best trials' true log errors."""
     first, second = sorted(range(len(drawn.errors)), key=drawn.errors.__getitem__)[:2]
     errors = [plant.log_error(drawn.configs[of], domains) for of in (first, second)]
     return abs(errors[0] - errors[1])
@@ -173,7 +175,7 @@ def run(
 
 
 def main() -> None:
-    """Plant studies and print what was said of them, and how often that was wrong."""
+    """Plant studies; print how often each kind of advice was right, missed and wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--studies", type=int, default=10, help="of each kind, sampler and size")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
@@ -184,7 +186,7 @@ def main() -> None:
         for place, (name, base) in enumerate(PLANTS.items()):
             for noise in NOISES:
                 plant = replace(base, noise=noise)
-                # Of its own: queries stay as fast as in a user's database.
+                # A separate database: queries stay as fast as in a user's.
                 engine = open_store(f"sqlite:///{Path(folder)}/{place}-{noise}.db", create=True)
                 for sampler in SAMPLERS:
                     for size in SIZES:

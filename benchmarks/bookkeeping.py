@@ -1,20 +1,20 @@
-"""What a trial's bookkeeping costs: ours and Optuna's own, in one run.
+"""Compare the cost of a trial's bookkeeping in sweep and in Optuna.
 
-    python -m benchmarks.bookkeeping                           # every part, on SQLite
-    python -m benchmarks.bookkeeping write open --storage postgresql://me@localhost/empty
+   python -m benchmarks.bookkeeping                           # every part, on SQLite
+   python -m benchmarks.bookkeeping write open --storage postgresql://me@localhost/empty
 
 Parts:
 
-    write     ask + 5 params + 5 reports + tell, populations of 64, random sampler, for studies that
-              have N trials already; statements and commits are counted. Ours writes more (curves,
-              test results, attempts, the lease); Optuna's side its own rows only.
-    keep-up   whole studies with workers that answer like GPUs, at a given rate: the share of it
-              that is reached, and of the time that the simulated devices wait.
-    open      opening a study of N trials and asking once.
-    read      `sweep list`, `status` and `best` on 100,000 trials, and the queries of a page.
+   write     ask + 5 params + 5 reports + tell, in populations of 64, with the random sampler, for
+             studies that have N trials already; counts statements and commits. sweep writes more
+             than Optuna (curves, test results, attempts, the lease).
+   keep-up   complete studies with workers that answer like GPUs, at a given rate: the share of the
+             rate that is reached, and the share of the time that the simulated devices wait
+   open      opening a study of N trials and asking once
+   read      `sweep list`, `status` and `best` on 100,000 trials, and the queries of a page
 
-What an ask costs with tpe, and whether it searches as well, is in `benchmarks.sampling`. Times are
-medians; the two sides take turns, so that what else the machine does falls on both.
+``benchmarks.sampling`` measures what an ask costs with tpe, and whether it searches as well. Times
+are medians. The two sides alternate, so that other load on the machine affects both alike.
 """
 
 import argparse
@@ -59,7 +59,7 @@ SIZES = (100, 1_000, 10_000)
 
 @dataclass
 class Counts:
-    """What an engine was asked to do."""
+    """Counts of the statements and commits of an engine."""
 
     statements: int = 0
     commits: int = 0
@@ -76,7 +76,7 @@ class Counts:
 
 
 class Side(Protocol):
-    """Someone who keeps the books."""
+    """Interface of one side of the comparison."""
 
     engine: Engine
 
@@ -85,7 +85,7 @@ class Side(Protocol):
 
 
 class Ours:
-    """The coordinator's book and writer, as its loop uses them."""
+    """sweep: the coordinator's study state and buffered writer, as its loop uses them."""
 
     def __init__(self, url: str, name: str) -> None:
         self.engine = open_store(url)
@@ -109,7 +109,7 @@ class Ours:
 
 
 class Optunas:
-    """`study.ask`, `suggest_…`, `report` and `tell`, on Optuna's own SQL storage."""
+    """Optuna: `study.ask`, `suggest_…`, `report` and `tell` on its own SQL storage."""
 
     def __init__(self, url: str, name: str) -> None:
         self._file = _file(open_store(url), name, "random")
@@ -162,7 +162,7 @@ def _done(spec: TrialSpec) -> TrialDone:
 
 
 class Cost(NamedTuple):
-    """Of one trial."""
+    """Cost of one trial."""
 
     milliseconds: float
     statements: float
@@ -170,7 +170,7 @@ class Cost(NamedTuple):
 
 
 def measure_write(url: str) -> dict[str, Any]:
-    """Both sides at every size."""
+    """Measure both sides at every size."""
     found: dict[str, Any] = {}
     for size in SIZES:
         costs = _take_turns({"ours": Ours, "optuna": Optunas}, url, size)
@@ -199,7 +199,7 @@ def _take_turns(
     for name, side in sides.items():
         add_study(open_store(url), f"{name}-{size}", size)
         made[name] = side(url, f"{name}-{size}")
-        made[name].population()  # statements are compiled, pages are read
+        made[name].population()  # compiles statements and reads pages
         counts[name].watch(made[name].engine)
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(N_POPULATIONS):
@@ -222,7 +222,7 @@ def _take_turns(
 
 
 class Load(NamedTuple):
-    """Workers that answer like GPUs, and what the study asks of the coordinator."""
+    """Workers that answer like GPUs, and the size of their study."""
 
     sampler: str
     n_workers: int
@@ -259,7 +259,7 @@ trials = {n_trials}
 
 
 def measure_keep_up(url: str) -> dict[str, Any]:
-    """Each load: the rate reached, of the rate offered."""
+    """Measure for each load what share of the offered rate is reached."""
     found = {}
     for load in LOADS:
         name = f"{load.sampler}, {load.n_workers} x {load.trials_per_second:g}/s"
@@ -274,7 +274,7 @@ def measure_keep_up(url: str) -> dict[str, Any]:
 
 
 def run_load(url: str, load: Load, name: str) -> dict[str, float]:
-    """A whole study under a load, and what came of it."""
+    """Run a complete study under a load; return its rates and counts."""
     engine, counts = open_store(url), Counts()
     counts.watch(engine)
     seen: list[tuple[float, int]] = []
@@ -295,7 +295,7 @@ def run_load(url: str, load: Load, name: str) -> dict[str, float]:
     for worker in open_study(engine, name).workers():
         if worker.busy_since_first is not None:
             busy[worker.name] = worker.busy_since_first
-    # From when the devices have begun to deliver to the last trial: starting them is not waiting.
+    # Counts from the first delivery of the devices to the last trial: starting them is not waiting.
     (began, first), (ended, last) = _between(seen, load.n_trials)
     rate = (last - first) / (ended - began)
     offered = load.n_workers * load.trials_per_second
@@ -321,7 +321,7 @@ def _between(
 
 
 def measure_open(url: str) -> dict[str, Any]:
-    """Opening a study of 10,000 trials and asking once; both sides, three times in turn."""
+    """Time opening a study of 10,000 trials and asking once; the sides alternate."""
     name = f"open-{SIZES[-1]}"
     add_study(open_store(url), name, SIZES[-1])
     sides = {"ours": _open_ours, "optuna": _open_optunas}
@@ -354,7 +354,7 @@ def _open_optunas(url: str, name: str) -> None:
 
 
 def measure_read(url: str) -> dict[str, Any]:
-    """Whole commands, Python's start included, and the queries of a page, on 100,000 trials."""
+    """Time commands, Python's start included, and the queries of a page, on 100,000 trials."""
     name, size = "read-100000", 100_000
     add_study(open_store(url), name, size)
     found: dict[str, Any] = {}

@@ -1,13 +1,14 @@
-"""The least time that a kernel's launch can take on an H100, by counting.
+"""Compute lower bounds of kernel times on an H100 from counts of bytes and instructions.
 
-Four parts of the card work at once: main memory, the L2 cache, shared memory, and the issue of
-instructions. Each would be busy for so long if a launch kept it busy without a pause; the longest
-is the bound. Memory's bytes are formulas, each array read or written once. The rest is counted in
-the compiled kernels, run on the CPU instruction by instruction: ``python -m tests.ptx counted``
-writes ``counted.json``, one program of each kernel, by tiles of the slot, at D = 784 and B = 128.
+Four parts of the card work at the same time: main memory, the L2 cache, shared memory, and the
+issue of instructions. Each part takes a minimum time for its share of a launch; the longest of the
+four is the bound. Memory's bytes are formulas, with each array read or written once. The rest is
+counted in the compiled kernels, run on the CPU instruction by instruction: ``python -m tests.ptx
+counted`` writes ``counted.json``, for one program of each kernel, by the number of tiles in its
+slot, at D = 784 and B = 128.
 
-PTX is counted where the card runs SASS, which has 1.4 to 1.6 times as many instructions; and no
-launch overlaps its parts perfectly. So it is a bound, not a forecast.
+The counts are of PTX. The card runs SASS, which has 1.4 to 1.6 times as many instructions, and no
+launch overlaps its parts perfectly. So the result is a lower bound, not a forecast.
 
 Notation: H hidden units, D inputs, B examples.
 """
@@ -21,17 +22,17 @@ from typing import NamedTuple
 
 #: Units of a tile, and outputs of a program of decode.
 TILE_UNITS, BLOCK_OUTPUTS = 32, 64
-#: Multiprocessors, each giving one wavefront and four warp instructions a clock; clocks, and bytes
-#: of the L2 cache, in a microsecond.
+#: Multiprocessors (each issues one wavefront and four warp instructions a clock), clocks a
+#: microsecond, and bytes of the L2 cache a microsecond.
 MULTIPROCESSORS, CLOCKS, L2_BYTES = 132, 1755, 5.5e6
 INSTRUCTIONS_A_CLOCK = 4
 
-#: Launched once a program of a tile; the others once for each block of outputs of a slot.
+#: Kernels with one program for each tile; the others have one for each block of outputs of a slot.
 _BY_TILE = {"encode", "update_decoder", "update_encoder"}
 
 
 class Busy(NamedTuple):
-    """How long each part of the card is busy, microseconds."""
+    """Microseconds for which each part of the card is busy."""
 
     memory: float
     l2: float
@@ -40,7 +41,7 @@ class Busy(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """What one program asks for."""
+    """Counts of one program."""
 
     instructions: float
     wavefronts: float
@@ -48,7 +49,7 @@ class Counted(NamedTuple):
 
 
 def memory_bytes(hidden_width: int, n_inputs: int, batch_size: int) -> dict[str, int]:
-    """Bytes of main memory of each kernel that has work to do with so many units."""
+    """Return each kernel's bytes of main memory for a slot of this width."""
     w, z = 4 * hidden_width * n_inputs, 4 * hidden_width * batch_size
     p, g, x = z, 4 * batch_size * n_inputs, batch_size * n_inputs
     parts = ceil(n_inputs / BLOCK_OUTPUTS) * 4 * batch_size * TILE_UNITS
@@ -63,14 +64,14 @@ def memory_bytes(hidden_width: int, n_inputs: int, batch_size: int) -> dict[str,
 
 
 def launch_bytes(kernel: str, widths: Iterable[int], n_inputs: int, batch_size: int) -> int:
-    """Bytes of main memory of a launch over slots of these widths."""
+    """Return the bytes of main memory of a launch over slots of these widths."""
     return sum(memory_bytes(width, n_inputs, batch_size).get(kernel, 0) for width in widths)
 
 
 def busy(
     kernel: str, widths: Sequence[int], n_inputs: int, batch_size: int, bytes_per_second: float
 ) -> Busy:
-    """Of a launch over slots of these widths, with main memory of this bandwidth.
+    """Return the busy times of a launch over slots of these widths, for this memory bandwidth.
 
     Raises KeyError for a kernel that was not counted.
     """
@@ -95,7 +96,7 @@ def _programs(kernel: str, width: int, n_inputs: int) -> int:
 
 
 def _counted(kernel: str, n_tiles: int) -> Counted:
-    """Counts of a program; of more tiles than were counted, along the line of the last two."""
+    """Return the counts of a program; extrapolates linearly beyond the tiles that were counted."""
     known = counts()[kernel]
     if n_tiles in known:
         return known[n_tiles]
@@ -106,7 +107,7 @@ def _counted(kernel: str, n_tiles: int) -> Counted:
 
 @cache
 def counts() -> dict[str, dict[int, Counted]]:
-    """What was counted, by kernel and tiles of the slot."""
+    """Return all counts, by kernel and number of tiles of the slot."""
     written = json.loads(Path(__file__).with_name("counted.json").read_text())
     return {
         kernel: {int(n): Counted(**counts) for n, counts in by_tiles.items()}

@@ -1,28 +1,28 @@
-"""Studies that are shot at: kill -9 and SIGSTOP at random, databases killed, locked and full.
+"""Run studies under random faults: processes killed or stopped; databases killed, locked or full.
 
-    python -m benchmarks.chaos --kills 200
-    python -m benchmarks.chaos --seeds 7 --backend postgres --verbose
+   python -m benchmarks.chaos --kills 200
+   python -m benchmarks.chaos --seeds 7 --backend postgres --verbose
 
-Each seed is a study of its own, in SQLite or PostgreSQL, with two or three worker processes and a
-coordinator process, and a sequence of blows drawn from the seed:
+Each seed is a separate study, in SQLite or PostgreSQL, with a coordinator process, two or three
+worker processes, and a sequence of faults drawn from the seed:
 
-    kill worker         SIGKILL
-    stop worker         SIGSTOP, and SIGCONT after a moment, or after it was given up as silent
-    kill coordinator    SIGKILL; its workers must end by themselves, another coordinator goes on
-    stop coordinator    SIGSTOP, and SIGCONT within its lease
-    usurp               SIGSTOP, the lease runs out, another coordinator takes the study over,
-                        SIGCONT: the first must notice, end with code 7, and its workers with it
-    kill database       PostgreSQL: SIGKILL, and a restart after a while
-    lock database       SQLite: another process holds the lock for a while (--lock-seconds)
-    fill disk           SQLite, as root: a file fills the disk; the coordinator ends with code 10,
-                        room is made, another coordinator goes on
+   kill worker         SIGKILL
+   stop worker         SIGSTOP, and SIGCONT after a moment, or after its heartbeat timed out
+   kill coordinator    SIGKILL; its workers must end by themselves; another coordinator resumes
+   stop coordinator    SIGSTOP, and SIGCONT within its lease
+   usurp               SIGSTOP; the lease expires; another coordinator takes the study over;
+                       SIGCONT: the first must notice, exit with code 7, and end its workers
+   kill database       PostgreSQL: SIGKILL, and a restart after a while
+   lock database       SQLite: another process holds the lock for a while (--lock-seconds)
+   fill disk           SQLite, as root: a file fills the disk; the coordinator exits with code 10;
+                       the file is deleted; another coordinator resumes
 
-Then the study is let finish, and everything that ``exactly_once.problems`` knows is checked; no
-process may be left, and no traceback may stand in a log. Most seeds have simulated workers (real
-processes, the real session, a trainer that only waits); ``--real N`` seeds train with the reference
-trainer. Leases last 3 seconds there instead of 30, and silence 5 instead of 60.
+Then the study runs to its end. ``exactly_once.problems`` checks the result; no process may be left
+over, and no log may contain a traceback. Most seeds have simulated workers (real processes, the
+real session, a trainer that only waits); ``--real N`` seeds train with the reference trainer.
+Leases last 3 seconds instead of 30, and heartbeats time out after 5 seconds instead of 60.
 
-Prints the tally, and one line of JSON. Exit code 1 when anything was found.
+Prints the tally, and one line of JSON. Exits with 1 if anything was wrong.
 """
 
 import argparse
@@ -59,8 +59,8 @@ from tests.support.simulated_worker import SimulatedLauncher, Simulation
 NAME = "chaos"
 SILENCE_SECONDS = 5
 LEASE_SECONDS = 3.0
-#: What a coordinator may end with: killed, finished, no database, lease lost or held, no worker
-#: came up, no room.
+#: Exit codes that a coordinator may have: killed, finished, no database, lease lost or held by
+#: another, no worker started, disk full.
 FINE = {
     -signal.SIGKILL: "killed",
     0: "finished",
@@ -99,12 +99,12 @@ budget.trials = {trials}
 
 
 class WrongError(Exception):
-    """Something happened that must not."""
+    """An event that must not happen happened."""
 
 
 @dataclass(kw_only=True)
 class Coordinator:
-    """A coordinator's process, and those of its workers that were ever seen."""
+    """A coordinator's process and all workers it has had."""
 
     process: subprocess.Popen[bytes]
     workers: dict[int, psutil.Process] = field(default_factory=dict)
@@ -139,7 +139,7 @@ def _runs(process: psutil.Process) -> bool:
 
 @dataclass(kw_only=True)
 class Field:
-    """One study, its database, its processes, and what befell them."""
+    """One study, its database, its processes, and the faults that it has had."""
 
     folder: Path
     url: str
@@ -147,22 +147,22 @@ class Field:
     real: bool
     server: PostgresServer | None = None
     n_workers: int = 2
-    #: Of a simulated worker, in trials a second.
+    #: Trials a second of a simulated worker.
     rate: float = 12.0
     lock_seconds: float = 4.0
     say: Callable[[str], None] = lambda line: None
     tally: Counter[str] = field(default_factory=Counter)
-    #: The one that is to go on with it, and all that ever were.
+    #: The current coordinator, and all that there were.
     coordinator: Coordinator | None = None
     began: list[Coordinator] = field(default_factory=list)
-    #: Processes to wake, and when.
+    #: Processes to continue, and when.
     asleep: list[tuple[float, psutil.Process]] = field(default_factory=list)
     _engine: Engine | None = None
 
     # --- what it is made of -----------------------------------------------------------------
 
     def prepare(self, trials: int) -> None:
-        """The study file and an empty store that is watched."""
+        """Write the study file and create an empty store that is monitored."""
         text = (REAL if self.real else SIMULATED).format(
             trials=trials,
             silence=SILENCE_SECONDS,
@@ -179,7 +179,7 @@ class Field:
         return self._engine
 
     def start(self) -> Coordinator:
-        """A coordinator that begins the study or goes on with it."""
+        """Start a coordinator that begins or resumes the study."""
         if self.real:
             command = ["-m", "sweep", "start", str(self.folder / "study.toml"), "--resume"]
             command += ["--workers", str(self.n_workers)]
@@ -207,7 +207,7 @@ class Field:
     # --- looking ----------------------------------------------------------------------------
 
     def n_finished(self) -> int | None:
-        """Trials that have finished; None while the database does not tell."""
+        """Return the number of finished trials, or None if the database does not answer."""
         with suppress(SweepError):
             return open_study(self.engine, NAME).summary().n_finished
         return None
@@ -234,7 +234,7 @@ class Field:
     # --- keeping it going -------------------------------------------------------------------
 
     def keep_going(self) -> Coordinator:
-        """A coordinator that lives, started anew if the last one ended."""
+        """Return a running coordinator; start another one if the last one has ended."""
         if self.coordinator is not None and not self.coordinator.lives:
             self.note_end(self.coordinator)
             self.coordinator = None
@@ -243,16 +243,16 @@ class Field:
         return self.coordinator
 
     def note_end(self, coordinator: Coordinator) -> None:
-        """Its workers follow it, and what it ended with is one of what it may."""
+        """Check that the workers end with their coordinator, and that its exit code is allowed."""
         code = coordinator.process.wait()
         if code not in FINE:
             raise WrongError(f"a coordinator ended with {code}")
         self.tally[f"ended: {FINE[code]}"] += 1
-        self.wake(coordinator.workers)  # who is stopped cannot notice
+        self.wake(coordinator.workers)  # a stopped process cannot notice
         self.wait("its workers end", lambda: not coordinator.living_workers(), 20)
 
     def progress(self, n: int, seconds: float = 60.0) -> None:
-        """Let so many more trials finish, whoever has to be started for that."""
+        """Wait until n more trials are finished; restart coordinators if necessary."""
         first: list[int] = []
 
         def enough() -> bool:
@@ -277,7 +277,7 @@ class Field:
                 process.send_signal(signal.SIGCONT)
 
     def a_worker(self) -> psutil.Process | None:
-        """One of those that live, in training or starting; None when the study has finished."""
+        """Return a live worker that starts or trains, or None if the study has finished."""
         workers: list[psutil.Process] = []
 
         def there() -> bool:
@@ -303,7 +303,7 @@ class Field:
 
     def kill_coordinator(self) -> None:
         coordinator = self.keep_going()
-        coordinator.living_workers()  # seen, so that their end is checked
+        coordinator.living_workers()  # remembers them, so that their end is checked
         coordinator.send(signal.SIGKILL)
         self.tally["kills of coordinators"] += 1
         coordinator.process.wait()
@@ -324,7 +324,7 @@ class Field:
         first.living_workers()
         first.send(signal.SIGSTOP)
         self.wait("it stands still", lambda: not first.lives or _is_stopped(first.process.pid))
-        if self.is_locked():  # it stands still in a transaction: nobody can take over from it
+        if self.is_locked():  # stopped inside a transaction: nobody can take the study over
             first.send(signal.SIGCONT)
             self.tally["stops of coordinators"] += 1
             return
@@ -345,7 +345,7 @@ class Field:
 
     def is_locked(self) -> bool:
         if self.server is not None:
-            return False  # the server ends a transaction that stands still
+            return False  # the server ends a transaction that is idle
         connection = sqlite3.connect(self.path, timeout=0.5, isolation_level=None)
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -394,14 +394,14 @@ class Field:
     # --- from beginning to end --------------------------------------------------------------
 
     def blows(self) -> list[Callable[[], None]]:
-        """What may befall this study, the likelier the more often."""
+        """Return the faults that this study can have; those listed more often are more likely."""
         blows = 4 * [self.kill_worker] + 2 * [self.stop_worker] + 3 * [self.kill_coordinator]
         blows += [self.stop_coordinator] + ([] if self.real else [self.usurp])
         blows += 2 * [self.kill_database] if self.server is not None else [self.lock_database]
         return blows + ([self.fill_disk] if Path(self.path).parent.is_mount() else [])
 
     def suffer(self, n_blows: int) -> None:
-        """So many blows, at random moments."""
+        """Inject n faults at random moments."""
         self.progress(2)
         for _ in range(n_blows):
             if self.is_finished():
@@ -418,7 +418,7 @@ class Field:
             time.sleep(0.02)
 
     def finish(self) -> list[str]:
-        """Let the study reach its end; what is wrong with it then."""
+        """Run the study to its end; return what is wrong with it."""
 
         def ended() -> bool:
             if self.coordinator is not None and not self.coordinator.lives and self.is_finished():
@@ -435,7 +435,7 @@ class Field:
         return found + exactly_once.problems(self.engine, self.url, NAME, simulated=not self.real)
 
     def end(self) -> None:
-        """No process of it is left."""
+        """End all its processes."""
         self.wake({process.pid: process for _, process in self.asleep})
         for coordinator in self.began:
             for process in coordinator.living_workers():
@@ -449,7 +449,7 @@ class Field:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Path | None]:
-    """A file system of DISK_BYTES, where we may mount one."""
+    """Mount a small file system of DISK_BYTES, if this process may mount one."""
     disk = folder / "disk"
     disk.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(disk)]
@@ -465,7 +465,10 @@ def small_disk(folder: Path) -> Iterator[Path | None]:
 def one(
     seed: int, backend: str, real: bool, options: argparse.Namespace, tally: Counter[str]
 ) -> list[str]:
-    """One seed's study from beginning to end; what is wrong with it. Counts in ``tally``."""
+    """Run one seed's study from beginning to end.
+
+    Return what is wrong and count its faults in ``tally``.
+    """
     dice = random.Random(seed)
     folder = Path(tempfile.mkdtemp(prefix="sweep-chaos-"))
     server = PostgresServer.start(durable=True) if backend == "postgres" else None
@@ -502,7 +505,7 @@ def one(
 
 
 def coordinate(options: argparse.Namespace) -> int:
-    """What a coordinator's process does: `sweep start --resume` with simulated workers."""
+    """Run a coordinator's process: `sweep start --resume` with simulated workers."""
     from sweep.coordinator import buffered_writer, run
     from sweep.launch.resources import RunOptions
     from sweep.store import lease
@@ -563,7 +566,7 @@ def main() -> int:
 
 
 def shoot(options: argparse.Namespace) -> int:
-    """Seed after seed, until there were kills enough; the exit code."""
+    """Run seed after seed until there were enough kills; return the exit code."""
     began, wrong = time.monotonic(), {}
     tallies = {"simulated": Counter[str](), "real": Counter[str]()}
     real = set(range(options.first_seed, options.first_seed + options.real))
@@ -587,7 +590,7 @@ def shoot(options: argparse.Namespace) -> int:
 
 
 def show(tallies: dict[str, Counter[str]]) -> None:
-    """How often what befell the studies."""
+    """Print how often each fault was injected."""
     lines = [("workers", list(tallies))]
     lines.append(("kills", [f"{_n_kills(tally):,}" for tally in tallies.values()]))
     for what in sorted(set().union(*tallies.values())):

@@ -1,14 +1,14 @@
-"""How long a GPU's worker compiles before its first trial, where Triton's cache is empty.
+"""Time how long a GPU's worker compiles before its first trial if Triton's cache is empty.
 
-    TRITON_INTERPRET=0 python -m benchmarks.compiling
+   TRITON_INTERPRET=0 python -m benchmarks.compiling
 
-All kernels, in both precisions, for an H100 that need not be there: one after the other, and all at
-once as ``compile_kernels`` does. What a process keeps would spare it the second time, so each is
-timed in its own, in turn; imports are left out. The median of each counts.
+Compiles all kernels, in both precisions, for an H100 (no GPU is needed): one after the other, and
+in parallel as ``compile_kernels`` does. Each way runs in a separate process, alternating, because a
+process caches what it compiled; imports are not timed. Prints the medians.
 
-    --repeats N       (3)
-    --inputs D        pixels of an image (784)
-    --batch-size B    (128)
+   --repeats N       (3)
+   --inputs D        pixels of an image (784)
+   --batch-size B    (128)
 """
 
 import argparse
@@ -58,7 +58,7 @@ def timed_apart(way: str, n_inputs: int, batch_size: int) -> float:
 
 
 def compile_all(way: str, n_inputs: int, batch_size: int) -> float:
-    """Seconds."""
+    """Return the seconds of one way in a new process."""
     import torch
     import triton
     from triton.runtime import driver

@@ -1,20 +1,20 @@
-"""A step of the CPU trainer beside a step by autograd, on one thread and on more.
+"""Time a step of the CPU trainer and a step by autograd, on one thread and on more.
 
-    python -m benchmarks.cpu_trainer
-    python -m benchmarks.cpu_trainer --threads 1 2 --widths 32 128 256 784
+   python -m benchmarks.cpu_trainer
+   python -m benchmarks.cpu_trainer --threads 1 2 --widths 32 128 256 784
 
 All sides train the same network (relu, sigmoid output, binary cross-entropy, Adam, batches of 128
-images of 28 x 28 made-up pixels) and take turns in blocks of a few steps:
+images of 28 x 28 made-up pixels) and alternate in blocks of a few steps:
 
-    torch.mm   one product of a step, (128, 784) by (784, H): what the processor reaches
-    plain      the reference trainer with torch's own binary_cross_entropy_with_logits
-    reference  the reference trainer
-    cpu        the CPU trainer
+   torch.mm   one product of a step, (128, 784) by (784, H): what the processor reaches
+   plain      the reference trainer with torch's own binary_cross_entropy_with_logits
+   reference  the reference trainer
+   cpu        the CPU trainer
 
-A time is that of the fastest block, for what else the machine does only adds to it. A step has five
-products of 2 x 128 x 784 x H operations; its GFLOP/s are those operations over its whole time.
-Validation is in no side. Exits with 1 where cpu is less than GOALS times as fast as plain on one
-thread.
+The time of a side is that of its fastest block, because other load on the machine only adds time. A
+step has five products of 2 x 128 x 784 x H operations; its GFLOP/s are these operations over the
+time of the step. No side validates. Exits with 1 if cpu is less than GOALS times as fast as plain
+on one thread.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from sweep.trainer.training import TrainingStep
 CPU = torch.device("cpu")
 BATCH_SIZE, N_INPUTS, N_IMAGES = 128, 784, 6_000
 
-#: By width, over plain.
+#: Required speed-up over plain, by width.
 GOALS = {32: 2.4, 128: 1.6, 784: 1.15}
 
 #: Runs a number of steps.
@@ -53,7 +53,7 @@ class PlainStep(AutogradStep):
 
 
 def sides(hidden_width: int, n_images: int) -> dict[str, Block]:
-    """What takes turns, by name."""
+    """Return the functions that alternate, by name."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (n_images, N_INPUTS), dtype=torch.uint8, generator=generator)
     config = TrialConfig(hidden_width=hidden_width, batch_size=BATCH_SIZE)
@@ -88,7 +88,7 @@ def _steps(step: TrainingStep, order: torch.Tensor) -> Block:
 
 
 def measure(width: int, n_threads: int, n_rounds: int, n_steps: int) -> dict[str, Any]:
-    """Microseconds of each side, and what follows from them."""
+    """Return the microseconds of each side and the ratios."""
     torch.set_num_threads(n_threads)
     blocks = sides(width, N_IMAGES)
     for block in blocks.values():

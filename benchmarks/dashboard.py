@@ -1,18 +1,18 @@
-"""How soon each dashboard shows a study of N trials, ours and optuna-dashboard, in one browser.
+"""Time sweep's dashboard and optuna-dashboard on a study of N trials, in one browser.
 
-    pip install -c constraints.txt -e '.[bench]'
-    python -m benchmarks.dashboard --trials 10000
+   pip install -c constraints.txt -e '.[bench]'
+   python -m benchmarks.dashboard --trials 10000
 
-Both read the same SQLite file. Every opening is a new browser profile: nothing is cached there.
-The servers are fresh too, so that the first opening finds nothing in their memory ("cold"); the
-later ones do ("warm"). A chart counts once it has marks of data in it:
+Both read the same SQLite file. Every opening uses a new browser profile, so the browser caches
+nothing. The servers are new, too: their first opening is "cold", later ones are "warm". A chart
+counts as soon as it has marks of data:
 
-    drawn        ours: the history as the server draws it, which stands in until Plotly is there
-    interactive  a Plotly chart
+   drawn        sweep only: the history that the server draws, shown until Plotly is loaded
+   interactive  a Plotly chart
 
-Then the page stays open, and nothing is written: what that costs a second. Then something is: of
-our side, the seconds from each of five writes until the page says so, at the most. Last, the size
-of the largest answer that carries data, scripts and styles aside.
+Then the page stays open while nothing is written, to measure its CPU use. Then five trials are
+written, to measure the longest time from a write until sweep's page shows it. The last figure is
+the size of the largest answer with data, without scripts and styles.
 """
 
 import argparse
@@ -61,14 +61,14 @@ class Side(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """Seconds from opening the page; None for what it does not have."""
+    """Seconds from opening the page; None if the dashboard has no such chart."""
 
     drawn: float | None
     interactive: float
 
 
 class Measured(NamedTuple):
-    """One dashboard over one study."""
+    """Figures of one dashboard for one study."""
 
     cold: Opening
     warm: Opening
@@ -76,7 +76,7 @@ class Measured(NamedTuple):
     idle_cpu_percent: float
     idle_requests_per_second: float
     idle_bytes_per_second: float
-    #: None where it is not measured.
+    #: None if it is not measured.
     news_seconds: float | None
 
 
@@ -155,7 +155,7 @@ def _open(browser: Browser, side: Side, sizes: list[int]) -> Opening:
     page.goto(side.path, wait_until="commit")
     drawn = _seconds_until(page, _DRAWN, begun) if side.name == "sweep" else None
     interactive = _seconds_until(page, _INTERACTIVE, begun)
-    page.wait_for_timeout(3000)  # what else the page asks for counts as an answer too
+    page.wait_for_timeout(3000)  # what else the page requests counts as an answer, too
     context.close()
     return Opening(drawn, interactive)
 
@@ -196,7 +196,7 @@ def _idle(browser: Browser, side: Side, server: psutil.Process) -> tuple[float, 
 
 
 def _news(browser: Browser, side: Side, engine: Engine) -> float:
-    """Another trial becomes the best: how long until the page's headline names it, at the most."""
+    """Return the longest time from a new best trial until the page's headline has its number."""
     page = browser.new_page()
     page.set_default_timeout(1000 * _PATIENCE_SECONDS)
     page.goto(side.path, wait_until="commit")

@@ -19,7 +19,7 @@ from sweep.enums import Activation, Loss
 from sweep.messages import ImageShape, TrialSpec
 from sweep.trainer import DeviceData, data_order
 
-#: Epochs of a trial where whole trials are counted.
+#: Epochs of a trial, for figures of complete trials.
 EPOCHS = 5
 MIX = "mix"
 #: More epochs than any benchmark trains.
@@ -28,22 +28,22 @@ ENDLESS = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """How large everything is."""
+    """Sizes of the images, fields and epochs."""
 
-    #: A name of a field and how many trials it has.
+    #: Name of each field and its number of trials.
     fields: dict[str, int]
-    #: The log-uniform widths of the mix.
+    #: Lowest and highest width of the mix, which is log-uniform.
     mix: tuple[int, int]
     height: int
     width: int
     batch_size: int
-    #: Of an epoch; all batches are whole.
+    #: Steps of an epoch; all batches are complete.
     n_steps: int
     n_validation: int
     n_test: int
     n_checked_steps: int
     copy_bytes: int
-    #: Trials of the study.
+    #: Number of trials of the study.
     n_study: int
 
 
@@ -80,7 +80,7 @@ SMOKE = Sizes(
 
 
 def make_data(sizes: Sizes, device: torch.device) -> DeviceData:
-    """A few patterns, mixed by random amounts."""
+    """Mix a few patterns by random amounts."""
     rng = np.random.default_rng(0)
     patterns = rng.random((5, sizes.height * sizes.width), dtype=np.float32)
 
@@ -106,7 +106,7 @@ def make_data(sizes: Sizes, device: torch.device) -> DeviceData:
 
 
 def make_trials(field: str, n: int, sizes: Sizes) -> list[TrialSpec]:
-    """Trial i has seed i."""
+    """Return n trials of a field; trial i has seed i."""
     rng = np.random.default_rng(0)
     base = TrialConfig(epochs=ENDLESS, batch_size=sizes.batch_size)
     configs = [
@@ -134,7 +134,7 @@ def alike(trials: Sequence[TrialSpec]) -> bool:
 
 
 def draw_orders(trials: Sequence[TrialSpec], data: DeviceData, epoch: int) -> Tensor:
-    """(K, N) int32 on the device, as the sweep trainers draw them."""
+    """Return the data orders (K, N), int32 on the device, as sweep's trainers draw them."""
     n = len(data.train)
     orders = [data_order(trial.seeds[0], epoch, n).to(torch.int32) for trial in trials]
     return torch.stack(orders).to(data.train.device)
@@ -145,25 +145,25 @@ def first_steps(data: DeviceData, n_steps: int, batch_size: int) -> DeviceData:
 
 
 def unvalidated(data: DeviceData) -> DeviceData:
-    """With a single image to validate on."""
+    """Return the data with a single validation image."""
     return replace(data, validation=data.validation[:1])
 
 
 def copy_bytes_per_second(n_bytes: int, device: torch.device) -> float:
-    """Memory traffic of a copy on the device, read and written."""
+    """Return the memory traffic of a copy on the device, bytes read and written a second."""
     source = torch.zeros(n_bytes, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     seconds = []
     for _ in range(11):
         begun = time.perf_counter()
         target.copy_(source)
-        target[-1].item()  # waits
+        target[-1].item()  # waits for the copy
         seconds.append(time.perf_counter() - begun)
     return 2 * n_bytes / statistics.median(seconds[1:])
 
 
 def open_device(*, smoke: bool) -> torch.device:
-    """The GPU where there is one; the CPU for smoke tests. Sets products to tf32."""
+    """Return the GPU if there is one, or the CPU for smoke tests; switches products to tf32."""
     torch.set_float32_matmul_precision("high")
     if smoke:
         torch.set_num_threads(1)

@@ -1,28 +1,28 @@
 """Check the fused trainer on a new GPU: correctness, speed, and recommendations.
 
-    python -m benchmarks.first_contact              # the first call, 9.5 minutes
-    python -m benchmarks.first_contact --call 2     # variants of the kernels, counters, races
-    python -m benchmarks.first_contact --call 3     # everything else beside it, and the tests
-    python -m benchmarks.first_contact --read DIR   # the report of what earlier calls wrote
+   python -m benchmarks.first_contact              # the first call, 9.5 minutes
+   python -m benchmarks.first_contact --call 2     # variants of the kernels, counters, races
+   python -m benchmarks.first_contact --call 3     # other trainers to compare with, and the tests
+   python -m benchmarks.first_contact --read DIR   # the report of earlier calls
 
-Needs a GPU and torch, Triton, numpy, psutil, safetensors, Pillow and SciPy. Whatever else a stage
-asks for (JAX, sweep's other packages, ncu, compute-sanitizer, pytest) is said to be missing where
-it is, and the stage does without.
+Needs a GPU and torch, Triton, numpy, psutil, safetensors, Pillow and SciPy. If anything else that a
+stage needs is missing (JAX, sweep's other packages, ncu, compute-sanitizer, pytest), the report
+names it, and the stage measures the rest.
 
-Each stage runs in a process of its own, with a time limit, and writes its results as lines of JSON,
-one at a time, to its own file in the output folder; what fails or takes too long leaves the others.
-A call takes ten minutes at most, so three fit into half an hour. Each ends with a report: how the
-stages ended, a table of the kernels, how populations train, which variants are fastest, what was
-found and what to do then, and which command is next. Folders of several calls are read together.
+Each stage runs in a separate process with a time limit, and writes each result at once as a line of
+JSON to its own file in the output folder; a stage that fails or takes too long does not affect the
+others. A call takes ten minutes at most, so three calls fit into half an hour. Each call ends with
+a report: how the stages ended, tables of the kernels, of populations and of variants, the findings
+with recommendations, and the next command. ``--read`` combines the folders of several calls.
 
 Options:
 
-    --call N          which stages: 1 (the default), 2 or 3
-    --stages NAME …   these stages instead
-    --output DIR      where files go ($OUT if that is set, or else ./first-contact)
-    --read DIR …      folders of earlier calls, to be reported too; alone, nothing runs
-    --seconds S       for all stages together (570)
-    --smoke           tiny, in Triton's interpreter, for the tests; says nothing about speed
+   --call N          which stages: 1 (the default), 2 or 3
+   --stages NAME …   these stages instead
+   --output DIR      output folder ($OUT if that is set, else ./first-contact)
+   --read DIR …      folders of earlier calls to include in the report; alone, nothing runs
+   --seconds S       time limit of all stages together (570)
+   --smoke           tiny, in Triton's interpreter, for the tests; its times mean nothing
 """
 
 import argparse
@@ -40,7 +40,7 @@ from benchmarks.contact.stages import BY_NAME, CALL_SECONDS, CALLS, Stage, stage
 
 def main() -> None:
     options = _options()
-    # Where the interpreter was switched on for tests, kernels would run in it for hours.
+    # With the tests' TRITON_INTERPRET=1 the kernels would run in the interpreter for hours.
     os.environ["TRITON_INTERPRET"] = str(int(options.smoke))
     if options.run and not options.smoke and not has_gpu():
         sys.exit("first_contact: torch finds no GPU here. --smoke runs all of it without one.")
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def has_gpu() -> bool:
-    """Whether torch can use a GPU; asked in another process, so that this one holds none."""
+    """Return whether torch can use a GPU; asks in another process, so that this one holds none."""
     code = "import sys, torch; sys.exit(not torch.cuda.is_available())"
     return subprocess.run([sys.executable, "-c", code]).returncode == 0
 

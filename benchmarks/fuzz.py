@@ -1,20 +1,20 @@
-"""Study files and command lines that nobody would write: each answer is one clear message.
+"""Run random study files and command lines; check that each is answered by one clear message.
 
-    pip install -c constraints.txt -e '.[bench]'
-    python -m benchmarks.fuzz --inputs 10000 --seed 0
+   pip install -c constraints.txt -e '.[bench]'
+   python -m benchmarks.fuzz --inputs 10000 --seed 0
 
-Half of the inputs are the shipped study files with bytes, tokens or values changed, and images of a
-user's own that are damaged or are none (every eighth input); half are command lines of any command,
-run in this process on a small study. Wrong is a traceback, an exit
-code that is not documented (1 is "a bug"), or an exit code without one message. Nothing trains,
-no network is asked, and files are written in a temporary folder only. Input n of a seed is always
-the same: ``--only n`` runs it alone and prints what came of it.
+Half of the inputs are shipped study files with bytes, tokens or values changed, or (every eighth
+input) a user's images that are damaged or are no images. The other half are command lines of any
+command, run in this process on a small study. A wrong answer is a traceback, an exit code that is
+not documented (1 is "a bug"), or an error without exactly one message. Nothing is trained or
+downloaded, and files are written to a temporary folder only. Input n of a seed is always the same:
+``--only n`` runs it alone and prints the result.
 
-    python -m benchmarks.fuzz --sequences 200
+   python -m benchmarks.fuzz --sequences 200
 
-drives a coordinator through so many random sequences of reports, endings, deaths, late results,
-commands, kills and takeovers, and a database that goes away, against a model of it
-(tests/support/event_sequences.py). The test suite does ten of them.
+runs a coordinator through random sequences of reports, endings, deaths, late results, commands,
+kills, takeovers and database failures, and compares it with a model (event_sequences.py in the
+tests). The test suite runs ten of them.
 """
 
 import argparse
@@ -68,11 +68,11 @@ LEVELS = ("byte", "token", "value")
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of one input."""
+    """Answer to one input."""
 
-    #: What it was, in a word or two: counted by these.
+    #: Kind of the input in a word or two; the summary counts by kind.
     kind: str
-    #: The input, and what is wrong with the answer; None where nothing is.
+    #: The input, and what is wrong with the answer, or None.
     given: str
     wrong: str | None
     seconds: float
@@ -82,7 +82,7 @@ class Outcome:
 
 
 def study_file(dice: random.Random, level: str) -> bytes:
-    """A shipped study file, changed in a few places."""
+    """Return a shipped study file with changes in a few places."""
     text = dice.choice(SHIPPED).read_text(encoding="utf-8")
     n_changes = dice.choice((1, 1, 1, 2, 3, 8))
     match level:
@@ -177,7 +177,7 @@ def _changed_values(dice: random.Random, text: str, n_changes: int) -> str:
     try:
         return tomlkit.dumps(tree)
     except (ValueError, TypeError, tomlkit.exceptions.TOMLKitError):
-        return repr(tree)  # no TOML says this: as good an input as any
+        return repr(tree)  # not valid TOML, which is an input as good as any
 
 
 def _change_one(dice: random.Random, tree: dict[str, Any]) -> None:
@@ -196,7 +196,7 @@ def _change_one(dice: random.Random, tree: dict[str, Any]) -> None:
 
 
 def places(tree: Any) -> Iterator[tuple[Any, Any]]:
-    """Every container with each of its keys, from the outside in."""
+    """Yield every container with each of its keys, outermost first."""
     keys = tree.keys() if isinstance(tree, dict) else range(len(tree))
     for key in list(keys):
         yield tree, key
@@ -214,7 +214,7 @@ def _copied(value: Any) -> Any:
 
 
 def try_study_file(content: bytes, *, ask: bool = False) -> str | None:
-    """What is wrong with how a file is read; None where nothing is. ``ask`` plans it, too."""
+    """Return what is wrong with how a file is read, or None; ``ask`` plans its study, too."""
     path = Path("fuzzed.toml")
     path.write_bytes(content)
     try:
@@ -244,7 +244,7 @@ def _bad_study(study: StudyFile, ask: bool) -> str | None:
         return "written and read again, it is another study"
     assert study.n_trials > 0
     if ask:
-        with contextlib.suppress(SweepError):  # data that are not there, say
+        with contextlib.suppress(SweepError):  # missing data, for example
             plan(study, RunOptions(gpus="cpu", cpu_workers=1), 2)
     return None
 
@@ -253,7 +253,7 @@ def _bad_study(study: StudyFile, ask: bool) -> str | None:
 
 
 def write_images(dice: random.Random, path: Path) -> Path:
-    """Write images that are not quite right: a file or folder whose name begins with ``path``."""
+    """Write defective images to a file or folder whose name begins with ``path``."""
     rng = np.random.default_rng(dice.randrange(2**32))
     arrays = {part: rng.integers(0, 256, (9, 4, 5), np.uint8) for part in ("train", "test")}
     kind = dice.choice(("npz", "npz", "npy", "npy", "pictures", "pictures", "idx", "idx", "bomb"))
@@ -302,7 +302,7 @@ def _write_pictures(dice: random.Random, path: Path, rng: np.random.Generator) -
 
 
 def _write_bomb(dice: random.Random, path: Path) -> Path:
-    """Write a small file that unpacks, or says that it does, to more than any memory has."""
+    """Write a small file that unpacks, or claims to unpack, to more than any memory has."""
     if dice.random() < 0.5:
         path = path.with_suffix(".npz")
         header = {"descr": "|u1", "fortran_order": False, "shape": (10**6, 100, 100)}
@@ -345,7 +345,7 @@ _NO_IMAGES: list[Callable[[Any], Any]] = [
 
 
 def try_images(dice: random.Random) -> tuple[str, str | None]:
-    """What was written, and what is wrong with how `sweep data check` answers."""
+    """Return the kind of images, and what is wrong with the answer of `sweep data check`."""
     folder = Path(tempfile.mkdtemp(dir="."))
     path = write_images(dice, folder / "images")
     size = dice.choice(((), (), ("--size", "3,3")))
@@ -401,14 +401,14 @@ _OTHERS = (
 )
 _LITERAL = frozenset((*_PATHS, *_STORAGES, "budget={}"))
 
-#: Every command: its words, and what it takes.
+#: The words of every command and its parameters.
 COMMANDS = [
     (context.command_path.split()[1:], command) for command, context in commands(get_command(app))
 ]
 
 
 def command_line(dice: random.Random) -> list[str]:
-    """Words for `sweep`: mostly of a command, with arguments and options it may or may not take."""
+    """Return words for `sweep`: mostly a command, with options that may not fit it."""
     if dice.random() < 0.1:
         return [_word(dice) for _ in range(dice.randrange(6))]
     path, command = dice.choice(COMMANDS)
@@ -467,7 +467,7 @@ def _word(dice: random.Random) -> str:
 
 
 def _misspelt(dice: random.Random, word: str) -> str:
-    """A letter more, less or other; never the way to another place than the ones we know."""
+    """Insert, drop or replace a letter; paths stay inside the known folders."""
     at = dice.randrange(len(word) + 1)
     letter = chr(dice.choice((dice.randrange(1, 128), dice.randrange(1, 0x3000), 0x1F642)))
     before, after = word[:at], word[at + 1 :]
@@ -477,7 +477,7 @@ def _misspelt(dice: random.Random, word: str) -> str:
 
 
 def try_command_line(line: Sequence[str]) -> str | None:
-    """What is wrong with what a command answers; None where nothing is."""
+    """Return what is wrong with a command's answer, or None."""
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
     nobody = io.StringIO()
     with (
@@ -502,7 +502,7 @@ def _bad_answer(line: Sequence[str], code: object, out: str, err: str) -> str | 
     if "Traceback (most recent" in out + err:
         return err[-3000:]
     messages = [said for said in err.splitlines() if said.startswith("sweep: ")]
-    if code in (0, 130) or "doctor" in line:  # which tells in its table
+    if code in (0, 130) or "doctor" in line:  # doctor prints its errors in its table
         return None
     if len(messages) != 1 and not out.startswith(" Usage:") and "Usage: sweep" not in out:
         return f"exit code {code} with {len(messages)} messages: {err[-500:]!r}"
@@ -510,16 +510,16 @@ def _bad_answer(line: Sequence[str], code: object, out: str, err: str) -> str | 
 
 
 class _Idle:
-    """A worker that never says a word."""
+    """A worker that never sends a message."""
 
     def __init__(self, name: str, device: str) -> None:
         self.name, self.device, self.host, self.pid = name, device, "here", 1
 
     def send(self, order: object) -> None:
-        """It does not listen, either."""
+        """Ignore the order."""
 
     def kill(self) -> None:
-        """It never lived."""
+        """Do nothing: there is no process."""
 
     def wait(self, timeout_seconds: float) -> bool:
         return True
@@ -546,7 +546,7 @@ def _nobody_waits(seconds: float) -> None:
 
 @contextlib.contextmanager
 def surroundings() -> Iterator[Callable[[], None]]:
-    """A folder to be in, in which nothing trains, downloads or waits; gives what tidies it up."""
+    """Enter a temporary folder in which nothing trains, downloads or waits; yield its clean-up."""
     with contextlib.ExitStack() as stack:
         original = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -589,7 +589,7 @@ def surroundings() -> Iterator[Callable[[], None]]:
 
 
 def try_one(seed: int, n: int) -> Outcome:
-    """Input n of a seed, and what came of it."""
+    """Try input n of a seed."""
     dice = random.Random(f"{seed} {n}")
     started = time.perf_counter()
     if n % 2:
@@ -608,14 +608,14 @@ def try_one(seed: int, n: int) -> Outcome:
 
 
 def outcomes(seed: int, numbers: Sequence[int]) -> Iterator[tuple[int, Outcome]]:
-    """Try these inputs, each in a tidy folder."""
+    """Try these inputs, each in a clean folder."""
     with surroundings() as tidy:
         for n in numbers:
             if n % 2:
                 tidy()
             yield n, try_one(seed, n)
             if n % 100 == 0:
-                gc.collect()  # engines that commands left behind keep files open
+                gc.collect()  # engines that commands did not close keep files open
 
 
 def main() -> None:

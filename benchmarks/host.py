@@ -1,26 +1,25 @@
 """Measure the CPU time per trial of the thread that feeds the device.
 
-    TRITON_INTERPRET=1 python -m benchmarks.host
+   TRITON_INTERPRET=1 python -m benchmarks.host
 
-A population of equal trials is filled, trained for five epochs and emptied, on 55,040 made-up
-images of 28 x 28. Its kernels are not launched, and the device's arrays are torch's meta tensors,
-which have shapes and no numbers: what the device would do costs nothing, copies included. What is
-left is the host's own work, in CPU time of the main thread, in which the threads that draw random
-numbers have no part.
+Admits a population of equal trials, trains it for five epochs and removes it, on 55,040 made-up
+images of 28 x 28. Kernels are not launched, and the device's arrays are torch's meta tensors, which
+have shapes and no numbers, so the device's work and all copies take no time. The rest is the host's
+own work, in CPU time of the main thread; the threads that draw random numbers are not counted.
 
-    admit    trials are taken in
-    launch   an epoch is asked for: orders, first weights, what the device is to work on
-    collect  an epoch's numbers are read
-    results  a trial's result, without weights and pictures, and its place is given back
+   admit    trials are admitted
+   launch   an epoch is launched: orders, initial weights, the work lists of the device
+   collect  an epoch's numbers are read
+   results  a trial's result, without weights and pictures, and the release of its slot
 
-On a GPU it is more: torch has to tell the driver of every copy and every operation. What goes to
-the device by way of page-locked memory goes by way of other memory here.
+The host's work is more on a GPU, where torch passes every copy and operation to the driver, and
+copies use page-locked memory.
 
 Options:
 
-    --widths H …   hidden units (32, 200, 784)
-    --rounds N     of which the median counts (5)
-    --smoke        small sizes, for the tests
+   --widths H …   hidden units (32, 200, 784)
+   --rounds N     number of rounds, of which the median counts (5)
+   --smoke        small sizes, for the tests
 """
 
 import argparse
@@ -65,7 +64,7 @@ def main() -> None:
     sizes = SMOKE if options.smoke else FULL
     data = make_data(sizes, CPU)
     data = replace(data, train=data.train.to(NOWHERE))
-    measure(data, 8, 2, sizes)  # what torch loads at its first use
+    measure(data, 8, 2, sizes)  # loads what torch loads at its first use
     for width in options.widths:
         n = 3 if options.smoke else 256
         rounds = [measure(data, width, n, sizes) for _ in range(options.rounds)]
@@ -78,18 +77,18 @@ def main() -> None:
 
 
 def sent(values: Tensor, device: torch.device) -> Tensor:
-    """As to a GPU: by way of memory that would be page-locked."""
+    """Stand-in for a copy to a GPU through memory that would be page-locked."""
     return values.contiguous().clone().to(device)
 
 
 def copied(values: Tensor) -> Tensor:
-    """As from the device: numbers of a report are 0, and weights are whatever was there."""
+    """Stand-in for a copy from the device: reports are 0, and weights are uninitialized."""
     make = torch.zeros if values.dtype is torch.float64 else torch.empty
     return make(values.shape, dtype=values.dtype)
 
 
 def measure(data: DeviceData, width: int, n: int, sizes: Sizes) -> dict[str, float]:
-    """Seconds a trial, by part."""
+    """Return the seconds a trial, by part."""
     rows = n * math.ceil(width / 32) * 32
     fused = FusedTrainer(data, NOWHERE, batch_size=sizes.batch_size, rows=rows, slots=n)
     fused._train_steps = lambda n_steps: None
@@ -121,7 +120,7 @@ def measure(data: DeviceData, width: int, n: int, sizes: Sizes) -> dict[str, flo
 
 
 def _short(spec: TrialSpec) -> TrialSpec:
-    """A typical trial, not among the best: it sends neither weights nor pictures."""
+    """Return a typical trial that is not among the best: it sends neither weights nor pictures."""
     return replace(
         spec,
         config=replace(spec.config, epochs=EPOCHS),

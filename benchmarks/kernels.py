@@ -1,25 +1,25 @@
 """Check and time each kernel of a training step alone.
 
-    python -m benchmarks.kernels 32 128 784 mix
+   python -m benchmarks.kernels 32 128 784 mix
 
-First each kernel is launched once for a few trials, in both precisions, and every array is held
-against its torch twin's in float64 (``tests.support.kernel_cases``).
+First launches each kernel once for a few trials, in both precisions, and compares every array with
+that of its torch twin in float64 (``tests.support.kernel_cases``).
 
-Then a full population of each field: each launch of a step is captured 20 times in a CUDA graph of
-its own, so that no host time is in it, and timed; then the step itself in a graph.
+Then fills a population for each field. Each launch of a step is captured 20 times in a separate
+CUDA graph, so that its time contains no host time; the step itself is timed in a graph, too.
 
-    us              of a launch, the median of 7 replays
-    tb_s            the memory traffic that each array read and written once makes, over the time
-    share_of_copy   the same over the bandwidth of a large copy, in this run
-    share_of_bound  over the time: the longest that one part of an H100 would be busy, by counting
-                    (``benchmarks.bounds``); memory's by this card's bandwidth
+   us              time of a launch, the median of 7 replays
+   tb_s            memory traffic over time, if each array is read and written once
+   share_of_copy   tb_s over the bandwidth of a large copy, in this run
+   share_of_bound  lower bound of the time over the time (``benchmarks.bounds``), with this card's
+                   memory bandwidth
 
 Options:
 
-    --only NAME … kernels that are held against their twins (all); the step is timed with all
-    --json FILE   append each result to it
-    --profile     launch each kernel once, between cudaProfilerStart and Stop; nothing else
-    --smoke       tiny fields (9, mix) on the CPU, for the tests: needs TRITON_INTERPRET=1
+   --only NAME … kernels to compare with their twins (all); the step is timed with all
+   --json FILE   append each result to it
+   --profile     launch each kernel once, between cudaProfilerStart and Stop; nothing else
+   --smoke       tiny fields (9, mix) on the CPU, for the tests: needs TRITON_INTERPRET=1
 """
 
 import time
@@ -48,12 +48,12 @@ from sweep.trainer.fused.kernel_config import PRECISIONS
 from tests.support.kernel_cases import differences, make_case, written
 from tests.support.kernel_twins import TWINS
 
-#: Launches in a graph, and replays of it of which the median counts.
+#: Launches in a graph, and replays, of which the median counts.
 N_LAUNCHES, REPLAYS = 20, 7
 #: Steps in a graph of the whole step.
 N_STEPS = 16
-#: How far an array may be from its twin's, relative to its largest number. tf32 cuts factors to 10
-#: bits: 4e-3 of a first moment where that was emulated. A wrong kernel is off by about 1.
+#: Largest difference of an array from its twin's, relative to its largest number. tf32 cuts factors
+#: to 10 bits: 4e-3 for a first moment in an emulation. A wrong kernel differs by about 1.
 ALLOWED = {"ieee": 1e-5, "tf32": 2e-2}
 
 
@@ -79,7 +79,7 @@ def main() -> None:
         field.trainer.close()
 
 
-# Against torch
+# Comparison with torch
 
 
 def compare(
@@ -90,7 +90,7 @@ def compare(
     *,
     smoke: bool,
 ) -> None:
-    """Launch each kernel once, and record how far each array is from its twin's."""
+    """Launch each kernel once, and record the difference of each array from its twin's."""
     shape = {"batch_size": 24, "n_inputs": 40} if smoke else {"batch_size": 128, "n_inputs": 784}
     config = INTERPRETED if smoke else PRECISIONS[precision]
     for kernel in kernels:
@@ -115,7 +115,7 @@ def compare(
                 )
 
 
-# Timed
+# Timing
 
 
 class Prepared:
@@ -130,7 +130,7 @@ class Prepared:
             admit(self.trainer, trial)
         self.population = self.trainer._population
         self.kernels = self.population.step_kernels()
-        # Once: what it sends to the device is drawn for one epoch.
+        # Once, because the random numbers that it sends are those of one epoch.
         self.trainer._prepare(tuple(self.trainer._trials.values()))
 
     def run(self, kernel: str) -> None:
@@ -138,9 +138,9 @@ class Prepared:
         self.population._launch(kernel, self.population.training_arguments())
 
     def profile(self) -> None:
-        """Launch each kernel once, where a profiler that waits for it looks."""
+        """Launch each kernel once between cudaProfilerStart and Stop."""
         for kernel in self.kernels:
-            self.run(kernel)  # compiled, and caches as in a step
+            self.run(kernel)  # compiles it, and fills the caches as in a step
         torch.cuda.profiler.start()
         for kernel in self.kernels[1:]:
             self.run(kernel)
@@ -153,7 +153,7 @@ class Prepared:
         for kernel in self.kernels:
             us = microseconds(partial(self.run, kernel), N_LAUNCHES, self.device)
             total += us
-            if kernel == "begin_step":  # it has gone on by a step each time
+            if kernel == "begin_step":  # each launch has advanced it by a step
                 self.population.start_epoch()
                 self.run(kernel)
             shape = self.population.shape
@@ -183,7 +183,7 @@ class Prepared:
         )
 
     def _bound_over(self, us: float, kernel: str, bandwidth: float) -> float | None:
-        """The bound over the time; None for a kernel or shape that was not counted."""
+        """Return the bound over the time, or None for a kernel or shape that was not counted."""
         shape = self.population.shape
         if (shape.n_inputs, shape.batch_size) != (784, 128):
             return None
@@ -195,7 +195,7 @@ class Prepared:
 
 
 def microseconds(do: Callable[[], None], n: int, device: torch.device) -> float:
-    """Time of one launch, from a graph of n launches; on a CPU of a single one without a graph."""
+    """Return the time of one launch, from a graph of n launches; a CPU runs one without a graph."""
     if device.type != "cuda":
         begun = time.perf_counter()
         do()

@@ -1,13 +1,13 @@
-"""Are the labels of `sweep diagnose` right? Planted troubles, trained in earnest on real images.
+"""Check the labels of `sweep diagnose` on networks with planted problems, trained on real images.
 
-    python -m benchmarks.labels [--seeds 4] [--linear]
+   python -m benchmarks.labels [--seeds 4] [--linear]
 
-Each plant is a configuration (some with weights that are harmed before the first step) whose
-trouble is known. It is trained with several seeds by the reference trainer on fashion-mnist-mini,
-and labelled as `sweep diagnose` would: the table has a row a plant and a column a label.
-``--linear`` adds how far above the line of PCA a linear autoencoder ends, by the images that it
-learnt from. The last line is JSON. A loss near its floor needs wide layers and many epochs: the
-tests plant one in small images.
+Each plant is a configuration whose problem is known; some plants damage the weights before the
+first step. The reference trainer trains it on fashion-mnist-mini with several seeds, and each trial
+is labelled as `sweep diagnose` would label it: the table has a row for each plant and a column for
+each label. ``--linear`` adds how far a linear autoencoder's training error ends above PCA's. The
+last line of the output is JSON. No plant has a loss near its lower bound, because that needs wide
+layers and many epochs; the tests plant one with small images.
 """
 
 import argparse
@@ -51,17 +51,17 @@ WIDE = replace(LINEAR, hidden_width=128, batch_size=100)
 
 
 class Plant(NamedTuple):
-    """A trouble, and the label that it deserves."""
+    """A planted problem and the label that it deserves."""
 
     limit: Limit
     config: TrialConfig
-    #: Does to the weights at the start what is planted.
+    #: Changes the initial weights so that they have the problem.
     harm: Callable[[Training], None] = lambda _: None
     train_limit: int = 1_000
 
 
 def _kill(training: Training) -> None:
-    """Seven of eight hidden units are never above 0 again."""
+    """Disable seven of eight hidden units: they are never above 0 again."""
     with torch.no_grad():
         for run in training._runs:
             for first in range(1, 8):
@@ -100,7 +100,7 @@ PLANTS = {
 
 
 class LinearRun(NamedTuple):
-    """A linear autoencoder, and how long it is trained."""
+    """A linear autoencoder and how long it trains."""
 
     hidden_width: int
     train_limit: int
@@ -132,20 +132,20 @@ def floors_of(train_limit: int) -> Floors:
 
 
 def start(config: TrialConfig, train_limit: int, seed: int) -> Training:
-    """At epoch 0; its weights are not kept."""
+    """Return a training at epoch 0; its weights are not stored."""
     spec = TrialSpec(number=0, attempt=1, config=config, seeds=(seed,), keep_below=0.0)
     return ReferenceTrainer(data_of(train_limit), CPU).start(spec)
 
 
 def label(plant: Plant, seed: int) -> Limit | None:
-    """What is said of a planted trial."""
+    """Return the label of a planted trial."""
     training = start(plant.config, plant.train_limit, seed)
     plant.harm(training)
     return diagnose(*train(training), floors_of(plant.train_limit)).limit
 
 
 def times_the_floor(run: LinearRun, seed: int = 0) -> float:
-    """The error on the images that it learnt from, over PCA's of the same images."""
+    """Return the training error over PCA's error on the same images."""
     config = replace(LINEAR, **{k: v for k, v in run._asdict().items() if k != "train_limit"})
     training = start(config, run.train_limit, seed)
     while not training.finished:
@@ -156,7 +156,7 @@ def times_the_floor(run: LinearRun, seed: int = 0) -> float:
 
 
 def print_table(told: dict[str, Counter[str]]) -> None:
-    """A row a plant; the label that it deserves is in brackets."""
+    """Print a row for each plant; the label that it deserves is in brackets."""
     print("| planted | " + " | ".join(Limit) + " | none |")
     print("|---" * (len(Limit) + 2) + "|")
     for name, counts in told.items():
@@ -166,7 +166,7 @@ def print_table(told: dict[str, Counter[str]]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train the plants, print what was said of them and how often that was wrong."""
+    """Train the plants; print their labels and how often these were wrong."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--linear", action="store_true")

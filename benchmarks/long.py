@@ -1,14 +1,14 @@
-"""A long study through simulated workers: does anything grow that should not?
+"""Run a long study with simulated workers to see whether anything grows that should not.
 
-    python -m benchmarks.long                                   # 100,000 trials on SQLite
-    python -m benchmarks.long --trials 20000 --storage postgresql://me@localhost/empty
+   python -m benchmarks.long                                   # 100,000 trials on SQLite
+   python -m benchmarks.long --trials 20000 --storage postgresql://me@localhost/empty
 
-Prints, a tenth of the study a line, the rate of finished trials and the coordinator's memory; then
-the rate of the last tenth over that of the second (the first has the start in it), the memory and
-the database that a trial takes, and how long the study takes to be taken up again: from the call to
-the first trial in training, and to the first that is finished, which at ``--rate`` takes 64 trials'
-time. The coordinator runs in this process, its workers in
-processes of their own; they answer like GPUs, at ``--rate`` trials a second each.
+Prints the rate of finished trials and the coordinator's memory for each tenth of the study. Then
+prints the rate of the last tenth over that of the second (the first includes the start), the memory
+and database size per trial, and how long it takes to resume the study: from the call to the first
+trial in training, and to the first that is finished, which at ``--rate`` takes the time of 64
+trials. The coordinator runs in this process and its workers in separate processes; these answer
+like GPUs, at ``--rate`` trials a second each.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from sweep.studyfile import loads
 from tests.support.simulated_worker import SimulatedLauncher, Simulation
 
 N_TENTHS = 10
-#: Trials that the study is taken up again for.
+#: Number of trials by which the resumed study is extended.
 N_MORE = 64
 
 _STUDY = """
@@ -51,17 +51,17 @@ epochs = 5
 
 
 class Look(NamedTuple):
-    """The study at a moment."""
+    """State of the study at a moment."""
 
     seconds: float
     n_finished: int
-    #: Resident, of the coordinator's process.
+    #: Resident memory of the coordinator's process.
     memory_bytes: int
 
 
 @dataclass
 class Looks:
-    """One look at least every hundredth of the study."""
+    """At least one sample for each hundredth of the study."""
 
     every: int
     taken: list[Look] = field(default_factory=list)
@@ -77,7 +77,7 @@ class Looks:
 
 
 def measure(engine: Engine, sampler: str, n_trials: int, n_workers: int, rate: float) -> Any:
-    """Run the study and take it up again."""
+    """Run the study and resume it."""
     study_file = loads(_STUDY.format(sampler=sampler, n_trials=n_trials), "benchmark")
     looks = Looks(every=max(1, n_trials // 100))
     options = RunOptions(gpus="cpu", cpu_workers=n_workers)
@@ -90,7 +90,7 @@ def measure(engine: Engine, sampler: str, n_trials: int, n_workers: int, rate: f
 
 def _tenths(looks: Looks, n_trials: int) -> dict[str, Any]:
     edges = [looks.first_at(n_trials * tenth / N_TENTHS) for tenth in range(N_TENTHS)]
-    edges = list(dict.fromkeys([*edges, looks.taken[-1]]))  # a short study has fewer looks
+    edges = list(dict.fromkeys([*edges, looks.taken[-1]]))  # a short study has fewer samples
     rates = []
     for before, after in pairwise(edges):
         rates.append((after.n_finished - before.n_finished) / (after.seconds - before.seconds))
@@ -116,7 +116,7 @@ def _per_trial(looks: Looks, engine: Engine, n_trials: int) -> dict[str, float]:
 
 
 def database_bytes(engine: Engine) -> int:
-    """What the database takes on disk, its log left out."""
+    """Return the size of the database on disk without its log."""
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             query = text("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
@@ -128,7 +128,7 @@ def database_bytes(engine: Engine) -> int:
 def _take_up(
     engine: Engine, n_trials: int, options: RunOptions, launcher: SimulatedLauncher
 ) -> dict[str, float]:
-    """Seconds from the call to the first trial in training, and to the first that finishes."""
+    """Return the seconds until the first trial is in training, and until one is finished."""
     began = time.perf_counter()
     first: dict[str, float] = {}
 

@@ -1,4 +1,4 @@
-"""How a contestant is timed in a field."""
+"""Time a contestant in a field."""
 
 import gc
 import statistics
@@ -19,16 +19,17 @@ from sweep.trainer import DeviceData
 
 
 class Timed(NamedTuple):
-    """One contestant in one field."""
+    """Times of one contestant in one field."""
 
-    #: Per trial and epoch, wall time.
+    #: Wall time per trial and epoch.
     seconds: float
-    #: The same by the device's own clock, where the contestant knows it: from the first launch of
-    #: an epoch to its last, without what the host does between epochs.
+    #: The same by the device's own clock, if the contestant measures it: from an epoch's first
+    #: launch to its last, without the host's time between epochs.
     device_seconds: float | None
-    #: Wall time of validation, where it was measured apart.
+    #: Wall time of validation, if it was measured separately.
     validation_seconds: float | None
-    #: Until all trials have their first epoch, or the part that is timed; compiling included.
+    #: Time until all trials have their first epoch, or the part that is timed, including
+    #: compilation.
     first_epoch_seconds: float
     n_trials: int
     n_steps: int
@@ -48,7 +49,7 @@ class _Times(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """What every contestant is measured with."""
+    """Data, sizes and repeats with which every contestant is timed."""
 
     sizes: Sizes
     data: DeviceData
@@ -57,7 +58,10 @@ class Bench:
     repeats: int
 
     def measure(self, contestant: Contestant, trials: Sequence[TrialSpec]) -> Timed | str:
-        """Time a contestant, or say why not; the trace of a failure goes to stderr."""
+        """Time a contestant, or return why it cannot be.
+
+        Prints the traceback of a failure to stderr.
+        """
         try:
             if (reason := contestant.why_not(trials, self.device)) is not None:
                 return reason
@@ -93,7 +97,7 @@ class Bench:
         )
 
     def _losses(self, contestant: Contestant, trials: Sequence[TrialSpec]) -> list[float]:
-        """Losses after a few steps; contestants that train the same have the same."""
+        """Return the losses after a few steps, to show that contestants train the same trials."""
         data = first_steps(self.data, self.sizes.n_checked_steps, self.sizes.batch_size)
         epoch = contestant.start(trials, unvalidated(data), self.device)
         losses = epoch(_orders(contestant, trials, data, 1))
@@ -104,8 +108,8 @@ class Bench:
     def _time(
         self, contestant: Contestant, trials: Sequence[TrialSpec], data: DeviceData
     ) -> _Times:
-        """Time the first epoch, from nothing, and the median of the later ones."""
-        # All orders now: the device may work on an epoch that was launched ahead.
+        """Time the first epoch from the start, and take the median of the later ones."""
+        # Draw all orders first: the device may work on an epoch that was launched ahead.
         first_orders, *later_orders = [
             _orders(contestant, trials, data, n) for n in range(1, self.repeats + 2)
         ]
@@ -147,7 +151,7 @@ def _device_seconds(epoch: object) -> float:
 
 
 def _sample(trials: Sequence[TrialSpec], n: int) -> list[TrialSpec]:
-    """Choose n trials of different widths, as far apart as all widths are."""
+    """Choose n trials of different widths, spread over all widths."""
     by_width = sorted(trials, key=lambda trial: trial.config.hidden_width)
     n = min(n, len(by_width))
     return [by_width[(2 * i + 1) * len(by_width) // (2 * n)] for i in range(n)]

@@ -1,22 +1,22 @@
 """Time whole commands on a CPU: ``sweep start`` and the plain script that it replaces.
 
-    python -m benchmarks.plain
-    python -m benchmarks.plain --fields quickstart --rounds 3 --agree
+   python -m benchmarks.plain
+   python -m benchmarks.plain --fields quickstart --rounds 3 --agree
 
 The script is ``plain_study.py``: Optuna with SQLite, an nn.Module, a DataLoader, torch.optim. It
-trains the configurations of the `sweep start` before it, on the same images and cores, so both
-sides train the same. Both times are those of whole commands. Results of several workers overtake
-one another, so every round has other configurations: each has a ratio of its own, and the field's
-is the median of them.
+trains the configurations of the preceding `sweep start` on the same images and cores, so both sides
+train the same. Both times are those of whole commands. Several workers finish in a random order, so
+the sampler's configurations differ between rounds: each round has a ratio of its own, and the
+field's ratio is their median.
 
-The last columns say how fast sweep trains: the floating-point operations of its products over the
-seconds that its workers trained, and that speed as a share of what torch.mm reaches on all cores
-for 128 x 784 by 784 x 784. ``--agree`` trains every configuration again with the reference trainer
-and compares the last validation errors. Some trials magnify rounding (high learning rates, losses
-with a kink): so it also compares the reference trainer with itself after its hidden units changed
-places, which changes nothing but the order in which a float32 sum is rounded.
+The last columns give sweep's training speed: the floating-point operations of its products over the
+seconds that its workers trained, and that speed as a share of torch.mm's on all cores for 128 x 784
+by 784 x 784. ``--agree`` trains every configuration again with the reference trainer and compares
+the last validation errors. Some trials amplify rounding (high learning rates, losses with a kink).
+To show how much, it also compares the reference trainer with itself after a permutation of the
+hidden units, which changes only the order in which float32 sums are rounded.
 
-Exits with 1 where a ratio is below the goal of its field.
+Exits with 1 if a ratio is below the goal of its field.
 """
 
 import argparse
@@ -49,15 +49,16 @@ from sweep.trainer.reference import AutogradStep, ReferenceTrainer
 QUICKSTART = Path(__file__).parents[1] / "studies" / "quickstart.toml"
 BATCH_SIZE = 128  # of the study file, and of torch.mm
 MM_SECONDS = 0.5
-#: Validation errors of full trials that differ by no more agree.
+#: Largest relative difference of validation errors of full trials that agree.
 NEAR = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """The quickstart's study, as it is or changed."""
+    """The quickstart's study, with or without changes."""
 
-    #: Lowest and highest hidden width, without the enqueued configuration; None leaves the file.
+    #: Lowest and highest hidden width, without the enqueued configuration; None leaves the file
+    #: unchanged.
     widths: tuple[int, int] | None = None
     n_trials: int = 24
     #: Least ratio of the plain script's time to sweep's.
@@ -73,7 +74,7 @@ SMOKE = {"smoke": Field(widths=(8, 16), n_trials=3, goal=0.0)}
 
 
 class Side(NamedTuple):
-    """A `sweep start` that ended: its seconds, and its study as `sweep export` and `status` say."""
+    """A finished `sweep start`: seconds, and its study from `sweep export` and `status`."""
 
     seconds: float
     trials: list[dict[str, Any]]
@@ -81,7 +82,7 @@ class Side(NamedTuple):
 
 
 class Round(NamedTuple):
-    """Both sides, once; or the medians of several rounds."""
+    """Figures of both sides in one round, or medians of several rounds."""
 
     plain_seconds: float
     sweep_seconds: float
@@ -91,7 +92,7 @@ class Round(NamedTuple):
 
 
 def measure(field: Field, n_rounds: int, agree: bool) -> dict[str, Any]:
-    """Run the rounds of a field; medians over the rounds, and every round's seconds."""
+    """Run the rounds of a field; return medians over the rounds, and every round's seconds."""
     rounds: list[Round] = []
     agreements: dict[str, list[float]] = {"sweep": [], "reordered": []}
     for _ in range(n_rounds):
@@ -118,7 +119,7 @@ def measure(field: Field, n_rounds: int, agree: bool) -> dict[str, Any]:
 
 
 def write_study(field: Field, folder: Path) -> Path:
-    """The field's study file."""
+    """Write the field's study file."""
     document = tomlkit.parse(QUICKSTART.read_text())
     document["budget"]["trials"] = field.n_trials
     if field.widths is not None:
@@ -132,7 +133,7 @@ def write_study(field: Field, folder: Path) -> Path:
 
 
 def run_sweep(file: Path, folder: Path) -> Side:
-    """`sweep start` with its defaults."""
+    """Run `sweep start` with its defaults."""
     storage = ["--storage", f"sqlite:///{folder}/sweep.db"]
     seconds = _timed([sys.executable, "-m", "sweep", "start", str(file), *storage])
     name = studyfile.load(file).study.name
@@ -143,7 +144,7 @@ def run_sweep(file: Path, folder: Path) -> Side:
 def run_plain(
     study: StudyFile, images: Images, trials: Sequence[dict[str, Any]], folder: Path
 ) -> float:
-    """Seconds of ``plain_study.py`` with the configurations of these trials."""
+    """Return the seconds of ``plain_study.py`` with the configurations of these trials."""
     train, validation = images.split(*split_of(study))
     files = folder / "images.npz", folder / "configurations.json"
     pixels = images.train_images
@@ -156,7 +157,7 @@ def run_plain(
 
 
 def _space(study: StudyFile) -> dict[str, Any]:
-    """Lowest and highest value of each searched number, by Optuna's name of the parameter."""
+    """Return the lowest and highest value of each searched number, by Optuna's parameter name."""
     ranges = study.space.domains().items()
     return {name: [of.low, of.high] for name, of in ranges if isinstance(of, Int | Float)}
 
@@ -177,13 +178,16 @@ def _told(*arguments: str) -> dict[str, Any]:
 
 
 def split_of(study: StudyFile) -> tuple[float, int, int | None]:
-    """What ``Images.split`` takes."""
+    """Return the arguments of ``Images.split``."""
     return study.data.validation_fraction, study.data.split_seed, study.data.train_limit
 
 
 def gflops(side: Side, split: tuple[float, int, int | None], images: Images) -> float:
-    """10^9 floating-point operations a second while sweep trained: 10 DH for each training image
-    (two products forward, three backward) and 4 DH for each validation image, every epoch."""
+    """Return 10^9 floating-point operations a second while sweep trained.
+
+    10 DH for each training image (two products forward, three backward) and 4 DH for each
+    validation image, every epoch.
+    """
     n_train, n_validation = map(len, images.split(*split))
     n_inputs = images.shape.n_inputs
     operations: int = sum(
@@ -198,7 +202,7 @@ def gflops(side: Side, split: tuple[float, int, int | None], images: Images) -> 
 
 
 def mm_gflops() -> float:
-    """Speed of torch.mm on all cores: the best of a few tries of MM_SECONDS."""
+    """Return the speed of torch.mm on all cores: the best of a few tries of MM_SECONDS."""
     torch.set_num_threads(n_cores())
     images, weights = torch.rand(BATCH_SIZE, 784), torch.rand(784, 784)
     out = torch.empty(BATCH_SIZE, 784)
@@ -230,9 +234,9 @@ class ReorderedTrainer(ReferenceTrainer):
 def compare(
     study: StudyFile, images: Images, trials: Sequence[dict[str, Any]]
 ) -> dict[str, list[float]]:
-    """How far last validation errors are from the reference trainer's, relative, by trial.
+    """Compare last validation errors with the reference trainer's: relative differences, by trial.
 
-    Those of the study, and the reference trainer's with reordered hidden units.
+    Compares those of the study, and the reference trainer's with permuted hidden units.
     """
     torch.set_num_threads(n_cores())
     cpu = torch.device("cpu")

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
-#: Of logits and pixels.
+#: Losses of logits and pixels.
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "bce": nn.functional.binary_cross_entropy_with_logits,
     "mse": lambda logits, pixels: nn.functional.mse_loss(logits.sigmoid(), pixels),
@@ -29,7 +29,7 @@ BATCH_SIZE = 128
 
 
 class Autoencoder(nn.Module):
-    """One hidden layer; ``forward`` gives logits."""
+    """One hidden layer; ``forward`` returns logits."""
 
     def __init__(self, n_pixels: int, hidden_width: int, activation: str) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Autoencoder(nn.Module):
 
 
 def suggest(trial: optuna.Trial, space: dict[str, tuple[float, float]]) -> dict[str, Any]:
-    """The settings of a trial; ``space`` has the lowest and highest value of each number."""
+    """Suggest a trial's settings; ``space`` has the lowest and highest value of each number."""
     optimizer = trial.suggest_categorical("optimizer", ["adam", "rmsprop", "sgd"])
     rate = f"{optimizer}.learning_rate"
     (narrowest, widest), (fewest, most) = space["hidden_width"], space["epochs"]
@@ -73,7 +73,7 @@ def make_optimizer(model: nn.Module, settings: dict[str, Any]) -> torch.optim.Op
 def train(
     trial: optuna.Trial, settings: dict[str, Any], train_images: Tensor, validation_images: Tensor
 ) -> float:
-    """Train one network; its error on the validation images."""
+    """Train one network; return its error on the validation images."""
     torch.manual_seed(trial.number)
     loader = DataLoader(TensorDataset(train_images), batch_size=BATCH_SIZE, shuffle=True)
     model = Autoencoder(train_images.shape[1], settings["hidden_width"], settings["activation"])

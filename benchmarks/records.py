@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-#: One line; "what" says of which kind it is.
+#: One line; "what" is its kind.
 Record = dict[str, Any]
 
 
 class Records:
-    """Writes each result to a file, and to standard output where ``echo`` is set."""
+    """Writes each result to a file, and to standard output if ``echo`` is set."""
 
     def __init__(self, path: Path | None, *, echo: bool = True) -> None:
         self._path, self._echo = path, echo
@@ -26,12 +26,12 @@ class Records:
             print(line, flush=True)
 
     def note(self, text: str) -> None:
-        """Say on standard error what is being done."""
+        """Print progress on standard error."""
         print(f"{text} …", file=sys.stderr, flush=True)
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """All whole lines; a last one that was cut off is left out."""
+    """Yield all complete lines; a truncated last line is left out."""
     for line in path.read_text().splitlines():
         try:
             record = json.loads(line)

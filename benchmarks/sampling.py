@@ -1,14 +1,15 @@
-"""tpe beside Optuna's own TPESampler: how long an ask takes, and how well they search.
+"""Compare tpe with Optuna's TPESampler: how long an ask takes, and how well they search.
 
-    python -m benchmarks.sampling              # the time of an ask
-    python -m benchmarks.sampling --regret found.jsonl    # and the search
+   python -m benchmarks.sampling              # the time of an ask
+   python -m benchmarks.sampling --regret found.jsonl    # and the search
 
-The search takes 15 minutes on two idle cores; what is in the file of results is not done again.
+The search takes 15 minutes on two idle cores; searches whose results are in the file are not
+repeated.
 
-An ask is ``study.ask()`` and suggesting every parameter, with 64 trials asked for at once, in a
-study in memory. The search minimises functions of known minimum; regret is how far above it the
-best of the trials is. Optuna's sampler is made as ``optuna.samplers.TPESampler()`` makes it. The
-last line is JSON.
+An ask is ``study.ask()`` and suggesting every parameter, 64 trials at a time, in a study in memory.
+The search minimises functions of known minimum; regret is the best trial's distance above the
+minimum. Optuna's sampler is made as ``optuna.samplers.TPESampler()`` makes it. The last line of the
+output is JSON.
 """
 
 import argparse
@@ -70,7 +71,7 @@ Params = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class AskTime:
-    """Of one space and number of finished trials, the two samplers in turn."""
+    """Times of both samplers for one space and number of finished trials, measured alternately."""
 
     space: str
     n_finished: int
@@ -79,12 +80,12 @@ class AskTime:
 
     @property
     def ratio(self) -> float:
-        """How much longer Optuna's ask takes."""
+        """Return how many times as long Optuna's ask takes."""
         return self.optuna_ms / self.sweep_ms
 
 
 def ask_time(space: str, n_finished: int, n_asks: int = N_ASKS) -> AskTime:
-    """Milliseconds an ask in a population of ``n_asks``."""
+    """Measure the milliseconds per ask in populations of ``n_asks``."""
     text = {"flat": FLAT, "conditional": CONDITIONAL}[space]
     return AskTime(
         space=space,
@@ -95,10 +96,10 @@ def ask_time(space: str, n_finished: int, n_asks: int = N_ASKS) -> AskTime:
 
 
 def ask_milliseconds(sampler: Sampler, space: str, n_finished: int, n_asks: int) -> float:
-    """An ask in a population, after one population of warming up was asked for and told."""
+    """Time the asks of one population, after a first population was asked for and told."""
     study_file = make_study_file(space, sampler, seed=0)
     study = make_study(study_file, asks_per_fit=n_asks)
-    # Optuna keeps nothing between asks, so one of its asks warms it up as well as all of them.
+    # Optuna caches nothing between asks, so one ask warms it up as well as all of them.
     n_warm = n_asks if sampler is Sampler.TPE else 1
     study.add_trials(random_trials(study_file, max(0, n_finished - n_warm)))
     _tell(study, [_ask(study, study_file) for _ in range(n_warm)], lambda _: 1.0)
@@ -110,13 +111,13 @@ def ask_milliseconds(sampler: Sampler, space: str, n_finished: int, n_asks: int)
 
 
 def make_study_file(space: str, sampler: Sampler, seed: int) -> StudyFile:
-    """A study over a space, with one of the samplers."""
+    """Return a study file with this space and sampler."""
     text = f'study.name = "sampling"\nbudget.trials = 1\n[space]\n{space}'
     return loads(text, "sampling.toml", [f"sampler.name={sampler}", f"study.seed={seed}"])
 
 
 def make_study(study_file: StudyFile, asks_per_fit: int) -> optuna.Study:
-    """An empty study in memory."""
+    """Create an empty study in memory."""
     quiet_optuna()
     sampler = make_sampler(study_file, 0)
     if isinstance(sampler, TPE):
@@ -125,7 +126,7 @@ def make_study(study_file: StudyFile, asks_per_fit: int) -> optuna.Study:
 
 
 def random_trials(study_file: StudyFile, n: int) -> list[optuna.trial.FrozenTrial]:
-    """Finished trials at random places; one in ten was pruned."""
+    """Return finished trials at random points; one in ten was pruned."""
     rng = np.random.default_rng(0)
     found = []
     for value in rng.random(n):
@@ -166,7 +167,7 @@ def _tell(
 
 
 def errors_of_training(params: Params) -> float:
-    """A bowl as an autoencoder's error is: the best learning rate falls with the width."""
+    """Evaluate a bowl like an autoencoder's error: the best learning rate falls with the width."""
     width = math.log2(params["hidden_width"] / 208)
     shape = 0.02 * width**2 + 0.002 * (params["epochs"] - 14) ** 2
     shape += {"relu": 0.0, "gelu": 0.03, "tanh": 0.1, "sigmoid": 0.3}[params["activation"]]
@@ -181,7 +182,7 @@ def errors_of_training(params: Params) -> float:
 
 
 def coupled_settings(params: Params) -> float:
-    """A bowl in which the best learning rate of each optimizer depends on its momentum."""
+    """Evaluate a bowl in which each optimizer's best learning rate depends on its momentum."""
     shape = 0.02 * math.log2(params["hidden_width"] / 208) ** 2
     shape += 0.002 * (params["epochs"] - 14) ** 2
     shape += {"relu": 0.0, "gelu": 0.03, "tanh": 0.1, "sigmoid": 0.3}[params["activation"]]
@@ -197,7 +198,7 @@ def coupled_settings(params: Params) -> float:
 
 
 def two_landscapes(params: Params) -> float:
-    """Branin under one choice, the six-hump camel under another: several minima each."""
+    """Evaluate Branin under one choice and the six-hump camel under another."""
     width = 0.1 * math.log2(params["hidden_width"] / 64) ** 2
     shape = width + {"relu": 0.2, "gelu": 0.0, "tanh": 0.5, "sigmoid": 1.0}[params["activation"]]
     shape += 0.01 * abs(params["epochs"] - 5)
@@ -213,7 +214,7 @@ def two_landscapes(params: Params) -> float:
 
 
 def ackley(params: Params) -> float:
-    """Ackley's function of whole and real numbers: one minimum among many shallow ones."""
+    """Evaluate Ackley's function of integers and reals: one minimum among many shallow ones."""
     z = [
         math.log2(params["hidden_width"] / 128),
         2 * math.log10(params["learning_rate"] / 1e-3),
@@ -225,7 +226,7 @@ def ackley(params: Params) -> float:
 
 
 def valley(params: Params) -> float:
-    """Rosenbrock's curved valley between width and learning rate, moved by a choice."""
+    """Evaluate Rosenbrock's valley of width and learning rate, moved by a choice."""
     x = math.log2(params["hidden_width"] / 64) / 2
     moved = {32: -0.5, 64: 0.0, 128: 0.5, 256: 1.0}[params["batch_size"]]
     y = 2 * math.log10(params["learning_rate"] / 1e-3) + moved
@@ -293,15 +294,15 @@ class Search:
 
     problem: str
     sampler: Sampler
-    #: Trials asked for before any of them is told.
+    #: Number of trials asked for before any of them is told.
     at_once: int
     seed: int
     n_trials: int
 
     def regret(self) -> float:
-        """The best of the trials, above the minimum."""
-        # Optuna spends two thirds of its time in a loop over scalars that scipy does as one call,
-        # with the same result; only the time of an ask is measured with the loop.
+        """Return the distance of the best trial above the minimum."""
+        # Optuna spends two thirds of its time in a loop over scalars that scipy does in one call,
+        # with the same result; the loop matters only when asks are timed.
         if self.sampler is Sampler.OPTUNA_TPE:
             _truncnorm._log_ndtr = log_ndtr
         problem = PROBLEMS[self.problem]
@@ -315,19 +316,19 @@ class Search:
 
 @dataclass(frozen=True, kw_only=True)
 class Regrets:
-    """Over the seeds: median and quartiles of each side."""
+    """Median and quartiles of each side over the seeds."""
 
     problem: str
     at_once: int
     sweep: tuple[float, float, float]
     optuna: tuple[float, float, float]
     random: tuple[float, float, float]
-    #: Two-sided Mann-Whitney test between the two: how often chance alone differs as much.
+    #: Two-sided Mann-Whitney test of the two sides: probability of such a difference by chance.
     p_value: float
 
     @property
     def within_spread(self) -> bool:
-        """Our median is not above Optuna's upper quartile."""
+        """Return whether our median is not above Optuna's upper quartile."""
         return self.sweep[1] <= self.optuna[2]
 
 
@@ -339,9 +340,9 @@ def compare_regrets(
     jobs: int,
     results: Path,
 ) -> list[Regrets]:
-    """Every problem with every sampler and seed, in so many processes.
+    """Run every problem with every sampler and seed in parallel processes.
 
-    ``results`` is a file of searches that are done, a line each; those that are not are added.
+    ``results`` is a file of finished searches, one on each line; the others are run and appended.
     """
     sides = (Sampler.TPE, Sampler.OPTUNA_TPE, Sampler.RANDOM)
     searches = [

@@ -1,12 +1,12 @@
-"""Whether many workers do many times as much as one: the coordinator is in both sides of the ratio.
+"""Measure the speed-up of many workers over one; the coordinator is in both sides of the ratio.
 
-    python -m benchmarks.scaling
-    python -m benchmarks.scaling --workers 8 --rate 50 --storage postgresql://me@localhost/empty
+   python -m benchmarks.scaling
+   python -m benchmarks.scaling --workers 8 --rate 50 --storage postgresql://me@localhost/empty
 
 Workers are simulated: each answers like a GPU of a given rate, and nothing trains. Studies of one
-worker and of all of them take turns, on the same database; each worker has the same number of
-trials to do. The rate of a study is that from its first twentieth to its end, so Python's start is
-in neither. Exits with 1 where the ratio is below --least.
+worker and of all workers alternate on the same database; each worker has the same number of trials.
+The rate of a study is measured from its first twentieth to its end, to leave out Python's start.
+Exits with 1 if the ratio is below --least.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from sweep.store.migrate import open_store
 
 
 def measure(url: str, n_workers: int, rate: float, seconds: float, rounds: int) -> dict[str, Any]:
-    """Trials a second of both sides, medians over the rounds, and their ratio."""
+    """Return the median trials a second of both sides over the rounds, and their ratio."""
     reached: dict[int, list[float]] = {1: [], n_workers: []}
     for round_number in range(rounds):
         for n in reached:

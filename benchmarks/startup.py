@@ -1,13 +1,13 @@
 """Measure the time of a `sweep start` before its first trained step and after its last one.
 
-    python -m benchmarks.startup
-    python -m benchmarks.startup --trials 4 --rounds 3 --options --workers 1
+   python -m benchmarks.startup
+   python -m benchmarks.startup --trials 4 --rounds 3 --options --workers 1
 
-Runs the quickstart with a few trials, and prints when each point was reached, in seconds since the
-command began, for the round with the median first step. Processes note their points themselves
-(``startup_marks``); the commands are the real ones.
+Runs the quickstart with a few trials. Prints the seconds from the command's start to each point,
+for the round with the median first step. The commands are real; their processes record the points
+themselves (``startup_marks``).
 
-Exits with 1 where the median of the seconds to the first trained step is above --most.
+Exits with 1 if the median time to the first trained step is above --most.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from sweep.launch.devices import n_cores
 
 ROOT = Path(__file__).parents[1]
 QUICKSTART = ROOT / "studies" / "quickstart.toml"
-#: Of an epoch: 5,500 images, 128 in a batch.
+#: Steps of an epoch: 5,500 images in batches of 128.
 N_STEPS = 43
 MOST_SECONDS = 4.0
 
@@ -58,7 +58,7 @@ class Mark(NamedTuple):
 
 
 def run(n_trials: int, options: list[str]) -> dict[str, float]:
-    """Seconds since the command began at which each of POINTS was reached."""
+    """Return the seconds from the command's start to each of POINTS."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "sitecustomize.py").write_text(
             "from benchmarks.startup_marks import install\ninstall()\n"
@@ -80,13 +80,13 @@ def run(n_trials: int, options: list[str]) -> dict[str, float]:
 
 
 def read_marks(text: str) -> list[Mark]:
-    """The marks of all processes, the earliest first."""
+    """Return the marks of all processes, the earliest first."""
     rows = (line.split() for line in text.splitlines())
     return sorted(Mark(float(at), int(pid), name, float(value)) for at, pid, name, value in rows)
 
 
 def points(marks: list[Mark], begun: float, ended: float) -> dict[str, float]:
-    """When the first process reached each point; an epoch's mark is at its end."""
+    """Return when the first process reached each point; an epoch's mark is at its end."""
     found: dict[str, float] = {}
     for mark in marks:
         found.setdefault(mark.name, mark.at)

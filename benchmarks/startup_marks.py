@@ -1,8 +1,8 @@
-"""Note when the processes of a `sweep start` reach certain points: for ``benchmarks.startup``.
+"""Record when the processes of a `sweep start` reach certain points, for ``benchmarks.startup``.
 
-Imported by every process that is started with the ``sitecustomize.py`` which that benchmark writes,
-so the commands measured are the real ones. Each mark is a line ``time pid name value`` of the file
-that SWEEP_MARKS names; times are seconds since the epoch.
+Every process started with the benchmark's ``sitecustomize.py`` imports this module, so the commands
+measured are the real ones. Each mark is a line ``time pid name value`` of the file named by
+SWEEP_MARKS; times are seconds since the epoch.
 """
 
 import importlib.abc
@@ -15,17 +15,17 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-#: Modules whose load is noted.
+#: Modules whose import is recorded.
 LOADED = (
     *("sweep.cli.application", "sweep.studyfile", "sweep.coordinator.run"),
     *("optuna", "sqlalchemy", "alembic", "scipy", "torch", "sweep.worker.work"),
 )
-#: Messages between coordinator and workers that are noted.
+#: Messages between coordinator and workers that are recorded.
 SAID = ("WorkerSetup", "Ready", "Train", "EpochsDone", "TrialDone", "Shutdown")
 
 
 def mark(name: str, value: float = 0.0) -> None:
-    """Append a line; short enough to be written whole by several processes at a time."""
+    """Append a line, short enough to be written atomically by several processes."""
     line = f"{time.time()} {os.getpid()} {name} {value}\n"
     descriptor = os.open(os.environ["SWEEP_MARKS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(descriptor, line.encode())
@@ -33,7 +33,7 @@ def mark(name: str, value: float = 0.0) -> None:
 
 
 class _Watch(importlib.abc.MetaPathFinder):
-    """Notes when modules are loaded, and has ``sweep.codec`` note what it encodes."""
+    """Record when modules are loaded, and make ``sweep.codec`` record what it encodes."""
 
     def __init__(self) -> None:
         self._waited_for = {*LOADED, "sweep.codec"}
@@ -78,7 +78,7 @@ def _noting_messages(encode: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
 
 
 def install() -> None:
-    """Begin to note, in this process."""
+    """Begin to record in this process."""
     if "SWEEP_MARKS" in os.environ:
         mark("process")
         sys.meta_path.insert(0, _Watch())

@@ -1,17 +1,17 @@
 """Check that a population's numbers are bitwise reproducible with other work on the card.
 
-    python -m benchmarks.stress --repeats 300
+   python -m benchmarks.stress --repeats 300
 
-Every sum of the kernels has one order, so the same trials must give the same bits, whatever else
+Every sum of the kernels has one order, so the same trials must give the same bits whatever else
 runs; a race between threads, or a register that is overwritten too early, shows as a difference.
-The mix is measured again and again, and its first epoch trained again, while another stream
-multiplies matrices. Z of wide and narrow trials is also held against a product in float64 of
-factors cut to tf32. Exit status 1 if anything differs.
+Measures the mix and trains its first epoch repeatedly while another stream multiplies matrices.
+Also compares Z of wide and narrow trials with a float64 product of factors cut to tf32. Exits with
+1 if anything differs.
 
-    --repeats N   measurements (100); a hundredth of it, and 1 at least, epochs
-    --tiny        three trials of two steps: for tools under which everything is slow
-    --json FILE   append each result to it
-    --smoke       tiny trials on the CPU, for the tests: needs TRITON_INTERPRET=1
+   --repeats N   measurements (100); epochs are a hundredth of it, at least 1
+   --tiny        three trials of two steps: for tools under which everything is slow
+   --json FILE   append each result to it
+   --smoke       tiny trials on the CPU, for the tests: needs TRITON_INTERPRET=1
 """
 
 import sys
@@ -28,7 +28,7 @@ from sweep.messages import TrialSpec
 from sweep.trainer import DeviceData
 from sweep.trainer.fused import FusedTrainer
 
-#: Relative to its norm, what Z may be off: sums in another order, of factors that are the same.
+#: Largest error of Z relative to its norm, for sums of the same factors in another order.
 Z_TOLERANCE = 1e-3
 
 #: Matrix products of the other stream, in turn.
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def make_load(device: torch.device) -> Callable[[int], None]:
-    """Other work for the card: matrix products in a stream of their own."""
+    """Return a function that multiplies matrices in a separate stream."""
     if device.type != "cuda":
         return lambda n: None
     stream = torch.cuda.Stream(device)
@@ -82,7 +82,7 @@ def repeat(
     numbers: Callable[[], Sequence[Tensor]],
     load: Callable[[int], None],
 ) -> bool:
-    """Compare the numbers with themselves n times under load; whether any differ."""
+    """Compute the numbers n times under load; return whether any differ."""
     first, n_different, example = numbers(), 0, None
     for i in range(n):
         load(LOADS[i % len(LOADS)])
@@ -103,7 +103,7 @@ def trained(
     load: Callable[[int], None],
     n_products: int,
 ) -> FusedTrainer:
-    """A population after its first epoch."""
+    """Return a population after its first epoch."""
     trainer = make_population(trials, data, device)
     for trial in trials:
         admit(trainer, trial)
@@ -113,14 +113,14 @@ def trained(
 
 
 def weights_of(trainer: FusedTrainer) -> list[Tensor]:
-    """All trials' weights, on the CPU; the trainer is closed."""
+    """Return all trials' weights, on the CPU; closes the trainer."""
     found = [one for number in trainer.numbers for one in trainer.weights(number)[0]]
     trainer.close()
     return found
 
 
 def measured(trainer: FusedTrainer) -> tuple[Tensor, Tensor]:
-    """The report of the validation images, and Z of their last batch."""
+    """Return the report of the validation images, and Z of their last batch."""
     trials = tuple(trainer._trials.values())
     report = trainer._measure(trials, trainer._validation).report
     if trainer.device.type == "cuda":
@@ -129,7 +129,10 @@ def measured(trainer: FusedTrainer) -> tuple[Tensor, Tensor]:
 
 
 def off(records: Records, trainer: FusedTrainer, sizes: Sizes) -> bool:
-    """Hold Z of the last batch measured against float64; whether any trial's is too far off."""
+    """Compare Z of the last measured batch with float64.
+
+    Return whether any trial's error is too large.
+    """
     population, images = trainer._population, trainer.data.validation
     batch_size = population.shape.batch_size
     x = images[(len(images) - 1) // batch_size * batch_size :].double()
@@ -150,7 +153,7 @@ def off(records: Records, trainer: FusedTrainer, sizes: Sizes) -> bool:
 
 
 def cut(factor: Tensor) -> Tensor:
-    """To the 10 bits of a fraction that tf32 products use, as float64."""
+    """Round to the 10 fraction bits that tf32 products use, as float64."""
     return (factor.contiguous().view(torch.int32) & -8192).view(torch.float32).double()
 
 

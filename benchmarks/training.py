@@ -1,62 +1,62 @@
-"""How fast small autoencoders train: the fused trainer beside everything else, on one card.
+"""Time the fused trainer and other ways to train small autoencoders, on one card.
 
     pip install -c constraints.txt -e . && pip install 'jax[cuda12]'   # jax is optional
     python -m benchmarks.training
     python -m benchmarks.training --widths 784 --only fused vmap jax
 
-Fields of trials: ``benchmarks.fields``. Each contestant trains them on the same made-up images, of
+Each contestant trains the fields of trials of ``benchmarks.fields`` on the same made-up images of
 Fashion-MNIST's sizes, in batches of 128 with Adam:
 
-    fused          sweep's fused trainer, a full population, its next epoch always launched ahead
+    fused          sweep's fused trainer: a full population, the next epoch always launched ahead
     fused-whole    the same with all that a study needs: validation, the test set, and new trials in
-                   the places of those that end, a fifth of them every epoch
+                   the slots of finished ones, a fifth of them every epoch
     reference      sweep's reference trainer
-    jax            JAX, vmap over all trials and scan over an epoch's steps; one shape, one choice
-    jax-shared     the same with one data order for all trials, which spares it their batches
-    jax-buckets    JAX for the mix, widths padded to the next power of 2, one group each
-    jax-padded     JAX for the mix, every width padded to 1024
-    graph          the images on the device as bytes, a step captured as a CUDA graph, replayed
+    jax            JAX: vmap over all trials and scan over an epoch's steps; one shape, one choice
+    jax-shared     the same with one data order for all trials, so batches are not gathered for each
+    jax-buckets    JAX for the mix: widths padded to the next power of 2, one group for each
+    jax-padded     JAX for the mix: every width padded to 1024
+    graph          the images on the device as bytes; a step captured as a CUDA graph and replayed
     eager          the same without the graph, torch.optim's fused Adam
-    vmap           torch.func.vmap over all trials; they must be equal in shape
+    vmap           torch.func.vmap over all trials, which must be equal in shape
     vmap-compiled  the same through torch.compile
-    tutorial-4     torchvision's way: PIL pictures, ToTensor, a DataLoader with 4 loader workers,
-                   which stay from epoch to epoch
+    tutorial-4     torchvision's loop: PIL images, ToTensor, a DataLoader with 4 persistent workers
     tutorial-0     the same without loader workers
 
-Contestants of a field run in processes of their own, by group (sweep, JAX, torch, the tutorial),
-each with a time limit; every result is a line of JSON as soon as it is there, so a group that fails
-or runs out of time leaves the others, and its own earlier results.
+The contestants of a field run in separate processes, one for each group (sweep, JAX, torch, the
+tutorial), each with a time limit. Every result is written at once as a line of JSON, so a group
+that fails or runs out of time affects neither the other groups nor its own earlier results.
 
-A column says how many steps of an epoch were timed; the slow contestants' time is scaled to a whole
-epoch, and one trial after another trains one trial of a field, or eight of the mix. The time is the
-median of repeats after a warm-up, and ends when the losses are on the host, so that the device is
-done; "device" is the fused trainer's time by the device's clock. Validation is left out (but for
-one image in the two sweep trainers, which validate always), and measured apart for "reference" and
-"fused"; it is in the time of "fused-whole". The sweep trainers draw data orders in their time, the
-others get theirs before it. "first epoch" is the time from nothing to the losses of the first
-epoch, or of its timed part: to compile is in there, and nowhere else. "of floor" is the least
-memory traffic of a step (``Shape.step_bytes``) over the bandwidth of a large copy, both in this
-run, over the time.
+A column gives the number of steps that were timed; the slow contestants' time is scaled to a full
+epoch, and contestants that train one trial after another train one trial of a field, or eight of
+the mix. The time is the median of repeats after a warm-up, and ends when the losses are on the
+host, which means that the device has finished; "device" is the fused trainer's time by the device's
+clock. Validation is excluded, except for one image in sweep's trainers, which always validate; it
+is timed separately for "reference" and "fused", and included in "fused-whole". sweep's trainers
+draw data orders in their time; the others get theirs before it. "first epoch" is the time from the
+start to the losses of the first epoch, or of its timed part; only this column includes compilation.
+"of floor" is the least memory traffic of a step (``Shape.step_bytes``) over the bandwidth of a
+large copy in this run, over the time.
 
-First of all every contestant trains two trials of the field for a few steps: "differs" is how far
-its mean loss is from the reference trainer's, relatively; products are tf32, on a CPU float32.
+Before that, every contestant trains two trials of the field for a few steps: "differs" is the
+relative difference of its mean loss from the reference trainer's; products are tf32, or float32 on
+a CPU.
 
-Then what a user waits for (``benchmarks.whole``): a worker's first epoch, and a study of 1,000
-trials. These need sweep with all its packages; the rest needs torch, Triton, numpy, psutil,
-safetensors and Pillow, for the tutorial's loop torchvision.
+Finally ``benchmarks.whole`` measures what a user waits for: a worker's first epoch, and a study of
+1,000 trials. This needs sweep with all its packages; the rest needs torch, Triton, numpy, psutil,
+safetensors and Pillow, and torchvision for the tutorial's loop.
 
 Options:
 
     --widths 32 mix    fields, of 32, 128, 784 and mix (all)
     --only fused jax   contestants (all)
     --slots N          trials of a field (512, 256, 84, and 256 of the mix)
-    --steps N          steps of an epoch that the slow contestants are timed over (100)
-    --repeats N        timed epochs, or parts of one, of which the median counts (5)
-    --limit SECONDS    for one group in one field (300)
-    --json FILE        append each result to it as well
+    --steps N          timed steps of an epoch for the slow contestants (100)
+    --repeats N        timed epochs, or parts of epochs, of which the median counts (5)
+    --limit SECONDS    time limit of one group in one field (300)
+    --json FILE        also append each result to this file
     --no-whole         leave out what a user waits for
     --smoke            tiny trials on the CPU, for the tests (fields 9 and mix): needs
-                       TRITON_INTERPRET=1, says nothing about speed
+                       TRITON_INTERPRET=1; its times mean nothing
 """
 
 import argparse
@@ -93,11 +93,11 @@ from sweep.trainer.fused import Shape
 
 
 class Field(NamedTuple):
-    """A set of trials, and the outcome of each contestant: a time, or why there is none."""
+    """A set of trials, and each contestant's time or the reason why there is none."""
 
     name: str
     trials: list[TrialSpec]
-    #: The least that a trial's epoch takes on this card.
+    #: Lower bound of the time of a trial's epoch on this card.
     floor_seconds: float
     found: dict[str, Timed | str]
 
@@ -143,7 +143,10 @@ def main() -> None:
 def _contest(
     field: str, options: argparse.Namespace, sizes: Sizes
 ) -> Iterator[dict[str, Timed | str]]:
-    """Measure the contestants of a field, each group in a process of its own; yield each group."""
+    """Measure a field's contestants, each group in a separate process.
+
+    Yield the results of each group.
+    """
     chosen = {
         name: contestant.group
         for name, contestant in contestants(sizes).items()
@@ -179,7 +182,7 @@ def _run_group(
 
 
 def _measure_group(options: argparse.Namespace, sizes: Sizes, device: torch.device) -> None:
-    """Measure some contestants of one field here, and write each as soon as it is there."""
+    """Measure some contestants of one field in this process; write each result at once."""
     records = Records(options.json, echo=False)
     bench = Bench(
         sizes=sizes,
@@ -224,7 +227,7 @@ def _options() -> argparse.Namespace:
 
 
 def floor_seconds(trials: Sequence[TrialSpec], sizes: Sizes, bytes_per_second: float) -> float:
-    """The least memory traffic of a trial's epoch, on average, over the copy's bandwidth."""
+    """Return the least memory traffic of a trial's epoch, on average, over the copy's bandwidth."""
     shape = Shape(
         n_train=sizes.n_steps * sizes.batch_size,
         n_inputs=sizes.height * sizes.width,
@@ -285,13 +288,13 @@ def _or_dash(value: float | None, write: Callable[[float], str]) -> str:
 
 
 class Compared(NamedTuple):
-    """A contestant beside the others of its field."""
+    """A contestant's figures relative to the others of its field."""
 
-    #: How many times; None without a time of the fused trainer.
+    #: How many times as fast the fused trainer is; None without a time of the fused trainer.
     fused_is_faster: float | None
     share_of_floor: float
-    #: Relative distance from the reference trainer's losses; None where that did not run, or where
-    #: the contestant trains in another order.
+    #: Relative distance from the reference trainer's losses; None if that did not run, or if the
+    #: contestant trains in another order.
     loss_differs: float | None
 
 

@@ -1,15 +1,16 @@
-"""Does the remedy that `sweep diagnose` advises help most? Random configurations, treated.
+"""Check whether the remedy that `sweep diagnose` advises helps most, on random configurations.
 
-    python -m benchmarks.treatment [--configurations 40] [--seeds 3] [-o trained.json]
+   python -m benchmarks.treatment [--configurations 40] [--seeds 3] [-o trained.json]
 
 Each configuration is drawn at random and trained on a small part of fashion-mnist-mini, diagnosed
-as `sweep diagnose` would with nothing but its own curve, and trained again under the remedy that
-is advised and under each of the others: twice the epochs, twice the width, half the rate with a
-cosine schedule, linear outputs with MSE, a leaky activation, twice the images with as many
-updates. A remedy's gain is the ratio of the mean test errors over the seeds. Counted is how often
-the advised one gains most, beside always giving the remedy that most often does. The last line is
-JSON.
-``-o`` keeps what was trained, ``--read`` diagnoses it again without training.
+as `sweep diagnose` would from its own curve alone, and trained again with the advised remedy and
+with each of the others: twice the epochs, twice the width, half the rate with a cosine schedule,
+linear outputs with MSE, a leaky activation, twice the images with the same number of updates. A
+remedy's gain is the ratio of the mean test errors over the seeds. The benchmark counts how often
+the advised remedy gains most, and compares it with always giving the remedy that is best most
+often. The last line of the output is JSON.
+
+``-o`` stores what was trained, ``--read`` diagnoses it again without training.
 """
 
 import argparse
@@ -36,7 +37,7 @@ from sweep.store.records import CurvePoint
 from sweep.trainer import CpuTrainer
 from tests.support.troubled_training import TrainedTrial, row_of, train
 
-#: Each is given to every configuration; the advised one may be another rate beside them.
+#: Given to every configuration; the advised remedy may be another learning rate in addition.
 REMEDIES = (
     Remedy.EPOCHS,
     Remedy.WIDTH,
@@ -51,7 +52,7 @@ EPOCHS, WIDTHS, RATES = (4, 100), (4, 128), (3e-4, 3e-2)
 BATCH_SIZES, TRAIN_LIMITS = (16, 32, 64), (250, 500, 1_000)
 OUTPUTS = ((Output.SIGMOID, Loss.BCE), (Output.SIGMOID, Loss.MSE), (Output.LINEAR, Loss.MSE))
 
-#: An error this many times the lowest is as good but for the seeds.
+#: Errors up to this many times the lowest count as equal, given the scatter of seeds.
 _CLOSE = 1.05
 
 
@@ -63,11 +64,11 @@ class Case(NamedTuple):
 
 
 class Treated(NamedTuple):
-    """A configuration as it was, and what each remedy made of its test error."""
+    """An untreated configuration, and its test error with each remedy."""
 
     case: Case
     before: TrainedTrial
-    #: None where training diverged.
+    #: None if training diverged.
     errors: Mapping[Remedy, float | None]
 
 
@@ -93,7 +94,7 @@ def draw(seed: int) -> Case:
 
 
 def treated(case: Case, remedy: Remedy) -> Case:
-    """Apply a remedy; twice the images are trained on with as many updates."""
+    """Apply a remedy; twice the images are trained on with the same number of updates."""
     if remedy is Remedy.IMAGES:
         half = replace(case.config, epochs=math.ceil(case.config.epochs / 2))
         return Case(half, 2 * case.train_limit)
@@ -103,16 +104,16 @@ def treated(case: Case, remedy: Remedy) -> Case:
 
 
 def trained(case: Case, seeds: Sequence[int]) -> TrainedTrial:
-    """Train with every seed; errors are means over them."""
+    """Train with every seed; errors are means over the seeds."""
     spec = TrialSpec(number=0, attempt=1, config=case.config, seeds=tuple(seeds), keep_below=0.0)
     return train(CpuTrainer(data_of(case.train_limit)).start(spec))
 
 
 def treat(seed: int, seeds: Sequence[int]) -> Treated:
-    """Train a configuration as it is, and under each remedy."""
+    """Train a configuration without a remedy, and with each."""
     case = draw(seed)
     before = trained(case, seeds)
-    # The advised one of the rates is given too, where it is none of REMEDIES.
+    # The advised learning rate is given, too, if it is not one of REMEDIES.
     advised = diagnosis(case, before).remedy
     remedies = dict.fromkeys([*REMEDIES, *([advised] if advised else [])])
     after = {of: trained(treated(case, of), seeds).trial.test_mse for of in remedies}
@@ -120,12 +121,12 @@ def treat(seed: int, seeds: Sequence[int]) -> Treated:
 
 
 def diagnosis(case: Case, of: TrainedTrial) -> Diagnosis:
-    """What `sweep diagnose` says of it, were it alone in its study."""
+    """Diagnose it as `sweep diagnose` would if it were alone in its study."""
     return diagnose(*of, floors_of(case.train_limit))
 
 
 def best_remedy(of: Treated) -> Remedy | None:
-    """The remedy after which the error is lowest; None where each makes it higher."""
+    """Return the remedy with the lowest error, or None if each makes the error higher."""
     before = of.before.trial.test_mse or math.inf
     errors = {remedy: error for remedy, error in of.errors.items() if error is not None}
     best = min(errors, key=errors.__getitem__, default=None)
@@ -133,13 +134,16 @@ def best_remedy(of: Treated) -> Remedy | None:
 
 
 def factor(of: Treated, remedy: Remedy | None) -> float:
-    """The error under a remedy over that without, for a trial that ended; 1 without a remedy."""
+    """Return the error with a remedy over that without, for a trial that ended.
+
+    1 without a remedy.
+    """
     before, after = of.before.trial.test_mse, of.errors.get(remedy) if remedy else None
     return after / before if before and after else 1.0
 
 
 def summary(every: Sequence[Treated]) -> dict[str, Any]:
-    """Count how often the advised remedy is the best, beside one remedy for all."""
+    """Count how often the advised remedy is the best, compared with one remedy for all."""
     advised = [diagnosis(of.case, of.before) for of in every]
     best = [best_remedy(of) for of in every]
     most_frequent, n_best = Counter(best).most_common(1)[0]
@@ -170,13 +174,13 @@ def summary(every: Sequence[Treated]) -> dict[str, Any]:
 
 
 def _mean_factor(every: Sequence[Treated], given: Sequence[Remedy | None]) -> float:
-    """Geometric mean of the factors."""
+    """Return the geometric mean of the factors."""
     factors = [factor(of, remedy) for of, remedy in zip(every, given, strict=True)]
     return round(float(np.exp(np.mean(np.log(factors)))), 3)
 
 
 def to_json(of: Treated) -> dict[str, Any]:
-    """Plain values, from which ``from_json`` makes the same."""
+    """Return plain values from which ``from_json`` makes the same."""
     row, curve, diagnostics = of.before
     return {
         "config": vars(of.case.config),
@@ -189,7 +193,7 @@ def to_json(of: Treated) -> dict[str, Any]:
 
 
 def from_json(values: Mapping[str, Any]) -> Treated:
-    """Read what ``to_json`` made."""
+    """Read the result of ``to_json``."""
     config = TrialConfig(**{k: SETTINGS[k].typed(v) for k, v in values["config"].items()})
     curve = [
         CurvePoint(epoch=epoch, train_loss=loss, val_mse=error, val_bce=None, seconds=None)
@@ -202,7 +206,7 @@ def from_json(values: Mapping[str, Any]) -> Treated:
 
 
 def print_summary(found: Mapping[str, Any]) -> None:
-    """What was advised, what helped most, and how much."""
+    """Print which remedies were advised, which helped most, and by how much."""
     n = found["configurations"]
     print(f"The advised remedy gains most in {found['advised_gains_most']} of {n}.")
     print(f"It comes within 5 % of the best one's error in {found['advised_is_close']} of {n}.")

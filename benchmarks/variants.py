@@ -1,18 +1,18 @@
-"""Time each configuration of the kernels beside the default, on the same card.
+"""Time each configuration of the kernels and the default, on the same card.
 
-    python -m benchmarks.variants 32 784 mix
+   python -m benchmarks.variants 32 784 mix
 
-A full population of a field trains a few epochs with each variant; one line of JSON a variant and
-field, the default first. ``step_us`` is the device's time for a step, the median over the epochs
-after the first, in which kernels are compiled. ``same`` says whether the weights after the first
-epoch are the default's, bit by bit; ``differs`` how far its losses are from the default's at most,
-relatively: sums of blocks of other sizes have another order.
+Trains a full population of a field for a few epochs with each variant. Prints one line of JSON for
+each variant and field, the default first. ``step_us`` is the device's time for a step: the median
+over the epochs after the first, in which kernels are compiled. ``same`` says whether the weights
+after the first epoch equal the default's bit by bit. ``differs`` is the largest relative difference
+of its losses from the default's: blocks of other sizes sum in another order.
 
 Options:
 
-    --only NAME …   variants (all)
-    --json FILE     append each result to it
-    --smoke         tiny fields (9, mix) on the CPU, for the tests: needs TRITON_INTERPRET=1
+   --only NAME …   variants (all)
+   --json FILE     append each result to it
+   --smoke         tiny fields (9, mix) on the CPU, for the tests: needs TRITON_INTERPRET=1
 """
 
 import gc
@@ -40,7 +40,7 @@ from sweep.trainer.fused import KernelConfig
 
 DEFAULT = "default"
 
-#: Name and what it changes of the default; what promises most comes first.
+#: Each variant and what it changes of the default, the most promising first.
 VARIANTS: dict[str, dict[str, Any]] = {
     DEFAULT: {},
     "graph variants": {"step_variants": True},
@@ -61,7 +61,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "chains of 16, 16 outputs at a time": {"chain_steps": 16, "chain_outputs": 16},
     "32 outputs": {"outputs": 32},
 }
-#: Those that differ for a card only, or are part of another: the interpreter does without.
+#: Variants that differ only on a card, or that are part of another variant.
 LEFT_OUT_OF_SMOKE = {
     "graph variants",
     "2 branches",
@@ -75,14 +75,14 @@ LEFT_OUT_OF_SMOKE = {
     "chains of 16, 16 outputs at a time",
     "32 outputs",
 }
-#: Epochs; the first is not timed.
+#: Number of epochs; the first is not timed.
 N_EPOCHS = 4
 
 
 class Trained(NamedTuple):
     """Times and numbers of a population."""
 
-    #: Of all trials after their first epoch, on the CPU.
+    #: All trials' weights after their first epoch, on the CPU.
     weights: list[Tensor]
     losses: list[float]
     step_us: float
@@ -133,7 +133,7 @@ def train(
 
 
 def compare(trained: Trained, default: Trained) -> dict[str, object]:
-    """Record of a variant beside the default."""
+    """Return a variant's record, relative to the default."""
     pairs = list(zip(trained.losses, default.losses, strict=True))
     return {
         "step_us": trained.step_us,

@@ -1,20 +1,20 @@
 """Time a worker's first epoch, a worker's 1,000 trials, and a study of them.
 
-    python -m benchmarks.whole first-epoch worker study
+   python -m benchmarks.whole first-epoch worker study
 
-    first-epoch   seconds from a worker's start to its first finished epoch of the mix, its check of
-                  the card included, with Triton's cache empty and full
-    worker        random trials through a worker alone, handed out as a coordinator does: trials a
-                  second, and the share of the time in which the device trained
-    study         the same trials through ``sweep start`` on SQLite, with ``sweep status``'s share
+   first-epoch   seconds from a worker's start to its first finished epoch of the mix, including
+                 its check of the card, with Triton's cache empty and full
+   worker        random trials through a single worker, dispatched as by a coordinator: trials a
+                 second, and the share of the time in which the device trained
+   study         the same trials through ``sweep start`` on SQLite, with ``sweep status``'s share
 
 The first two need what ``benchmarks.training`` needs; a study needs all of sweep's packages.
 
 Options:
 
-    --limit SECONDS   for one process (240)
-    --json FILE       append each result to it
-    --smoke           tiny trials on the CPU, for the tests: needs TRITON_INTERPRET=1
+   --limit SECONDS   for one process (240)
+   --json FILE       append each result to it
+   --smoke           tiny trials on the CPU, for the tests: needs TRITON_INTERPRET=1
 """
 
 import argparse
@@ -57,7 +57,7 @@ from sweep.messages import (
     WorkloadEstimate,
 )
 
-#: What ``sweep start`` and ``sweep status`` load, besides what a machine that trains has.
+#: Packages that ``sweep start`` and ``sweep status`` load, besides those of a machine that trains.
 STUDY_PACKAGES = ("alembic", "optuna", "platformdirs", "pydantic", "rich", "sqlalchemy", "typer")
 _LIMIT_SECONDS = 240.0
 
@@ -87,7 +87,7 @@ def waited_for(
     *,
     limit: float = _LIMIT_SECONDS,
 ) -> dict[str, Outcome]:
-    """Measure each of these on images made for it; a reason where one could not run."""
+    """Measure each of these on images made for it; returns a reason for what could not run."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         n_train = sizes.n_steps * sizes.batch_size * 12 // 11
@@ -100,7 +100,7 @@ def waited_for(
 
 
 def write_images(folder: Path, height: int, width: int, n_train: int, n_test: int) -> None:
-    """Noise, in the four files of a data set."""
+    """Write noise as the four files of a data set."""
     rng, names = np.random.default_rng(0), FileNames()
     for n, images, labels in (
         (n_train, names.train_images, names.train_labels),
@@ -111,7 +111,7 @@ def write_images(folder: Path, height: int, width: int, n_train: int, n_test: in
 
 
 def first_epochs(folder: Path, sizes: Sizes, device: torch.device, limit: float) -> Outcome:
-    """Seconds from starting a worker to its first finished epoch; its self-check is in there."""
+    """Return the seconds from a worker's start to its first finished epoch, self-check included."""
     trials = make_trials(MIX, sizes.fields[MIX], sizes)
     with tempfile.TemporaryDirectory() as cache:
         task = Path(cache, "task")
@@ -127,7 +127,7 @@ def first_epochs(folder: Path, sizes: Sizes, device: torch.device, limit: float)
 
 
 def worker_study(folder: Path, sizes: Sizes, device: torch.device, limit: float) -> Outcome:
-    """Train a study's trials in a worker alone, in a process of its own."""
+    """Train a study's trials in a single worker, in a separate process."""
     n_epochs = EPOCHS if device.type == "cuda" else 2
     trials = [
         replace(
@@ -147,8 +147,11 @@ def worker_study(folder: Path, sizes: Sizes, device: torch.device, limit: float)
 
 
 def study(folder: Path, sizes: Sizes, device: torch.device, limit: float) -> Outcome:
-    """``sweep start`` on SQLite: how long it took, and the share of the time between the first
-    epoch and the last in which the device trained, as ``sweep status`` tells it."""
+    """Run ``sweep start`` on SQLite; return how long it took and the device's share of training.
+
+    The share is that of the time between the first epoch and the last, as ``sweep status`` prints
+    it.
+    """
     missing = [name for name in STUDY_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         return {"reason": f"not installed: {', '.join(missing)}"}
@@ -217,7 +220,7 @@ def _last_line(text: str) -> str:
 
 
 def _worker(task: Path, *, all_trials: bool) -> None:
-    """A worker's life up to its first epoch, or to the end of its last trial."""
+    """Run a worker up to its first epoch, or to the end of its last trial."""
     device, folder, rows = json.loads(task.read_text())
     trials = tuple(_trial(row) for row in rows)
     from sweep.worker.work import work
@@ -239,7 +242,7 @@ def _until_first_epoch(event: Event) -> None:
 
 
 class Supply:
-    """Hands out the trials that the worker requests, as a coordinator does."""
+    """Send the worker the trials that it requests, as a coordinator does."""
 
     def __init__(self, trials: Sequence[TrialSpec], inbox: "SimpleQueue[Any]") -> None:
         self._left, self._inbox = list(reversed(trials)), inbox
@@ -264,7 +267,7 @@ class Supply:
                 self._end("failed")
 
     def outcome(self) -> Outcome:
-        """Seconds from Ready to the last trial's end."""
+        """Return the seconds from Ready to the last trial's end."""
         rate = self._n / self._seconds
         return {
             "seconds": self._seconds,
@@ -286,7 +289,7 @@ class Supply:
 
 
 def _trial(row: dict[str, Any]) -> TrialSpec:
-    # Not through sweep.codec: a machine that only trains may lack pydantic.
+    # Without sweep.codec, because a machine that only trains may lack pydantic.
     kinds = {name: type(value) for name, value in vars(TrialConfig()).items()}
     config = TrialConfig(**{name: kinds[name](value) for name, value in row["config"].items()})
     return TrialSpec(**{**row, "config": config, "seeds": tuple(row["seeds"])})

@@ -1,13 +1,14 @@
-"""How often the law of the width is right about studies whose law is known.
+"""Count how often the width law is right about studies whose law is known.
 
-    python -m benchmarks.width_law
+   python -m benchmarks.width_law
 
-Studies are planted: widths, a law E_inf + A H^-alpha, and errors that scatter about it, evenly or
-as the best of several trials do, far above more often than far below. Of each kind of study it
-counts how many 90 % intervals hold the true E_inf, alpha, knee and gain of doubling the widest
-layer, and how many verdicts are right: plateau or still falling, as the true gain has it, too few
-widths, or no law where errors scatter by as much as they are. Of the knee it counts the studies
-that are told one. Seeds begin at 1,000,000, which no test uses. The last line is JSON.
+The studies are planted: widths, a law E_inf + A H^-alpha, and errors that scatter about it, evenly
+or as the best of several trials do, with more and larger deviations above it than below. For each
+kind of study the benchmark counts how many 90 % intervals contain the true E_inf, alpha, knee and
+gain from doubling the widest layer, and how many verdicts are right: plateau or still falling,
+according to the true gain; too few widths; no law if the scatter is as large as the errors. For the
+knee it counts the studies that have one. Seeds begin at 1,000,000, which no test uses. The last
+line of the output is JSON.
 """
 
 import argparse
@@ -29,7 +30,7 @@ Noise = Callable[[np.random.Generator, Errors], Errors]
 
 
 class Planted(NamedTuple):
-    """The truth about a study."""
+    """True values of a planted study."""
 
     e_inf: float
     a: float
@@ -43,7 +44,7 @@ class Planted(NamedTuple):
         return (self.a / self.e_inf) ** (1 / self.alpha) if self.e_inf else math.inf
 
     def gain(self, widest: float) -> float:
-        """The share by which twice the widest layer lowers the error."""
+        """Return the relative decrease of the error at twice the widest layer."""
         return float(1 - self.at(2 * widest) / self.at(widest))
 
 
@@ -55,12 +56,12 @@ class Case:
     law: Planted
     widths: tuple[float, ...]
     noise: Noise
-    #: Where the errors are made to follow none, in one way or the other.
+    #: Verdict if the errors are made to follow no law.
     without_law: WidthVerdict | None = None
 
     @property
     def verdict(self) -> WidthVerdict:
-        """What would be right."""
+        """Return the right verdict."""
         if len(self.widths) < 5 or self.widths[-1] < 8 * self.widths[0]:
             return WidthVerdict.TOO_FEW
         if self.without_law:
@@ -73,19 +74,19 @@ class Case:
 
 
 def even(spread: float) -> Noise:
-    """Log-normal about the law."""
+    """Log-normal errors about the law."""
     return lambda random, exact: exact * np.exp(spread * random.normal(size=len(exact)))
 
 
 def skewed(spread: float) -> Noise:
-    """About the law in the mean of the logarithm; above it with a long tail, below it with none."""
+    """Errors with the law as mean of their logarithm, and a long tail above it only."""
     return lambda random, exact: (
         exact * np.exp(spread * (random.exponential(size=len(exact)) - 1.0))
     )
 
 
 def bent(spread: float) -> Noise:
-    """About a law that falls ever faster."""
+    """Errors about a law that falls ever faster."""
     return lambda random, exact: even(spread)(
         random, exact * np.exp(-0.1 * np.log(exact / exact[0]) ** 2)
     )
@@ -117,17 +118,17 @@ CASES = (
 
 
 class Outcome(NamedTuple):
-    """What came of the studies of a case, as shares of them."""
+    """Shares of a case's studies."""
 
     case: str
     true_gain: float
     verdict_right: float
-    #: None where there is no law.
+    #: None if there is no law.
     held: dict[str, float] | None
 
 
 def run(case: Case, n_studies: int, first_seed: int) -> Outcome:
-    """Plant studies and look at each as a user's would be."""
+    """Plant studies and analyse each like a user's."""
     found = []
     for seed in range(first_seed, first_seed + n_studies):
         exact = case.law.at(case.widths)
@@ -172,7 +173,7 @@ def _within(value: float, interval: Interval) -> bool:
 
 
 def main() -> None:
-    """Run every case and print what came of it."""
+    """Run every case and print its shares."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--studies", type=int, default=200, help="of each kind")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)

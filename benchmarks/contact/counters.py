@@ -1,8 +1,8 @@
-"""What each kernel of a step waits for, by Nsight Compute's counters.
+"""Record the stall reasons of each kernel of a step, by Nsight Compute's counters.
 
-    python -m benchmarks.contact.counters
+   python -m benchmarks.contact.counters
 
-Needs ncu, and the permission to read counters. Widths 784 and 32, each kernel once.
+Needs ncu, and the permission to read counters. Runs each kernel once, at widths 784 and 32.
 """
 
 import csv
@@ -13,7 +13,7 @@ from benchmarks.contact import tools
 from benchmarks.contact.options import stage_parser
 from benchmarks.records import Record, Records
 
-#: Sections whose metrics are read below, and one that no section has.
+#: Sections whose metrics are read below, and one metric that no section has.
 _SECTIONS = (
     "SpeedOfLight",
     "MemoryWorkloadAnalysis",
@@ -24,7 +24,7 @@ _SECTIONS = (
 )
 _SHARED = "l1tex__data_pipe_lsu_wavefronts_mem_shared.avg.pct_of_peak_sustained_elapsed"
 
-#: Our names, and the columns that hold the number, the first that is there.
+#: Our names, and the columns that may have the number; the first that exists counts.
 _COLUMNS = {
     "us": ("gpu__time_duration.sum",),
     "dram_percent": (
@@ -54,7 +54,7 @@ def main() -> None:
     except tools.MissingToolError:
         return
     found = 0
-    for metrics in (["--metrics", _SHARED], []):  # a name that this ncu does not know stops it
+    for metrics in (["--metrics", _SHARED], []):  # ncu stops at a metric that it does not have
         command = [ncu, "--clock-control", "none", "--profile-from-start", "off"]
         command += [part for section in _SECTIONS for part in ("--section", section)]
         command += [
@@ -75,12 +75,12 @@ def main() -> None:
 
 
 def parse(output: str) -> Iterator[Record]:
-    """One record a kernel from ncu's raw page as CSV; whatever else was printed is passed over."""
+    """Yield one record for each kernel of ncu's raw page as CSV; skips all other lines."""
     lines = [line for line in output.splitlines() if line.startswith('"')]
     reader = csv.DictReader(lines)
     units: Mapping[str, str] = {}
     for row in reader:
-        if not row.get("ID"):  # the line after the head has the units
+        if not row.get("ID"):  # the line after the header has the units
             units = row
         elif row.get("Kernel Name"):
             yield _record(row, units)

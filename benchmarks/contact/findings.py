@@ -1,7 +1,7 @@
 """Rules that turn figures into findings with recommendations.
 
-A finding is a sentence, a rule over the records of the stages, and advice. A rule says seen, not
-seen, or not measured, and the figures that decided it.
+A finding is a sentence, a rule over the records of the stages, and a recommendation. A rule returns
+seen, not seen or not measured, and the figures that decided it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -25,7 +25,7 @@ class Evidence(NamedTuple):
     """Result of a rule."""
 
     sighting: Sighting
-    #: The figures, in a few words.
+    #: The figures in a few words.
     figures: str = ""
 
 
@@ -36,12 +36,12 @@ class Finding:
     what: str
     then: str
     rule: Rule
-    #: Whether it has to be fixed before anything else is measured.
+    #: Whether it must be fixed before anything else is measured.
     stops: bool = False
 
 
 def select(records: Iterable[Record], what: str, **wanted: object) -> list[Record]:
-    """Records of a kind, with these fields."""
+    """Return the records of a kind that have these fields."""
     wanted = {"what": what} | wanted
     return [record for record in records if wanted.items() <= record.items()]
 
@@ -49,7 +49,7 @@ def select(records: Iterable[Record], what: str, **wanted: object) -> list[Recor
 def worst_of(
     records: Iterable[Record], what: str, number: str, *, above: float, name: str, **wanted: object
 ) -> Evidence:
-    """Seen where the largest number of such records is above a limit, or no number at all."""
+    """Compare the largest number of such records with a limit; NaN counts as infinite."""
     found = [one for one in select(records, what, **wanted) if one.get(number) is not None]
     if not found:
         return Evidence(Sighting.NOT_MEASURED)
@@ -104,7 +104,7 @@ def races(records: Sequence[Record]) -> Evidence:
 
 
 def updates_are_slow(records: Sequence[Record]) -> Evidence:
-    """Below 0.7 of the copy's bandwidth, where the population fills the card."""
+    """Whether an update of a population that fills the card is below 0.7 of a copy's speed."""
     updates = [
         one
         for one in select(records, "kernel")
@@ -120,7 +120,7 @@ def updates_are_slow(records: Sequence[Record]) -> Evidence:
 
 
 def stalls(*reasons: str) -> Rule:
-    """Whether a kernel's warps wait most for one of these reasons."""
+    """Make a rule: whether a kernel's warps wait most for one of these reasons."""
 
     def rule(records: Sequence[Record]) -> Evidence:
         counted = [one for one in select(records, "counters") if one.get("top_stall")]
@@ -135,7 +135,7 @@ def stalls(*reasons: str) -> Rule:
 
 
 def busy_above(part: str, percent: float) -> Rule:
-    """Whether a part of the card is busier than that in any kernel."""
+    """Make a rule: whether a part of the card is busier than this percentage in any kernel."""
     return lambda records: worst_of(records, "counters", part, above=percent, name="kernel")
 
 
@@ -168,7 +168,7 @@ def host_is_slow(records: Sequence[Record]) -> Evidence:
 
 
 def worker_is_idle(records: Sequence[Record]) -> Evidence:
-    """Whether the device trained less than four fifths of a worker's 1,000 trials."""
+    """Whether the device was idle for over a fifth of a worker's 1,000 trials."""
     found = [one for one in select(records, "worker") if one.get("busy") is not None]
     if not found:
         return Evidence(Sighting.NOT_MEASURED)
@@ -190,7 +190,7 @@ def bits_of_a_variant_differ(records: Sequence[Record]) -> Evidence:
 
 
 def a_variant_is_faster(records: Sequence[Record]) -> Evidence:
-    """Whether any is at least 3 % faster than the default."""
+    """Whether any variant is at least 3 % faster than the default."""
     found = [one for one in select(records, "variant") if "over_default" in one]
     if not found:
         return Evidence(Sighting.NOT_MEASURED)
@@ -214,7 +214,7 @@ FINDINGS = (
     ),
     Finding(
         what="a kernel alone differs from its torch twin",
-        then="mend this kernel first: it has a test that runs it alone.",
+        then="fix this kernel first: it has a test that runs it alone.",
         rule=kernel_is_wrong,
         stops=True,
     ),

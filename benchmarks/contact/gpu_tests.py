@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 _MARKED = re.compile(r"^@pytest\.mark\.gpu$", re.MULTILINE)
 
-#: The suite's own settings make errors of another torch's warnings, and want plugins.
+#: The suite's own settings turn warnings of another torch into errors, and need plugins.
 _OPTIONS = ("-c", str(ROOT / "tests/gpu.ini"), "-q", "-p", "no:cacheprovider")
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     files = files_with_gpu_tests()[-1 if options.smoke else 0 :]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
-        # Asked for by name they fail where there is no GPU, and are not skipped.
+        # Tests that are selected by file fail without a GPU instead of being skipped.
         marked = [] if options.smoke else ["-m", "gpu"]
         command = [sys.executable, "-m", "pytest", *_OPTIONS, *marked]
         command += [f"--junit-xml={report}", *files]
@@ -42,13 +42,13 @@ def main() -> None:
 
 
 def files_with_gpu_tests() -> list[str]:
-    """Paths of the test files that have a test with the mark."""
+    """Return the paths of the test files that have a test with the mark."""
     found = sorted((ROOT / "tests").rglob("test_*.py"))
     return [str(path) for path in found if _MARKED.search(path.read_text())]
 
 
 def counts(report: Path) -> Record:
-    """How many tests passed, failed and were skipped, by pytest's report."""
+    """Return how many tests passed, failed and were skipped, from pytest's report."""
     cases = list(ElementTree.parse(report).iter("testcase"))  # noqa: S314  pytest wrote it
     failed = [
         case for case in cases if case.find("failure") is not None or case.find("error") is not None

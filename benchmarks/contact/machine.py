@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.contact.options import stage_parser
 from benchmarks.records import Records
 
-#: Every stage needs these.
+#: Packages that every stage needs.
 NEEDED = ("torch", "triton", "numpy", "psutil", "safetensors", "PIL", "scipy")
 #: Packages that some stages need, and which stages.
 OPTIONAL = {
@@ -79,17 +79,17 @@ def main() -> None:
 
 
 def is_there(name: str) -> bool:
-    """Whether a package can be imported."""
+    """Return whether a package can be imported."""
     return importlib.util.find_spec(name) is not None
 
 
 def missing_packages() -> list[str]:
-    """Those that some stage asks for."""
+    """Return the missing packages that some stage needs."""
     return [name for name in (*NEEDED, *OPTIONAL) if not is_there(name)]
 
 
 def version_of(name: str) -> str | None:
-    """Version of an installed package; None where its metadata do not say."""
+    """Return the version of an installed package, or None if its metadata do not have one."""
     try:
         return importlib.metadata.version(_DISTRIBUTIONS.get(name, name))
     except importlib.metadata.PackageNotFoundError:
@@ -97,7 +97,7 @@ def version_of(name: str) -> str | None:
 
 
 def ptxas_versions() -> dict[str, str]:
-    """Version of each assembler of this machine, by its path: Triton's, and CUDA's if installed."""
+    """Return the versions of Triton's ptxas, and of CUDA's if installed, by path."""
     paths = []
     if (triton := importlib.util.find_spec("triton")) is not None and triton.origin is not None:
         paths += sorted(Path(triton.origin).parent.glob("backends/nvidia/bin/ptxas*"))

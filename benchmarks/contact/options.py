@@ -1,11 +1,11 @@
-"""The options that every stage's process takes."""
+"""Options that every stage's process takes."""
 
 import argparse
 from pathlib import Path
 
 
 def stage_parser(doc: str | None) -> argparse.ArgumentParser:
-    """Make a parser that knows ``--json FILE`` and ``--smoke``, with a docstring's first line."""
+    """Make a parser with ``--json FILE``, ``--smoke`` and a docstring's first line."""
     parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
     parser.add_argument("--json", type=Path, help="append each result to this file")
     parser.add_argument("--smoke", action="store_true", help="tiny, on the CPU; no speed")

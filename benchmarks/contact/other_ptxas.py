@@ -1,4 +1,4 @@
-"""The kernels as another assembler makes them: each alone against its twin, and how fast.
+"""Check and time each kernel, assembled by another ptxas, against its torch twin.
 
 ptxas 12.8 and 12.9 are known to reuse registers that a product still reads.
 """
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def other_assemblers() -> list[str]:
-    """CUDA's own first, then what else came with Triton, newest version last among equals."""
+    """Return CUDA's assemblers, then the others that came with Triton, the newest version last."""
     known = ptxas_versions()
     own = shutil.which("ptxas")
     with_triton = [path for path in known if path != own and not path.endswith("/ptxas")]

@@ -1,6 +1,6 @@
-"""Whether threads race in shared memory, by compute-sanitizer's racecheck, on a few small trials.
+"""Check for data races in shared memory with compute-sanitizer's racecheck, on a few small trials.
 
-It covers shared memory only; its memcheck reports faults of wgmma that are none.
+Racecheck covers shared memory only. compute-sanitizer's memcheck reports false faults for wgmma.
 """
 
 import re
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def count_hazards(output: str) -> int | None:
-    """Hazards that racecheck's summary counts; None where there is no summary."""
+    """Return the number of hazards in racecheck's summary, or None without a summary."""
     found = re.findall(r"RACECHECK SUMMARY: (\d+) hazard", output)
     return sum(map(int, found)) if found else None
 

@@ -1,4 +1,4 @@
-"""The tables at the end of a first contact, from the records of its stages."""
+"""Format the report at the end of a first contact from the records of its stages."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ Row = Sequence[str]
 
 
 def read_folders(folders: Sequence[Path]) -> list[Record]:
-    """All stages' records; of a stage that is in several folders, the last one's."""
+    """Read all stages' records; if a stage is in several folders, the last one counts."""
     files = {
         stage.name: Path(folder, f"{stage.name}.jsonl")
         for folder in folders
@@ -25,7 +25,7 @@ def read_folders(folders: Sequence[Path]) -> list[Record]:
 
 
 def write_report(records: Sequence[Record]) -> Iterator[str]:
-    """Lines of text: how the stages ended, what they measured, what was found, what is next."""
+    """Yield the report's lines: how stages ended, figures, findings, the next command."""
     yield from section(
         "Stages", table(("stage", "ended", "seconds", "answers"), stage_rows(records))
     )
@@ -41,13 +41,13 @@ def write_report(records: Sequence[Record]) -> Iterator[str]:
 
 
 def section(title: str, lines: Sequence[str] | Iterator[str]) -> Iterator[str]:
-    """A title with lines below it; nothing without lines."""
+    """Yield a title with lines below it; nothing without lines."""
     if lines := list(lines):
         yield from (f"== {title}", "", *lines, "")
 
 
 def table(head: Row, rows: Sequence[Row]) -> Iterator[str]:
-    """Columns as wide as they need to be."""
+    """Yield the rows as aligned columns."""
     if not rows:
         return
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
@@ -57,7 +57,7 @@ def table(head: Row, rows: Sequence[Row]) -> Iterator[str]:
 
 
 def number(value: object, digits: int = 3) -> str:
-    """A few digits; a dash for what was not measured."""
+    """Format a number with this many digits, or a dash for None."""
     if not isinstance(value, int | float):
         return "–"
     return f"{value:.{digits}g}" if abs(value) < 1000 else f"{value:,.0f}"
@@ -91,7 +91,7 @@ def machine_lines(records: Sequence[Record]) -> Iterator[str]:
 
 
 def kernel_lines(records: Sequence[Record]) -> Iterator[str]:
-    """A row a kernel, three columns a field; then the step."""
+    """Yield a row for each kernel, three columns for each field, and then the step."""
     found = select(records, "kernel")
     fields = list(dict.fromkeys(record["field"] for record in found))
     kernels = list(dict.fromkeys(record["kernel"] for record in found))
@@ -150,7 +150,7 @@ def _short(value: object) -> str:
 
 
 def variant_lines(records: Sequence[Record]) -> Iterator[str]:
-    """A row a variant, a column a field, the default first."""
+    """Yield a row for each variant, a column for each field, the default first."""
     found = select(records, "variant")
     fields = list(dict.fromkeys(record["field"] for record in found))
     names = list(dict.fromkeys(record["variant"] for record in found))
@@ -168,7 +168,7 @@ def _variant(record: Record | None) -> str:
 
 
 def finding_lines(evidence: Sequence[tuple[Finding, Evidence]]) -> Iterator[str]:
-    """List all findings: whether each was seen, by which figures, and what to do."""
+    """Yield all findings: whether each was seen, by which figures, and what to do."""
     for finding, (sighting, figures) in evidence:
         said = f" ({figures})" if figures else ""
         yield f"[{sighting}] {finding.what}{said}"
@@ -178,7 +178,7 @@ def finding_lines(evidence: Sequence[tuple[Finding, Evidence]]) -> Iterator[str]
 def next_lines(
     records: Sequence[Record], evidence: Sequence[tuple[Finding, Evidence]]
 ) -> Iterator[str]:
-    """The command that is worth most now."""
+    """Yield the command to run next."""
     ended = {record["stage"]: record["outcome"] for record in select(records, "ended")}
     command = "python -m benchmarks.first_contact"
     if any(finding.stops and found.sighting is Sighting.SEEN for finding, found in evidence):

@@ -1,4 +1,4 @@
-"""A stage in a process of its own, with a time limit and a file of its own."""
+"""Run a stage in a separate process with a time limit and a file of its own."""
 
 import os
 import signal
@@ -13,11 +13,11 @@ from pathlib import Path
 from benchmarks.contact.stages import Stage
 from benchmarks.records import Records
 
-#: Characters of a stage's output that are kept with its results.
+#: Number of characters of a stage's output that are stored with its results.
 _KEPT_CHARACTERS = 4_000
-#: At smoke sizes the interpreter on a busy CPU is what takes time.
+#: Time limit at smoke sizes, for the interpreter on a busy CPU.
 _SMOKE_SECONDS = 200.0
-#: A stage that has less left is not started.
+#: A stage with less time left is not started.
 _LEAST_SECONDS = 5.0
 
 
@@ -32,7 +32,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """A stage that is over."""
+    """Result of a stage that has ended."""
 
     stage: Stage
     outcome: Outcome
@@ -41,7 +41,7 @@ class Ended:
 
 
 def run_stage(stage: Stage, folder: Path, *, seconds_left: float, smoke: bool) -> Ended:
-    """Run a stage; its results and outcome are in ``folder/NAME.jsonl``, even after a failure."""
+    """Run a stage; write its results and outcome to ``folder/NAME.jsonl``, even after a failure."""
     results = folder / f"{stage.name}.jsonl"
     results.unlink(missing_ok=True)
     results.touch()
@@ -73,7 +73,7 @@ def _command(stage: Stage, results: Path, smoke: bool) -> list[str]:
 
 
 def _run(command: list[str], output: int, limit: float) -> tuple[Outcome, int | None]:
-    """Start it in a process group of its own, so that its children end with it."""
+    """Run the command in a new process group, so that its children end with it."""
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
         command,

@@ -1,4 +1,4 @@
-"""Every difference between the fused and the reference trainer that a worker's check looks at."""
+"""Record every difference between the fused and the reference trainer that a worker checks."""
 
 import time
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def worst(differences: Sequence[TrainerDifference]) -> dict[str, object]:
-    """How many differences are too large, and how much of what is allowed the largest uses."""
+    """Return how many differences are too large, and the largest as a share of its limit."""
     return {
         "n": len(differences),
         "n_too_large": sum(one.too_large for one in differences),

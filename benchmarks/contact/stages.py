@@ -1,12 +1,12 @@
-"""Which stages there are, in their order, and how long each may take on a GPU.
+"""List of the stages, in order, with the time that each may take on a GPU.
 
-A call has ten minutes, so the stages are spread over three: is it right and where does the time
-go; which variant is fastest; how do others do.
+A call has ten minutes, so the stages are spread over three calls: correctness and where the time
+goes; the fastest variant; comparisons with others.
 """
 
 from dataclasses import dataclass
 
-#: Seconds that a call's stages take at most, all together.
+#: Time limit of all stages of a call together.
 CALL_SECONDS = 570.0
 
 
@@ -18,15 +18,15 @@ class Stage:
     #: Short description.
     answers: str
     call: int
-    #: At most; less where the call has less left.
+    #: Time limit; shorter if less of the call is left.
     seconds: float
-    #: A module of benchmarks and its arguments; ``--json FILE`` follows.
+    #: A module of benchmarks and its arguments; ``--json FILE`` is appended.
     command: tuple[str, ...]
-    #: Arguments at smoke sizes, instead of the command's; ``--smoke`` follows.
+    #: Arguments at smoke sizes, instead of the command's; ``--smoke`` is appended.
     smoke: tuple[str, ...] = ()
 
     def arguments(self, *, smoke: bool) -> list[str]:
-        """Arguments of a Python."""
+        """Return the arguments of the Python process."""
         module, *rest = self.command
         return ["-m", f"benchmarks.{module}", *(self.smoke if smoke else rest)]
 
@@ -143,5 +143,5 @@ CALLS = sorted({stage.call for stage in STAGES})
 
 
 def stages_of(call: int) -> list[Stage]:
-    """The stages of one call, in their order."""
+    """Return the stages of one call, in order."""
     return [stage for stage in STAGES if stage.call == call]

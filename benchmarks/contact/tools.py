@@ -1,4 +1,4 @@
-"""Run a tool of the machine over one of the benchmarks."""
+"""Run a tool of the machine on one of the benchmarks."""
 
 import os
 import shutil
@@ -12,11 +12,11 @@ from benchmarks.records import Records
 
 
 class MissingToolError(Exception):
-    """A tool is not on this machine."""
+    """A tool is not installed on this machine."""
 
 
 def find(records: Records, tool: str) -> str:
-    """The path of a tool. Records that it is missing and raises MissingToolError."""
+    """Return the path of a tool; record that it is missing and raise MissingToolError."""
     path = shutil.which(tool)
     if path is None:
         records.add("missing", tool=tool)
@@ -27,7 +27,7 @@ def find(records: Records, tool: str) -> str:
 def run(
     command: Sequence[str], *, limit: float, environment: Mapping[str, str] | None = None
 ) -> str:
-    """Run a command; return its output. After the time limit it is killed with its children."""
+    """Run a command and return its output; kill it and its children after the time limit."""
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

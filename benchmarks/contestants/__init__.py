@@ -1,11 +1,11 @@
-"""Ways to train small autoencoders, each started by one function.
+"""Several ways to train small autoencoders, each started by one function.
 
-    one_by_one    trials in turn: the tutorial's loop, eager torch, a CUDA graph, sweep's reference
-    vmapped       torch.func.vmap over trials of one shape
-    jax_vmap      JAX: vmap over trials, scan over steps
-    fused         sweep's fused trainer
+   one_by_one    trials in turn: the tutorial's loop, eager torch, a CUDA graph, sweep's reference
+   vmapped       torch.func.vmap over trials of one shape
+   jax_vmap      JAX: vmap over trials, scan over steps
+   fused         sweep's fused trainer
 
-Loads torch and Triton; JAX and torchvision where a contestant that needs them is asked.
+Loads torch and Triton; loads JAX and torchvision only for a contestant that needs them.
 """
 
 from functools import partial
@@ -30,7 +30,7 @@ __all__ = ["Contestant", "Group", "contestants"]
 
 
 def contestants(sizes: Sizes) -> dict[str, Contestant]:
-    """By name, those of sweep first: they are what a run that is cut short should have."""
+    """Return the contestants by name; sweep's come first, in case the run is cut short."""
     sweep = partial(Contestant, group=Group.SWEEP, draws_orders=True)
     torch = partial(Contestant, group=Group.TORCH, part=True)
     loop = partial(Contestant, group=Group.TUTORIAL, in_turn=True, part=True)

@@ -1,4 +1,4 @@
-"""Interface of a contestant: how it starts, its requirements, and how it is timed."""
+"""Interface of a contestant: its start function, its requirements, and how it is timed."""
 
 import importlib.util
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from sweep.trainer import DeviceData
 
 #: Trains an epoch in these orders (K, N); returns each trial's mean training loss on the host.
 Epoch = Callable[[Tensor | None], list[float]]
-#: (trials, data, device) -> an epoch, to be called again and again.
+#: (trials, data, device) -> an epoch function that can be called repeatedly.
 Start = Callable[[Sequence[TrialSpec], DeviceData, torch.device], Epoch]
 #: (trials, device) -> why a contestant cannot train them there, or None.
 Need = Callable[[Sequence[TrialSpec], torch.device], str | None]
@@ -39,17 +39,17 @@ class Contestant(NamedTuple):
     #: Slow: train some of the trials, for some of an epoch's steps.
     in_turn: bool = False
     part: bool = False
-    #: Draws its own data orders, so it gets none.
+    #: Draws its own data orders, so it is given none.
     draws_orders: bool = False
-    #: All trials train in the first one's order: their losses are not the reference trainer's.
+    #: Trains all trials in the first one's order: their losses are not the reference trainer's.
     shares_order: bool = False
-    #: Has a validation that can be measured apart.
+    #: Has a validation that can be timed separately.
     validates: bool = False
-    #: Keep validation in the time.
+    #: Include validation in the time.
     whole: bool = False
 
     def why_not(self, trials: Sequence[TrialSpec], device: torch.device) -> str | None:
-        """Why it cannot train these trials on this device, or None."""
+        """Return why it cannot train these trials on this device, or None."""
         reasons = (need(trials, device) for need in self.needs)
         return next((reason for reason in reasons if reason is not None), None)
 

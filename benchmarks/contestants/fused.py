@@ -1,4 +1,4 @@
-"""sweep's fused trainer, with as much room as the trials take."""
+"""sweep's fused trainer, with exactly the room that the trials need."""
 
 import itertools
 import math
@@ -14,12 +14,12 @@ from sweep.messages import TrialSpec
 from sweep.trainer import DeviceData
 from sweep.trainer.fused import FusedTrainer, KernelConfig, Launched
 
-#: As few programs as possible: for Triton's interpreter.
+#: As few programs as possible, for Triton's interpreter.
 INTERPRETED = KernelConfig(units=16, examples=16, outputs=32, inputs=32, single_block_examples=16)
 
 
 class FusedEpochs:
-    """Epochs of a population, the next one always launched ahead."""
+    """Epochs of a population; the next one is always launched ahead."""
 
     def __init__(
         self, trainer: FusedTrainer, launch: Callable[[], Launched], device: torch.device
@@ -29,7 +29,7 @@ class FusedEpochs:
 
     @property
     def device_seconds(self) -> float:
-        """Device time of the collected epochs, seconds."""
+        """Return the device time of the collected epochs, in seconds."""
         return self.trainer.trained_seconds
 
     def __call__(self, _: Tensor | None) -> list[float]:
@@ -55,7 +55,7 @@ def fused_whole(trials: Sequence[TrialSpec], data: DeviceData, device: torch.dev
     for i, trial in enumerate(trials):
         admit(trainer, _ending(trial, i % EPOCHS + 1))
     numbers = itertools.count(len(trials))
-    leaving: list[TrialSpec] = []  # their last epoch was launched, so their places are free
+    leaving: list[TrialSpec] = []  # their last epoch was launched, so their slots are free
 
     def launch() -> Launched:
         for trial in leaving:
@@ -71,9 +71,9 @@ def fused_whole(trials: Sequence[TrialSpec], data: DeviceData, device: torch.dev
 def _launching_ahead(
     launch: Callable[[], Launched], device: torch.device
 ) -> Callable[[], Launched]:
-    """Gives the next epoch to collect once the one after it was launched, as the worker does.
+    """Collect each epoch only after the next one was launched, as the worker does.
 
-    On a CPU, where launching is doing, nothing is launched ahead.
+    On a CPU a launch runs at once, so nothing is launched ahead.
     """
     n_ahead = 1 if device.type == "cuda" else 0
     ahead: deque[Launched] = deque()
@@ -94,7 +94,7 @@ def make_population(
     *,
     precision: str | None = None,
 ) -> FusedTrainer:
-    """Make an empty population with exactly the room that these trials take."""
+    """Make an empty population with exactly the room that these trials need."""
     config = config or default_config(device)
     tiles = sum(math.ceil(trial.config.hidden_width / config.units) for trial in trials)
     return FusedTrainer(
@@ -109,7 +109,7 @@ def make_population(
 
 
 def default_config(device: torch.device) -> KernelConfig:
-    """Configuration that a worker on this device uses; the interpreter's without a GPU."""
+    """Return the configuration of a worker on this device, or the interpreter's without a GPU."""
     return KernelConfig() if device.type == "cuda" else INTERPRETED
 
 
@@ -119,6 +119,6 @@ def admit(trainer: FusedTrainer, trial: TrialSpec) -> None:
 
 
 def _ending(trial: TrialSpec, epochs: int) -> TrialSpec:
-    """A typical trial, not among the best: it sends neither weights nor pictures."""
+    """Return a typical trial that is not among the best: it sends neither weights nor pictures."""
     config = replace(trial.config, epochs=epochs)
     return replace(trial, config=config, keep_below=0.0)

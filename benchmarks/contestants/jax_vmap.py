@@ -1,4 +1,4 @@
-"""All trials at once with JAX: vmap over trials, scan over an epoch's steps."""
+"""All trials in parallel with JAX: vmap over trials, scan over an epoch's steps."""
 
 import os
 from collections import defaultdict
@@ -21,7 +21,7 @@ from sweep.trainer import DeviceData, initial_weights
 def jax_exact(
     trials: Sequence[TrialSpec], data: DeviceData, _: torch.device, *, shared_order: bool = False
 ) -> Epoch:
-    """Trials of one shape; with one batch for all of them, JAX gathers no batch for each."""
+    """Train trials of one shape; with a shared order JAX does not gather a batch for each."""
     width = trials[0].config.hidden_width
     return _jax_epoch(trials, data, width, shared_order=shared_order)
 
@@ -54,7 +54,7 @@ def jax_buckets(trials: Sequence[TrialSpec], data: DeviceData, _: torch.device) 
 def _jax_epoch(
     trials: Sequence[TrialSpec], data: DeviceData, width: int, *, shared_order: bool = False
 ) -> Epoch:
-    """All trials padded to one width: vmap over trials, scan over steps, compiled once."""
+    """Pad all trials to one width: vmap over trials, scan over steps, compiled once."""
     jax = _jax()
     jnp = jax.numpy
     batch_size = trials[0].config.batch_size
@@ -76,7 +76,7 @@ def _jax_epoch(
     compiled = jax.jit(jax.vmap(train, in_axes=axes), donate_argnums=0)
     zeros = [jnp.zeros_like(weight) for weight in weights]
     state = (weights, zeros, [jnp.zeros_like(weight) for weight in weights], jnp.zeros(len(trials)))
-    # As the epoch gives it back: on a device that was named. Else the second epoch compiles again.
+    # On a named device, as the epoch returns it; otherwise the second epoch compiles again.
     state = jax.device_put(state, jax.devices()[0])
 
     def epoch(orders: Tensor | None) -> list[float]:
@@ -91,16 +91,16 @@ def _jax_epoch(
 
 
 def _jax() -> Any:
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # torch has the card as well
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # torch uses the card as well
     import jax
 
-    # As torch and the fused trainer multiply; a CPU takes no notice.
+    # Same precision as torch and the fused trainer; a CPU ignores it.
     jax.config.update("jax_default_matmul_precision", "tensorfloat32")
     return jax
 
 
 def _padded(trials: Sequence[TrialSpec], data: DeviceData, width: int) -> list[np.ndarray]:
-    """The four parameters (K, …), with zeros for the hidden units that a trial does not have."""
+    """Return the four parameters (K, …), with zeros for hidden units that a trial does not have."""
     n_inputs = data.n_inputs
     shapes = [(width, n_inputs), (width,), (n_inputs, width), (n_inputs,)]
     parts = [np.zeros((len(trials), *shape), dtype=np.float32) for shape in shapes]
@@ -118,8 +118,8 @@ def _jax_choice(config: TrialConfig) -> list[int]:
 def _jax_learning(trials: Sequence[TrialSpec]) -> Callable[..., Any]:
     """(state, pixels (B, D), mask (H,), choice (2,)) -> (state, loss): a step of Adam.
 
-    Trials that are alike need no mask, and no choice is compiled. Where they differ, each step
-    computes all activations and losses, as vmap has it, and keeps what each trial chose.
+    Equal trials need no mask, and the compiled step has no choices. If they differ, each step
+    computes all activations and losses, as vmap requires, and selects what each trial chose.
     """
     jax = _jax()
     jnp = jax.numpy
@@ -155,7 +155,10 @@ def _jax_learning(trials: Sequence[TrialSpec]) -> Callable[..., Any]:
 
 
 def _jax_functions() -> tuple[list[Callable[..., Any]], list[Callable[..., Any]]]:
-    """In the order of the enums; every output is a sigmoid, and Huber's delta 1."""
+    """Return the activations and losses in the order of the enums.
+
+    Outputs are sigmoids, Huber's delta 1.
+    """
     jax = _jax()
     jnp, sigmoid = jax.numpy, jax.nn.sigmoid
     activations = {

@@ -18,7 +18,7 @@ from sweep.trainer.optimizers import adam
 
 
 def in_turn(start: Callable[[TrialSpec, DeviceData, torch.device], Epoch]) -> Start:
-    """Start trials that know nothing of each other; an epoch of ``start`` trains one of them."""
+    """Start separate trials; each epoch of ``start`` trains one of them."""
 
     def start_all(trials: Sequence[TrialSpec], data: DeviceData, device: torch.device) -> Epoch:
         epochs = [start(trial, data, device) for trial in trials]
@@ -33,7 +33,7 @@ def in_turn(start: Callable[[TrialSpec, DeviceData, torch.device], Epoch]) -> St
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
-    """Items as those of ``torchvision.datasets.FashionMNIST`` with ``ToTensor``."""
+    """Data set with the items of ``torchvision.datasets.FashionMNIST`` and ``ToTensor``."""
 
     def __init__(self, images: Tensor) -> None:
         from PIL import Image
@@ -51,7 +51,7 @@ class Pictures(Dataset[tuple[Tensor, int]]):
 
 
 def tutorial(trial: TrialSpec, data: DeviceData, device: torch.device, n_workers: int) -> Epoch:
-    """The usual PyTorch training loop."""
+    """Train in the usual PyTorch training loop."""
     config, order = trial.config, []  # type: tuple[TrialConfig, list[int]]
     pictures = Pictures(data.train.reshape(-1, *data.shape.array_shape).cpu())
     loader = DataLoader(

@@ -1,4 +1,4 @@
-"""All trials of one shape at once with ``torch.func.vmap``."""
+"""All trials of one shape in parallel with ``torch.func.vmap``."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -27,8 +27,8 @@ def vmapped(
     optimizer = adam(weights, config)
     gradients = vmap(grad_and_value(partial(_loss, config=config)))
     if compiled:
-        torch.compiler.reset()  # a second shape would else be compiled for shapes of every size
-        # On a CPU, which is for tests, inductor would spend half a minute in a C++ compiler.
+        torch.compiler.reset()  # or a second shape would be compiled for shapes of every size
+        # On a CPU, only used by tests, inductor would spend half a minute in a C++ compiler.
         backend = "inductor" if device.type == "cuda" else "aot_eager"
         gradients = torch.compile(gradients, dynamic=False, backend=backend)
 
@@ -49,7 +49,7 @@ def vmapped(
 def _stacked(
     trials: Sequence[TrialSpec], data: DeviceData, device: torch.device
 ) -> tuple[Tensor, ...]:
-    """Encoder and decoder, weight and bias each, with K in front."""
+    """Return the weights and biases of encoder and decoder, each stacked to (K, …)."""
     weights = [initial_weights(trial.config, data.n_inputs, trial.seeds[0]) for trial in trials]
     return tuple(torch.stack(parts).to(device) for parts in zip(*weights, strict=True))
 
@@ -58,6 +58,6 @@ def _loss(weights: tuple[Tensor, ...], pixels: Tensor, config: TrialConfig) -> T
     encoder, encoder_bias, decoder, decoder_bias = weights
     hidden = ACTIVATIONS[config.activation](functional.linear(pixels, encoder, encoder_bias))
     logits = functional.linear(hidden, decoder, decoder_bias)
-    if config.loss is Loss.BCE:  # torch's own, for torch.compile sees through no autograd.Function
+    if config.loss is Loss.BCE:  # torch's own: torch.compile cannot trace an autograd.Function
         return functional.binary_cross_entropy_with_logits(logits, pixels)
     return LOSSES[config.loss](logits, pixels, config)

@@ -23,18 +23,18 @@ def examine(name: str, storage: str | None, *, repair: bool, as_json: bool) -> N
     from sweep.store.migrate import existing_store
 
     engine = existing_store(storage)
-    mended, left = _examine_schema(engine, name, repair=repair)
+    repaired, left = _examine_schema(engine, name, repair=repair)
     sound = not left
     if sound:  # rows of other tables than ours can't be checked
         if repair:
             of_rows, left = study.repair(engine, name)
-            mended += of_rows
+            repaired += of_rows
         else:
             left = study.examine(engine, name)
     if as_json:
-        show_json([_as_json(f, mended=True) for f in mended] + [_as_json(f) for f in left])
+        show_json([_as_json(f, repaired=True) for f in repaired] + [_as_json(f) for f in left])
     else:
-        _show(name, mended, left, sound=sound)
+        _show(name, repaired, left, sound=sound)
     if left:
         raise typer.Exit(UNMENDED)
 
@@ -51,7 +51,9 @@ def _examine_schema(
                 check="schema",
                 what=d.what,
                 remedy=d.remedy,
-                mend=partial(drift.mend, engine, name, [d]) if d.is_behind or d.mend else None,
+                repair=partial(drift.repair, engine, name, [d])
+                if d.is_behind or d.repair
+                else None,
             )
             for d in differences
         ]
@@ -59,34 +61,34 @@ def _examine_schema(
     before = drift.differences(engine)
     if not (repair and before):
         return [], findings(before)
-    drift.mend(engine, name, before)
+    drift.repair(engine, name, before)
     left = findings(drift.differences(engine))
     return [finding for finding in findings(before) if finding not in left], left
 
 
-def _as_json(finding: "Fault", *, mended: bool = False) -> dict[str, Any]:
+def _as_json(finding: "Fault", *, repaired: bool = False) -> dict[str, Any]:
     return {
         "check": finding.check,
         "number": finding.number,
         "what": finding.what,
         "remedy": finding.remedy,
         "repairable": finding.repairable,
-        "mended": mended,
+        "repaired": repaired,
     }
 
 
-def _show(name: str, mended: Sequence["Fault"], left: Sequence["Fault"], *, sound: bool) -> None:
-    rows = [_cells("mended", finding) for finding in mended]
+def _show(name: str, repaired: Sequence["Fault"], left: Sequence["Fault"], *, sound: bool) -> None:
+    rows = [_cells("repaired", finding) for finding in repaired]
     rows += [_cells("WRONG", finding) for finding in left]
     if rows:
         show_table(("", "check", "where", "what", "remedy"), rows, left=5)
-    n_mended, n_left = len(mended), len(left)
+    n_repaired, n_left = len(repaired), len(left)
     if not sound:
         say(f"study '{name}' was not examined: repair the schema first.")
     if not rows:
         say(f"study '{name}': no faults found.")
     else:
-        say(f"study '{name}': {n_mended:,} repaired, {words.count(n_left, 'fault')} left.")
+        say(f"study '{name}': {n_repaired:,} repaired, {words.count(n_left, 'fault')} left.")
 
 
 def _cells(mark: str, finding: "Fault") -> Sequence[str]:

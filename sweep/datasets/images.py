@@ -152,10 +152,10 @@ def _check_sha256(path: Path, found: str, name: str, source: Source, part: int) 
         return
     what = f"this file belongs to {owner}" if owner else f"its content has SHA-256 {found}"
     expected = f", expected {source.sha256[part]}" if source.sha256 and not owner else ""
-    raise DataError(f"{path}: not a file of {name}: {what}{expected}. {_mend(name)}")
+    raise DataError(f"{path}: not a file of {name}: {what}{expected}. {_remedy(name)}")
 
 
-def _mend(name: str) -> str:
+def _remedy(name: str) -> str:
     prepare = f"sweep data prepare {quote(name)}"
     return f"Remove its folder and run `{prepare}`, or give another `--from DIR`."
 
@@ -168,7 +168,7 @@ def _check_counts(name: str, files: Files, source: Source, n_train: int, n_test:
     for path, found, expected in parts:
         if found != expected:
             raise DataError(
-                f"{path}: {name} has {expected:,} images here, found {found:,}. {_mend(name)}"
+                f"{path}: {name} has {expected:,} images here, found {found:,}. {_remedy(name)}"
             )
 
 

@@ -17,7 +17,7 @@ from sweep.store.migrate import VERSION_TABLE, check_schema, upgrade
 from sweep.store.optuna_rows import metadata
 from sweep.store.schema import studies, sweep_leases, sweep_metadata
 
-Mend = Callable[[Connection], None]
+Repair = Callable[[Connection], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class SchemaDifference:
     what: str
     remedy: str
     #: Adds what is missing; None if we must not.
-    mend: Mend | None = None
+    repair: Repair | None = None
     #: Whether the schema is an older version of ours, which ``upgrade`` migrates as a whole.
     is_behind: bool = False
 
@@ -46,7 +46,7 @@ def differences(engine: Engine) -> list[SchemaDifference]:
     return [*map(_of_ours, ours), *map(_of_optunas, theirs)]
 
 
-def mend(engine: Engine, name: str, found: Iterable[SchemaDifference]) -> None:
+def repair(engine: Engine, name: str, found: Iterable[SchemaDifference]) -> None:
     """Add what our schema lacks. Raises StudyHeldError while a coordinator holds the study."""
     found = list(found)
     with engine.connect() as connection:
@@ -57,8 +57,8 @@ def mend(engine: Engine, name: str, found: Iterable[SchemaDifference]) -> None:
         upgrade(engine)
     with writing(engine) as connection:
         for difference in found:
-            if difference.mend is not None:
-                difference.mend(connection)
+            if difference.repair is not None:
+                difference.repair(connection)
 
 
 def _compared(
@@ -97,7 +97,7 @@ def _of_ours(difference: tuple[Any, ...]) -> SchemaDifference:
             return SchemaDifference(
                 what=f"the table {table.name} is missing",
                 remedy="--repair creates it, empty",
-                mend=lambda connection: table.create(connection),
+                repair=lambda connection: table.create(connection),
             )
         case ("add_column", _, str() as name, Column() as column):
             return _missing_column(name, column)
@@ -106,7 +106,7 @@ def _of_ours(difference: tuple[Any, ...]) -> SchemaDifference:
                 what=f"the index {index.name} is missing",
                 remedy="--repair creates it",
                 # If the table was missing too, creating it has already created the index.
-                mend=lambda connection: index.create(connection, checkfirst=True),
+                repair=lambda connection: index.create(connection, checkfirst=True),
             )
     return _unknown(difference)
 
@@ -118,7 +118,7 @@ def _missing_column(table: str, column: Column[Any]) -> SchemaDifference:
     return SchemaDifference(
         what=what,
         remedy="--repair adds it, empty",
-        mend=lambda connection: _add_column(connection, table, column),
+        repair=lambda connection: _add_column(connection, table, column),
     )
 
 

@@ -47,25 +47,25 @@ def repair(engine: Engine, name: str) -> tuple[list[Fault], list[Fault]]:
         refuse_if_held(connection, name, study_id)
         revision = revisions.advance(connection, study_id)
         study = _study(connection, engine, study_id)
-        mended = [finding for find in CHECKS.values() for finding in _mend(find(study))]
+        repaired = [finding for find in CHECKS.values() for finding in _apply(find(study))]
         left = [finding for find in CHECKS.values() for finding in find(study)]
-        if mended:
-            ids = {finding.trial_id for finding in mended}
+        if repaired:
+            ids = {finding.trial_id for finding in repaired}
             revisions.touch(connection, revision, [i for i in ids if i is not None])
-            _note(study, mended)
+            _note(study, repaired)
     for move in study.afterwards:
         move()
     # Files that were moved still existed when the check ran again.
-    return mended, [f for f in left if not (f.check == "file" and f in mended)]
+    return repaired, [f for f in left if not (f.check == "file" and f in repaired)]
 
 
-def _mend(findings: Iterator[Fault]) -> list[Fault]:
-    mended = []
+def _apply(findings: Iterator[Fault]) -> list[Fault]:
+    repaired = []
     for finding in list(findings):
-        if finding.mend is not None:
-            finding.mend()
-            mended.append(finding)
-    return mended
+        if finding.repair is not None:
+            finding.repair()
+            repaired.append(finding)
+    return repaired
 
 
 def _study(connection: Connection, engine: Engine, study_id: int) -> ExaminedStudy:
@@ -74,8 +74,8 @@ def _study(connection: Connection, engine: Engine, study_id: int) -> ExaminedStu
     return ExaminedStudy(connection=connection, study_id=study_id, live=live, folder=folder)
 
 
-def _note(study: ExaminedStudy, mended: Sequence[Fault]) -> None:
-    counts = {check: sum(f.check == check for f in mended) for check in CHECKS}
+def _note(study: ExaminedStudy, repaired: Sequence[Fault]) -> None:
+    counts = {check: sum(f.check == check for f in repaired) for check in CHECKS}
     said = ", ".join(f"{check} {n:,}" for check, n in counts.items() if n)
     study.connection.execute(
         insert(sweep_events).values(

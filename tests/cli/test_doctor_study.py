@@ -28,7 +28,7 @@ def test_a_fault_is_one_line_with_what_where_and_what_would_do(cli: Cli, store: 
     assert answer.code == 12
     (line,) = [line for line in answer.out.splitlines() if line.startswith("WRONG")]
     assert "trial 1" in line and "no worker trains it" in line and "--repair" in line
-    assert cli("doctor", "sound").code == 12  # looking mends nothing
+    assert cli("doctor", "sound").code == 12  # looking repairs nothing
 
 
 def test_repair_mends_it_and_says_so(cli: Cli, store: Engine) -> None:
@@ -50,9 +50,9 @@ def test_a_held_study_is_refused(cli: Cli, store: Engine) -> None:
 def test_faults_as_json(cli: Cli, store: Engine) -> None:
     add_trial(store, sound(store), 1, state="RUNNING")
     (fault,) = cli("doctor", "sound", "--json").json
-    assert (fault["check"], fault["number"], fault["mended"]) == ("running", 1, False)
+    assert (fault["check"], fault["number"], fault["repaired"]) == ("running", 1, False)
     (fault,) = cli("doctor", "sound", "--repair", "--json").json
-    assert fault["mended"]
+    assert fault["repaired"]
     assert cli("doctor", "sound", "--json").json == []
 
 

@@ -49,7 +49,7 @@ def test_what_is_missing_is_named_and_added(engine: Engine) -> None:
         "the index sweep_tags_study is missing",
         "the table sweep_tags is missing",
     ]
-    drift.mend(engine, "x", drift.differences(engine))
+    drift.repair(engine, "x", drift.differences(engine))
     assert said(engine) == []
 
 
@@ -62,7 +62,7 @@ def test_what_is_lost_for_good_or_not_ours_is_only_told(engine: Engine) -> None:
         "CREATE TABLE somebody_elses (id INTEGER)",
     )
     found = drift.differences(engine)
-    assert all(difference.mend is None for difference in found)
+    assert all(difference.repair is None for difference in found)
     assert sorted(difference.what for difference in found) == [
         "the column sweep_commands.payload is missing",
         "unexpected column: trial_heartbeats.more",
@@ -76,7 +76,7 @@ def test_an_older_version_is_upgraded(
     outdate(engine, tmp_path, monkeypatch)
     (difference,) = drift.differences(engine)
     assert difference.is_behind
-    drift.mend(engine, "x", [difference])
+    drift.repair(engine, "x", [difference])
     assert said(engine) == []
 
 
@@ -94,5 +94,5 @@ def test_a_version_that_is_not_ours_to_mend_is_told_and_left(
     change(engine, change_of_version)
     (before,) = drift.differences(engine)
     assert not before.is_behind
-    drift.mend(engine, "x", [before])
+    drift.repair(engine, "x", [before])
     assert drift.differences(engine) == [before]

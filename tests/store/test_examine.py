@@ -1,4 +1,4 @@
-"""Every fault that a study may have, planted, found, and mended."""
+"""Every fault that a study may have, planted, found, and repaired."""
 
 import os
 import shutil
@@ -271,9 +271,9 @@ def test_a_fault_is_found_mended_and_the_study_goes_on(engine: Engine, fault: st
     # What is reused from trial 1 may be found too.
     assert expected == checks([f for f in found if f.number not in borrowers] or found)
     assert all(finding.what and finding.remedy for finding in found)
-    mended, left = examine.repair(engine, "x")
+    repaired, left = examine.repair(engine, "x")
     assert left == []
-    assert expected <= checks(mended)
+    assert expected <= checks(repaired)
     assert examine.examine(engine, "x") == []
     assert go_on(engine) == "finished"
     assert examine.examine(engine, "x") == []
@@ -329,8 +329,8 @@ def test_a_configuration_outside_of_the_search_space_is_a_finding(engine: Engine
         engine,
         "UPDATE sweep_trials SET config = json_set(config, '$.hidden_width', 9) WHERE number = 1",
     )
-    mended, left = examine.repair(engine, "x")
-    assert mended == [] and [(f.number, f.repairable) for f in left] == [(1, False)]
+    repaired, left = examine.repair(engine, "x")
+    assert repaired == [] and [(f.number, f.repairable) for f in left] == [(1, False)]
     assert "hidden_width 9" in left[0].what and "not a choice" in left[0].what
 
 
@@ -406,8 +406,8 @@ def test_all_faults_at_once_are_mended_in_postgres(
             connection.execute(text(statement))
     found = checks(examine.examine(engine, "x"))
     assert {"lease", "running", "worker", "number", "record"} <= found
-    mended, left = examine.repair(engine, "x")
+    repaired, left = examine.repair(engine, "x")
     assert left == []
-    assert len(mended) > 10
+    assert len(repaired) > 10
     assert go_on(engine) == "finished"
     assert examine.examine(engine, "x") == []

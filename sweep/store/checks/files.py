@@ -33,7 +33,7 @@ def find_weights(study: ExaminedStudy) -> Iterator[Fault]:
                 trial_id=row.trial_id,
                 what=f"its weights, {row.artifact_id} in {study.folder}, does not exist there",
                 remedy="--repair removes the reference to them",
-                mend=partial(forget_weights, study.connection, row.trial_id, row.artifact_id),
+                repair=partial(forget_weights, study.connection, row.trial_id, row.artifact_id),
             )
 
 
@@ -54,5 +54,5 @@ def find_file(study: ExaminedStudy) -> Iterator[Fault]:
                 check="file",
                 what=f"{path} belongs to no trial",
                 remedy=f"--repair moves it to {artifacts.unreferenced(study.folder)}",
-                mend=partial(study.afterwards.append, partial(artifacts.set_aside, path)),
+                repair=partial(study.afterwards.append, partial(artifacts.set_aside, path)),
             )

@@ -24,7 +24,7 @@ def find_lease(study: ExaminedStudy) -> Iterator[Fault]:
             check="lease",
             what=what,
             remedy="--repair releases it and marks the study interrupted",
-            mend=partial(_release, study, what),
+            repair=partial(_release, study, what),
         )
 
 
@@ -54,7 +54,7 @@ def find_running(study: ExaminedStudy) -> Iterator[Fault]:
             trial_id=row.trial_id,
             what="is RUNNING, but no worker trains it",
             remedy=f"--repair {AGAIN}, as `sweep resume` does",
-            mend=partial(train_again, study, row.trial_id),
+            repair=partial(train_again, study, row.trial_id),
         )
 
 
@@ -71,7 +71,7 @@ def find_worker(study: ExaminedStudy) -> Iterator[Fault]:
             check="worker",
             what=f"{row.name} on {row.host} is recorded as {row.state}, without a coordinator",
             remedy="--repair marks it as gone",
-            mend=partial(_call_gone, study, row.worker_id),
+            repair=partial(_call_gone, study, row.worker_id),
         )
 
 

@@ -58,7 +58,7 @@ def find_numbers(study: ExaminedStudy) -> Iterator[Fault]:
                 trial_id=row.trial_id,
                 what="two trials have this number",
                 remedy="--repair gives the later one the next free number",
-                mend=partial(_renumber, study, row.trial_id),
+                repair=partial(_renumber, study, row.trial_id),
             )
         seen.add(row.number)
     for number in sorted({*range(max(seen, default=-1) + 1)} - seen):
@@ -67,7 +67,7 @@ def find_numbers(study: ExaminedStudy) -> Iterator[Fault]:
             number=number,
             what="no trial has this number, and the study can't be resumed",
             remedy="--repair adds a failed trial with it",
-            mend=partial(_fill, study, number),
+            repair=partial(_fill, study, number),
         )
 
 
@@ -100,7 +100,7 @@ def find_records(study: ExaminedStudy) -> Iterator[Fault]:
             yield finding(
                 what="has a row in Optuna's tables and none in sweep_trials",
                 remedy=f"--repair adds one{f', and {AGAIN}' if again else ''}",
-                mend=partial(
+                repair=partial(
                     _add_record, study, trial_id, number, state, records.stored_values(trial_id)
                 ),
             )
@@ -109,16 +109,16 @@ def find_records(study: ExaminedStudy) -> Iterator[Fault]:
             yield finding(
                 what=f"is number {row.number} in sweep_trials",
                 remedy="--repair gives it Optuna's number",
-                mend=partial(_update, study, trial_id, {"number": number}),
+                repair=partial(_update, study, trial_id, {"number": number}),
             )
         if lack := records.lack(trial_id):
-            mend = partial(records.train_again, trial_id)
-            yield finding(what=lack, remedy=f"--repair {AGAIN}", mend=mend)
+            repair = partial(records.train_again, trial_id)
+            yield finding(what=lack, remedy=f"--repair {AGAIN}", repair=repair)
         elif wrong := records.differences(trial_id):
             yield finding(
                 what=f"differs from its epochs and results: {', '.join(wrong)}",
                 remedy="--repair rewrites what is derived from them",
-                mend=partial(records.rewrite, trial_id),
+                repair=partial(records.rewrite, trial_id),
             )
         for name, param in records.wrong_params(trial_id).items():
             if not param.is_storable:
@@ -134,7 +134,7 @@ def find_records(study: ExaminedStudy) -> Iterator[Fault]:
             trial_id=trial_id,
             what="has a row in sweep_trials and none in Optuna's tables",
             remedy="--repair deletes it with its curve",
-            mend=partial(_delete_record, study, trial_id),
+            repair=partial(_delete_record, study, trial_id),
         )
 
 

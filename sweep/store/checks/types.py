@@ -25,14 +25,14 @@ class Fault:
     #: What ``--repair`` does, or what a user can do instead.
     remedy: str
     #: Applies the remedy; None if only a user can.
-    mend: Callable[[], object] | None = field(default=None, compare=False, repr=False)
+    repair: Callable[[], object] | None = field(default=None, compare=False, repr=False)
     #: The trial's id, if the fault concerns a trial.
     trial_id: int | None = None
 
     @property
     def repairable(self) -> bool:
         """Whether `sweep doctor --repair` repairs it."""
-        return self.mend is not None
+        return self.repair is not None
 
 
 @dataclass(kw_only=True)
