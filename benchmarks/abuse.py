@@ -120,14 +120,14 @@ def _requests(task: Task, *, allow_edit: bool) -> Outcome:
     engine = _database(task.folder)
     before = _rows(engine)
     outcome = Outcome()
-    with _served(task.folder, allow_edit=allow_edit) as (process, port, log):
+    with _running_dashboard(task.folder, allow_edit=allow_edit) as (process, port, log):
         attacker = _Attacker(port)
         for number in task:
             what = attacker.ask(task.random(number))
             outcome.add(number, *what)
         _, status, _, wrong = attacker.send("GET", "/healthz", b"", {})
         if status != "200":
-            outcome.wrong.append(f"the server does not answer any more: {status} {wrong}")
+            outcome.wrong.append(f"the server stopped answering: {status} {wrong}")
         outcome.most_bytes = _peak_bytes(process.pid)
     logged = log.read_text(errors="replace")
     if "Traceback" in logged:
@@ -154,7 +154,7 @@ def _rows(engine: Engine) -> dict[str, list[Any]]:
 
 
 @contextmanager
-def _served(
+def _running_dashboard(
     folder: Path, *, allow_edit: bool
 ) -> Iterator[tuple[subprocess.Popen[bytes], int, Path]]:
     """Run a dashboard in a separate process; yield the process, its port and its log file."""
@@ -186,7 +186,7 @@ def _peak_bytes(pid: int) -> int:
 
 
 #: Status, seconds, and the fault of an answer.
-_Told = tuple[str, float, str | None]
+_CheckedAnswer = tuple[str, float, str | None]
 
 
 class _Attacker:
@@ -209,7 +209,7 @@ class _Attacker:
         assert answer is not None and wrong is None, (method, target, status, wrong)
         return answer
 
-    def ask(self, chance: random.Random) -> _Told:
+    def ask(self, chance: random.Random) -> _CheckedAnswer:
         """Send one fuzzed request."""
         make = chance.choice((self._route, self._callback, self._callback, self._page_address))
         method, target, body, headers = make(chance)
@@ -282,11 +282,11 @@ def _read(received: bytes) -> tuple[Answer | None, str]:
     if "set-cookie" in headers:  # a value whose case matters
         headers["set-cookie"] = next(of for of in lines if of.lower().startswith("set-cookie"))[12:]
     if headers.get("transfer-encoding") == "chunked":
-        body = _unchunked(body)
+        body = _decode_chunked(body)
     return Answer(int(found[1]), body, headers), found[1]
 
 
-def _unchunked(body: bytes) -> bytes:
+def _decode_chunked(body: bytes) -> bytes:
     parts, rest = [], body
     while rest:
         size, _, rest = rest.partition(b"\r\n")
@@ -301,7 +301,7 @@ def _fault(received: bytes) -> str | None:
     answer, status = _read(received)
     if answer is None:
         is_closed = received in (b"", _CONTINUE)
-        return None if is_closed else f"no HTTP: {received[:80]!r}"
+        return None if is_closed else f"not HTTP: {received[:80]!r}"
     if answer.status not in EXPECTED:
         return f"status {status}: {answer.body[:200]!r}"
     if b"this is a bug" in answer.body:
@@ -309,7 +309,7 @@ def _fault(received: bytes) -> str | None:
     if answer.headers.get("content-type", "").startswith("application/json") and answer.body:
         told = answer.json()
         if any(of["props"].get("id") == "planted" for of in components_of(told)):
-            return "a planted component came out as one"
+            return "a planted mapping became a component"
     return None
 
 
@@ -366,7 +366,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--inputs", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=30.0, help="for all kinds together")
+    parser.add_argument(
+        "--minutes", type=float, default=30.0, help="time limit of all kinds together"
+    )
     parser.add_argument("--kind", choices=KINDS, help="this kind alone")
     parser.add_argument("--only", type=int, help="this input alone")
     given = parser.parse_args()

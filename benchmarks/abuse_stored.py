@@ -90,7 +90,7 @@ def rows(task: Task) -> Outcome:
     """Corrupt a cell, then run a command or load a page."""
     outcome = Outcome()
     template = task.folder / "template.db"
-    _filled(template).dispose()
+    _make_database(template).dispose()
     places = list(_places(template))
     with fuzz.surroundings():
         for number in task:
@@ -110,7 +110,7 @@ def _try_cell(
     cell = _break(dice, places)
     started = time.monotonic()
     if dice.random() < 0.25:
-        answer, wrong = _page(dice)
+        answer, wrong = _load_page(dice)
     else:
         line = dice.choice(COMMANDS)
         answer, wrong = "command", fuzz.try_command_line(line.split())
@@ -120,7 +120,7 @@ def _try_cell(
     outcome.add(number, answer, seconds, wrong and f"{said}: {wrong}")
 
 
-def _filled(path: Path) -> Engine:
+def _make_database(path: Path) -> Engine:
     """Fill every table of a new database."""
     engine = connect(make_url(f"sqlite:///{path}"))
     initialise(engine)
@@ -165,7 +165,7 @@ def _break(dice: random.Random, places: list[tuple[str, str, list[str]]]) -> Cel
             where = dice.choice(wheres)
             query = f"SELECT {column} FROM {table} WHERE {where}"
             before = connection.execute(query).fetchone()
-            value = _other(dice, before[0] if before else None)
+            value = _replace_value(dice, before[0] if before else None)
             try:
                 statement = f"UPDATE {table} SET {column} = ? WHERE {where}"
                 connection.execute(statement, (value,))
@@ -176,7 +176,7 @@ def _break(dice: random.Random, places: list[tuple[str, str, list[str]]]) -> Cel
             return Cell(table, column, where, value)
 
 
-def _other(dice: random.Random, value: Any) -> Any:
+def _replace_value(dice: random.Random, value: Any) -> Any:
     """Return another value; in JSON, replace a leaf."""
     if isinstance(value, str) and value[:1] in "{[" and dice.random() < 0.6:
         tree: Any = None
@@ -193,7 +193,7 @@ def _other(dice: random.Random, value: Any) -> Any:
     return dice.choice(CELLS)
 
 
-def _page(dice: random.Random) -> tuple[str, str | None]:
+def _load_page(dice: random.Random) -> tuple[str, str | None]:
     """Load a page and run all its callbacks in this process."""
     heard: list[Answer] = []
     engine = connect(make_url("sqlite:///study.db"))
@@ -220,7 +220,7 @@ def _page(dice: random.Random) -> tuple[str, str | None]:
         if answer.headers.get("content-type", "").startswith("application/json") and answer.body:
             found = components_of(answer.json())
             if any(of["props"].get("id") == "planted" for of in found):
-                return "page", f"{page}: a planted component came out as one"
+                return "page", f"{page}: a planted mapping became a component"
     return "page", None
 
 
@@ -257,7 +257,7 @@ LARGEST_MEMORY_BYTES = 2_000_000_000
 LENGTHS = (0, 1, 2, 3, 10, 28, 784, 60_000, 2**16, 2**31, 2**32 - 1)
 
 
-def _changed(dice: random.Random, content: bytes) -> bytes:
+def _corrupt(dice: random.Random, content: bytes) -> bytes:
     for _ in range(dice.choice((0, 1, 1, 2, 8))):
         at = dice.randrange(len(content) + 1)
         piece = dice.randbytes(dice.choice((1, 4, 100)))
@@ -269,7 +269,7 @@ def _changed(dice: random.Random, content: bytes) -> bytes:
 def _idx(dice: random.Random) -> bytes:
     if dice.random() < 0.5:
         shape = tuple(dice.choice((1, 2, 5)) for _ in range(dice.choice((1, 3))))
-        return _changed(dice, idx_bytes(np.zeros(shape, dtype=np.uint8)))
+        return _corrupt(dice, idx_bytes(np.zeros(shape, dtype=np.uint8)))
     n = dice.choice((0, 1, 1, 3, 3, 3, 4, 5, 255))
     header = struct.pack(">BBBB", 0, 0, dice.choice((8, 8, 8, 9, 13)), n)
     lengths = [dice.choice(LENGTHS) for _ in range(min(n, 5))]
@@ -291,7 +291,7 @@ def _read_gzip(dice: random.Random, path: Path) -> None:
             packer.compress(content) + packer.compress(bytes(1 << 22)) + packer.flush()
         )
     else:
-        path.write_bytes(_changed(dice, gzip.compress(content, compresslevel=1)))
+        path.write_bytes(_corrupt(dice, gzip.compress(content, compresslevel=1)))
     read_idx(path)
 
 
@@ -300,7 +300,7 @@ def _read_weights(dice: random.Random, path: Path) -> None:
     names = ("encoder.weight", "encoder.bias", "decoder.weight", "decoder.bias")
     tensors = {name: np.zeros(shape, dtype=np.float32) for name in names[: dice.randrange(5)]}
     metadata = {"sweep": dice.choice(("", "{}", "[" * 2000, '{"format": "sweep autoencoder 1"}'))}
-    sweep.trainer.weights.load_model(_changed(dice, save(tensors, metadata)))
+    sweep.trainer.weights.load_model(_corrupt(dice, save(tensors, metadata)))
 
 
 def _read_picture(dice: random.Random, path: Path) -> None:
@@ -308,7 +308,7 @@ def _read_picture(dice: random.Random, path: Path) -> None:
     image = io.BytesIO()
     form = dice.choice(("PNG", "PNG", "PNG", "GIF", "BMP"))
     Image.new(dice.choice(("L", "L", "RGB", "1", "P")), size).save(image, form)
-    content = _changed(dice, image.getvalue())
+    content = _corrupt(dice, image.getvalue())
     pictures.cut(content, "copy", [str(place) for place in range(10)])
     atlas.apart_png(content, content)
 

@@ -177,7 +177,9 @@ def run(
 def main() -> None:
     """Plant studies; print how often each kind of advice was right, missed and wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
-    parser.add_argument("--studies", type=int, default=10, help="of each kind, sampler and size")
+    parser.add_argument(
+        "--studies", type=int, default=10, help="studies of each kind, sampler and size"
+    )
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
     chosen = parser.parse_args()
     began = time.perf_counter()

@@ -280,14 +280,14 @@ def run_load(url: str, load: Load, name: str) -> dict[str, float]:
     seen: list[tuple[float, int]] = []
     busy: dict[str, float] = {}
 
-    def look(progress: Progress) -> None:
+    def observe(progress: Progress) -> None:
         seen.append((time.monotonic(), progress.n_finished))
 
     phase = start(
         engine,
         loads(_STUDY.format(name=name, **load._asdict()), "benchmark"),
         RunOptions(gpus="cpu", cpu_workers=load.n_workers),
-        look,
+        observe,
         say=print,
         launcher=SimulatedLauncher(Simulation(trials_per_second=load.trials_per_second, slots=64)),
     )
@@ -312,8 +312,8 @@ def run_load(url: str, load: Load, name: str) -> dict[str, float]:
 def _between(
     seen: list[tuple[float, int]], n_trials: int
 ) -> tuple[tuple[float, int], tuple[float, int]]:
-    first = next(look for look in seen if look[1] >= n_trials // 20)
-    last = next(look for look in seen if look[1] >= n_trials)
+    first = next(sample for sample in seen if sample[1] >= n_trials // 20)
+    last = next(sample for sample in seen if sample[1] >= n_trials)
     return first, last
 
 
@@ -399,7 +399,7 @@ def main() -> None:
     parser.add_argument("--storage", help="an empty database; without it SQLite in a new folder")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(MEASURES):
-        parser.error(f"no part {', '.join(unknown)}. Known: {', '.join(MEASURES)}.")
+        parser.error(f"unknown parts: {', '.join(unknown)}. Known: {', '.join(MEASURES)}.")
     quiet_optuna()
     with tempfile.TemporaryDirectory() as folder:
         url = options.storage or f"sqlite:///{Path(folder) / 'bookkeeping.db'}"

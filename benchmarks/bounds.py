@@ -76,7 +76,7 @@ def busy(
     Raises KeyError for a kernel that was not counted.
     """
     programs = [
-        (_programs(kernel, width, n_inputs), _counted(kernel, _tiles(width))) for width in widths
+        (_programs(kernel, width, n_inputs), _count(kernel, _tiles(width))) for width in widths
     ]
     clocks = MULTIPROCESSORS * CLOCKS
     return Busy(
@@ -95,7 +95,7 @@ def _programs(kernel: str, width: int, n_inputs: int) -> int:
     return _tiles(width) if kernel in _BY_TILE else ceil(n_inputs / BLOCK_OUTPUTS)
 
 
-def _counted(kernel: str, n_tiles: int) -> Counted:
+def _count(kernel: str, n_tiles: int) -> Counted:
     """Return the counts of a program; extrapolates linearly beyond the tiles that were counted."""
     known = counts()[kernel]
     if n_tiles in known:

@@ -110,10 +110,10 @@ class Coordinator:
     workers: dict[int, psutil.Process] = field(default_factory=dict)
 
     @property
-    def lives(self) -> bool:
+    def is_alive(self) -> bool:
         return self.process.poll() is None
 
-    def living_workers(self) -> list[psutil.Process]:
+    def live_workers(self) -> list[psutil.Process]:
         with suppress(psutil.NoSuchProcess):
             for child in psutil.Process(self.process.pid).children():
                 if child.name() == "sweep-worker":
@@ -121,7 +121,7 @@ class Coordinator:
         return [worker for worker in self.workers.values() if _runs(worker)]
 
     def send(self, number: int) -> None:
-        if self.lives:
+        if self.is_alive:
             self.process.send_signal(number)
 
 
@@ -156,7 +156,7 @@ class Field:
     coordinator: Coordinator | None = None
     began: list[Coordinator] = field(default_factory=list)
     #: Processes to continue, and when.
-    asleep: list[tuple[float, psutil.Process]] = field(default_factory=list)
+    stopped: list[tuple[float, psutil.Process]] = field(default_factory=list)
     _engine: Engine | None = None
 
     # --- what it is made of -----------------------------------------------------------------
@@ -228,14 +228,14 @@ class Field:
         while not condition():
             if time.monotonic() > deadline:
                 raise WrongError(f"not within {seconds:.0f} s: {what}")
-            self.wake_those_due()
+            self.resume_due()
             time.sleep(0.05)
 
     # --- keeping it going -------------------------------------------------------------------
 
-    def keep_going(self) -> Coordinator:
+    def running_coordinator(self) -> Coordinator:
         """Return a running coordinator; start another one if the last one has ended."""
-        if self.coordinator is not None and not self.coordinator.lives:
+        if self.coordinator is not None and not self.coordinator.is_alive:
             self.note_end(self.coordinator)
             self.coordinator = None
         if self.coordinator is None:
@@ -248,15 +248,15 @@ class Field:
         if code not in FINE:
             raise WrongError(f"a coordinator ended with {code}")
         self.tally[f"ended: {FINE[code]}"] += 1
-        self.wake(coordinator.workers)  # a stopped process cannot notice
-        self.wait("its workers end", lambda: not coordinator.living_workers(), 20)
+        self.resume(coordinator.workers)  # a stopped process cannot notice
+        self.wait("its workers end", lambda: not coordinator.live_workers(), 20)
 
     def progress(self, n: int, seconds: float = 60.0) -> None:
         """Wait until n more trials are finished; restart coordinators if necessary."""
         first: list[int] = []
 
         def enough() -> bool:
-            self.keep_going() if not self.is_finished() else None
+            self.running_coordinator() if not self.is_finished() else None
             now = self.n_finished()
             if now is not None and not first:
                 first.append(now)
@@ -264,82 +264,84 @@ class Field:
 
         self.wait(f"{n} more trials", enough, seconds)
 
-    def wake(self, workers: dict[int, psutil.Process]) -> None:
+    def resume(self, workers: dict[int, psutil.Process]) -> None:
         for process in workers.values():
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGCONT)
 
-    def wake_those_due(self) -> None:
-        due = [process for at, process in self.asleep if at <= time.monotonic()]
-        self.asleep = [(at, process) for at, process in self.asleep if at > time.monotonic()]
+    def resume_due(self) -> None:
+        due = [process for at, process in self.stopped if at <= time.monotonic()]
+        self.stopped = [(at, process) for at, process in self.stopped if at > time.monotonic()]
         for process in due:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGCONT)
 
-    def a_worker(self) -> psutil.Process | None:
+    def pick_worker(self) -> psutil.Process | None:
         """Return a live worker that starts or trains, or None if the study has finished."""
         workers: list[psutil.Process] = []
 
         def there() -> bool:
-            workers[:] = [] if self.is_finished() else self.keep_going().living_workers()
+            workers[:] = [] if self.is_finished() else self.running_coordinator().live_workers()
             return bool(workers) or self.is_finished()
 
         self.wait("a worker is there", there)
         return self.dice.choice(sorted(workers, key=lambda w: w.pid)) if workers else None
 
-    # --- the blows --------------------------------------------------------------------------
+    # --- the faults -------------------------------------------------------------------------
 
     def kill_worker(self) -> None:
-        if (worker := self.a_worker()) is not None:
+        if (worker := self.pick_worker()) is not None:
             worker.kill()
             self.tally["kills of workers"] += 1
 
     def stop_worker(self) -> None:
-        if (worker := self.a_worker()) is not None:
+        if (worker := self.pick_worker()) is not None:
             worker.suspend()
             seconds = self.dice.choice([0.2, 2.0, SILENCE_SECONDS + 5.0])
-            self.asleep.append((time.monotonic() + seconds, worker))
+            self.stopped.append((time.monotonic() + seconds, worker))
             self.tally["stops of workers"] += 1
 
     def kill_coordinator(self) -> None:
-        coordinator = self.keep_going()
-        coordinator.living_workers()  # remembers them, so that their end is checked
+        coordinator = self.running_coordinator()
+        coordinator.live_workers()  # remembers them, so that their end is checked
         coordinator.send(signal.SIGKILL)
         self.tally["kills of coordinators"] += 1
         coordinator.process.wait()
-        self.keep_going()
+        self.running_coordinator()
 
     def stop_coordinator(self) -> None:
-        coordinator = self.keep_going()
+        coordinator = self.running_coordinator()
         coordinator.send(signal.SIGSTOP)
         time.sleep(self.dice.random() * LEASE_SECONDS / 2)
         coordinator.send(signal.SIGCONT)
         self.tally["stops of coordinators"] += 1
 
-    def usurp(self) -> None:
-        first = self.keep_going()
+    def take_over(self) -> None:
+        first = self.running_coordinator()
         self.progress(1)
-        if not first.lives:
+        if not first.is_alive:
             return
-        first.living_workers()
+        first.live_workers()
         first.send(signal.SIGSTOP)
-        self.wait("it stands still", lambda: not first.lives or _is_stopped(first.process.pid))
+        self.wait(
+            "the process is stopped", lambda: not first.is_alive or _is_stopped(first.process.pid)
+        )
         if self.is_locked():  # stopped inside a transaction: nobody can take the study over
             first.send(signal.SIGCONT)
             self.tally["stops of coordinators"] += 1
             return
-        self.wait("the lease runs out", self.has_run_out, 60)
+        self.wait("the lease expires", self.lease_has_expired, 60)
         self.coordinator = self.start()
         self.progress(2)
         first.send(signal.SIGCONT)
         self.tally["take-overs"] += 1
-        self.wait("the first notices", lambda: not first.lives, 30)
+        self.wait("the first notices", lambda: not first.is_alive, 30)
         code = first.process.wait()
         if code != 7 and not self.is_finished():
             raise WrongError(f"whose study was taken over ended with {code}")
         self.note_end(first)
 
-    def has_run_out(self) -> bool:
+    def lease_has_expired(self) -> bool:
         left = self.lease_seconds_left()
         return left is not None and left < 0
 
@@ -377,53 +379,57 @@ class Field:
         connection.close()
 
     def fill_disk(self) -> None:
-        coordinator = self.keep_going()
+        coordinator = self.running_coordinator()
         filler = Path(self.path).parent / "filler"
         with filler.open("wb", buffering=0) as file, suppress(OSError):
             while file.write(bytes(4096)):
                 pass
         try:
-            self.wait("a full disk is noticed", lambda: not coordinator.lives, 90)
+            self.wait("a full disk is noticed", lambda: not coordinator.is_alive, 90)
         finally:
             filler.unlink()
         if (code := coordinator.process.wait()) != 10 and not self.is_finished():
             raise WrongError(f"with a full disk a coordinator ended with {code}")
         self.tally["full disks"] += 1
-        self.keep_going()
+        self.running_coordinator()
 
     # --- from beginning to end --------------------------------------------------------------
 
-    def blows(self) -> list[Callable[[], None]]:
+    def faults(self) -> list[Callable[[], None]]:
         """Return the faults that this study can have; those listed more often are more likely."""
-        blows = 4 * [self.kill_worker] + 2 * [self.stop_worker] + 3 * [self.kill_coordinator]
-        blows += [self.stop_coordinator] + ([] if self.real else [self.usurp])
-        blows += 2 * [self.kill_database] if self.server is not None else [self.lock_database]
-        return blows + ([self.fill_disk] if Path(self.path).parent.is_mount() else [])
+        faults = 4 * [self.kill_worker] + 2 * [self.stop_worker] + 3 * [self.kill_coordinator]
+        faults += [self.stop_coordinator] + ([] if self.real else [self.take_over])
+        faults += 2 * [self.kill_database] if self.server is not None else [self.lock_database]
+        return faults + ([self.fill_disk] if Path(self.path).parent.is_mount() else [])
 
-    def suffer(self, n_blows: int) -> None:
+    def inject(self, n_faults: int) -> None:
         """Inject n faults at random moments."""
         self.progress(2)
-        for _ in range(n_blows):
+        for _ in range(n_faults):
             if self.is_finished():
                 return
-            blow = self.dice.choice(self.blows())
-            self.say(f"  {blow.__name__}")
-            blow()
+            fault = self.dice.choice(self.faults())
+            self.say(f"  {fault.__name__}")
+            fault()
             self.wait_a_moment(self.dice.random() * 1.5)
 
     def wait_a_moment(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            self.wake_those_due()
+            self.resume_due()
             time.sleep(0.02)
 
     def finish(self) -> list[str]:
         """Run the study to its end; return what is wrong with it."""
 
         def ended() -> bool:
-            if self.coordinator is not None and not self.coordinator.lives and self.is_finished():
+            if (
+                self.coordinator is not None
+                and not self.coordinator.is_alive
+                and self.is_finished()
+            ):
                 return True
-            self.keep_going()
+            self.running_coordinator()
             return False
 
         self.wait("the study finishes", ended, PATIENCE_SECONDS)
@@ -436,9 +442,9 @@ class Field:
 
     def end(self) -> None:
         """End all its processes."""
-        self.wake({process.pid: process for _, process in self.asleep})
+        self.resume({process.pid: process for _, process in self.stopped})
         for coordinator in self.began:
-            for process in coordinator.living_workers():
+            for process in coordinator.live_workers():
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
             coordinator.send(signal.SIGKILL)
@@ -462,7 +468,7 @@ def small_disk(folder: Path) -> Iterator[Path | None]:
         subprocess.run(["umount", "-l", str(disk)], check=False)
 
 
-def one(
+def run_seed(
     seed: int, backend: str, real: bool, options: argparse.Namespace, tally: Counter[str]
 ) -> list[str]:
     """Run one seed's study from beginning to end.
@@ -489,7 +495,7 @@ def one(
         )
         try:
             study.prepare(60 if study.real else options.trials)
-            study.suffer(options.blows)
+            study.inject(options.faults)
             found = study.finish()
         except WrongError as error:
             found = [str(error)]
@@ -546,26 +552,30 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--kills", type=int, default=200, help="go on until so many kills")
-    parser.add_argument("--seeds", type=int, nargs="*", help="these, and no others")
+    parser.add_argument(
+        "--kills", type=int, default=200, help="go on until there were this many kills"
+    )
+    parser.add_argument("--seeds", type=int, nargs="*", help="only these seeds")
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--real", type=int, default=2, help="so many seeds train for real")
-    parser.add_argument("--blows", type=int, default=15, help="a seed")
+    parser.add_argument(
+        "--real", type=int, default=2, help="seeds that train with the reference trainer"
+    )
+    parser.add_argument("--faults", type=int, default=15, help="a seed")
     parser.add_argument("--trials", type=int, default=600, help="a simulated study's budget")
-    parser.add_argument("--backend", choices=["sqlite", "postgres"], help="both in turn")
+    parser.add_argument("--backend", choices=["sqlite", "postgres"], help="both in turn by default")
     parser.add_argument("--lock-seconds", type=float, default=4.0, help="at most")
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--coordinate", help=argparse.SUPPRESS)
     parser.add_argument("--workers", type=int, default=2, help=argparse.SUPPRESS)
-    parser.add_argument("--rate", type=float, default=12.0, help="simulated trials/s a worker")
+    parser.add_argument("--rate", type=float, default=12.0, help="trials/s of a simulated worker")
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.coordinate:
         return coordinate(options)
-    return shoot(options)
+    return run_seeds(options)
 
 
-def shoot(options: argparse.Namespace) -> int:
+def run_seeds(options: argparse.Namespace) -> int:
     """Run seed after seed until there were enough kills; return the exit code."""
     began, wrong = time.monotonic(), {}
     tallies = {"simulated": Counter[str](), "real": Counter[str]()}
@@ -576,12 +586,13 @@ def shoot(options: argparse.Namespace) -> int:
         backend = options.backend or ("sqlite", "postgres")[seed % 2]
         kind = "real" if seed in real else "simulated"
         tally = Counter(studies=1)
-        if found := one(seed, backend, kind == "real", options, tally):
+        if found := run_seed(seed, backend, kind == "real", options, tally):
             wrong[seed] = found
         tallies[kind].update(tally)
-        befell = ", ".join(f"{n} {what}" for what, n in sorted(tally.items()))
+        faults_text = ", ".join(f"{n} {what}" for what, n in sorted(tally.items()))
         print(
-            f"seed {seed}, {backend}, {kind}: {'; '.join(found) or 'fine'} ({befell})", flush=True
+            f"seed {seed}, {backend}, {kind}: {'; '.join(found) or 'fine'} ({faults_text})",
+            flush=True,
         )
     show(tallies)
     n_kills, seconds = sum(map(_n_kills, tallies.values())), round(time.monotonic() - began)

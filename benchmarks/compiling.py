@@ -42,7 +42,7 @@ def compare(repeats: int, n_inputs: int, batch_size: int) -> None:
     seconds: dict[str, list[float]] = {way: [] for way in WAYS}
     for _ in range(repeats):
         for way in WAYS:
-            seconds[way].append(timed_apart(way, n_inputs, batch_size))
+            seconds[way].append(time_in_process(way, n_inputs, batch_size))
             print(f"{way:20} {seconds[way][-1]:6.2f} s", flush=True)
     apart, together = (statistics.median(seconds[way]) for way in WAYS)
     print(f"medians {apart:.2f} s and {together:.2f} s: {apart / together:.2f} times faster")
@@ -50,7 +50,7 @@ def compare(repeats: int, n_inputs: int, batch_size: int) -> None:
     print(json.dumps(line | {"ratio": apart / together}))
 
 
-def timed_apart(way: str, n_inputs: int, batch_size: int) -> float:
+def time_in_process(way: str, n_inputs: int, batch_size: int) -> float:
     shape = ["--inputs", str(n_inputs), "--batch-size", str(batch_size)]
     command = [sys.executable, "-m", "benchmarks.compiling", "--way", way, *shape]
     environment = os.environ | {"TRITON_INTERPRET": "0"}

@@ -133,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--widths", type=int, nargs="+", default=[32, 128, 784])
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--rounds", type=int, default=40, help="blocks of each side")
-    parser.add_argument("--steps", type=int, default=5, help="of a block")
+    parser.add_argument("--steps", type=int, default=5, help="steps of a block")
     options = parser.parse_args(arguments)
     found = [
         measure(width, n_threads, options.rounds, options.steps)

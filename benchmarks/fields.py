@@ -110,7 +110,7 @@ def make_trials(field: str, n: int, sizes: Sizes) -> list[TrialSpec]:
     rng = np.random.default_rng(0)
     base = TrialConfig(epochs=ENDLESS, batch_size=sizes.batch_size)
     configs = [
-        _mixed(base, sizes.mix, rng) if field == MIX else replace(base, hidden_width=int(field))
+        _mix(base, sizes.mix, rng) if field == MIX else replace(base, hidden_width=int(field))
         for _ in range(n)
     ]
     return [
@@ -119,7 +119,7 @@ def make_trials(field: str, n: int, sizes: Sizes) -> list[TrialSpec]:
     ]
 
 
-def _mixed(base: TrialConfig, widths: tuple[int, int], rng: np.random.Generator) -> TrialConfig:
+def _mix(base: TrialConfig, widths: tuple[int, int], rng: np.random.Generator) -> TrialConfig:
     low, high = np.log2(widths)
     return replace(
         base,
@@ -144,7 +144,7 @@ def first_steps(data: DeviceData, n_steps: int, batch_size: int) -> DeviceData:
     return replace(data, train=data.train[: n_steps * batch_size])
 
 
-def unvalidated(data: DeviceData) -> DeviceData:
+def without_validation(data: DeviceData) -> DeviceData:
     """Return the data with a single validation image."""
     return replace(data, validation=data.validation[:1])
 

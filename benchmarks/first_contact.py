@@ -43,7 +43,7 @@ def main() -> None:
     # With the tests' TRITON_INTERPRET=1 the kernels would run in the interpreter for hours.
     os.environ["TRITON_INTERPRET"] = str(int(options.smoke))
     if options.run and not options.smoke and not has_gpu():
-        sys.exit("first_contact: torch finds no GPU here. --smoke runs all of it without one.")
+        sys.exit("first_contact: torch finds no GPU. --smoke runs everything without one.")
     outcomes = run_stages(options.run, options.output, options.seconds, smoke=options.smoke)
     folders = [*options.read, *([options.output] if options.run else [])]
     print(*write_report(read_folders(folders)), sep="\n", flush=True)
@@ -78,17 +78,19 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, help="where files go")
     parser.add_argument("--read", type=Path, nargs="+", default=[], help="folders of earlier calls")
     parser.add_argument("--seconds", type=float, default=CALL_SECONDS, help="for all stages")
-    parser.add_argument("--smoke", action="store_true", help="tiny, in the interpreter; no speed")
+    parser.add_argument(
+        "--smoke", action="store_true", help="tiny, in the interpreter; times mean nothing"
+    )
     options = parser.parse_args()
     for folder in options.read:
         if not folder.is_dir():
             parser.error(f"there is no folder {folder}.")
     options.output = options.output or Path(os.environ.get("OUT") or "first-contact")
-    options.run = _chosen(options)
+    options.run = _stages(options)
     return options
 
 
-def _chosen(options: argparse.Namespace) -> list[Stage]:
+def _stages(options: argparse.Namespace) -> list[Stage]:
     if options.stages:
         return [BY_NAME[name] for name in options.stages]
     if options.read and options.call is None:

@@ -182,7 +182,7 @@ def _changed_values(dice: random.Random, text: str, n_changes: int) -> str:
 
 def _change_one(dice: random.Random, tree: dict[str, Any]) -> None:
     holder, key = dice.choice(list(places(tree)) or [(tree, "space")])
-    value = _copied(dice.choice(_VALUES))
+    value = _copy(dice.choice(_VALUES))
     match dice.randrange(5):
         case 0 | 1:
             holder[key] = value
@@ -204,12 +204,12 @@ def places(tree: Any) -> Iterator[tuple[Any, Any]]:
             yield from places(tree[key])
 
 
-def _copied(value: Any) -> Any:
+def _copy(value: Any) -> Any:
     match value:
         case dict():
-            return {k: _copied(v) for k, v in value.items()}
+            return {k: _copy(v) for k, v in value.items()}
         case list():
-            return [_copied(v) for v in value]
+            return [_copy(v) for v in value]
     return str(value) if isinstance(value, str) else value
 
 
@@ -231,9 +231,9 @@ def try_study_file(content: bytes, *, ask: bool = False) -> str | None:
 
 def _bad_problems(error: StudyFileError) -> str | None:
     if not error.problems:
-        return "refused without a problem"
+        return "rejected without a problem"
     if empty := [problem for problem in error.problems if len(problem.strip()) < 8]:
-        return f"problems that say nothing: {empty}"
+        return f"empty problems: {empty}"
     if long := [problem for problem in error.problems if len(problem) > 2000]:
         return f"a problem of {len(long[0])} characters: {long[0][:200]}…"
     return None
@@ -462,11 +462,11 @@ def _word(dice: random.Random) -> str:
     names = [word for path, _ in COMMANDS for word in path]
     word = dice.choice(dice.choice((_NUMBERS, _OTHERS, _PATHS, _STORAGES, names)))
     if dice.random() < 0.3:
-        word = _misspelt(dice, word)
+        word = _misspell(dice, word)
     return word
 
 
-def _misspelt(dice: random.Random, word: str) -> str:
+def _misspell(dice: random.Random, word: str) -> str:
     """Insert, drop or replace a letter; paths stay inside the known folders."""
     at = dice.randrange(len(word) + 1)
     letter = chr(dice.choice((dice.randrange(1, 128), dice.randrange(1, 0x3000), 0x1F642)))
@@ -622,8 +622,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--inputs", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", type=int, help="run one input alone, and print it")
-    parser.add_argument("--sequences", type=int, help="instead: so many sequences of events")
+    parser.add_argument("--only", type=int, help="run and print only this input")
+    parser.add_argument(
+        "--sequences", type=int, help="run this number of sequences of events instead"
+    )
     options = parser.parse_args()
     if options.sequences is not None:
         from tests.support import event_sequences  # loads torch

@@ -59,8 +59,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     launches.run = lambda *_, **__: None
-    trainer.to_cpu = arrays.to_cpu = copied
-    arrays.to_device = schedule.to_device = sent
+    trainer.to_cpu = arrays.to_cpu = copy_back
+    arrays.to_device = schedule.to_device = send
     sizes = SMOKE if options.smoke else FULL
     data = make_data(sizes, CPU)
     data = replace(data, train=data.train.to(NOWHERE))
@@ -76,12 +76,12 @@ def main() -> None:
         print(json.dumps(record | {"seconds": medians, "sum": total}), flush=True)
 
 
-def sent(values: Tensor, device: torch.device) -> Tensor:
+def send(values: Tensor, device: torch.device) -> Tensor:
     """Stand-in for a copy to a GPU through memory that would be page-locked."""
     return values.contiguous().clone().to(device)
 
 
-def copied(values: Tensor) -> Tensor:
+def copy_back(values: Tensor) -> Tensor:
     """Stand-in for a copy from the device: reports are 0, and weights are uninitialized."""
     make = torch.zeros if values.dtype is torch.float64 else torch.empty
     return make(values.shape, dtype=values.dtype)
@@ -101,7 +101,7 @@ def measure(data: DeviceData, width: int, n: int, sizes: Sizes) -> dict[str, flo
         yield
         spent[part] += time.thread_time() - begun
 
-    specs = [_short(spec) for spec in make_trials(str(width), n, sizes)]
+    specs = [_typical(spec) for spec in make_trials(str(width), n, sizes)]
     with timed("admit"):
         for spec in specs:
             if not fused.admit(spec):
@@ -119,7 +119,7 @@ def measure(data: DeviceData, width: int, n: int, sizes: Sizes) -> dict[str, flo
     return {part: seconds / n for part, seconds in spent.items()}
 
 
-def _short(spec: TrialSpec) -> TrialSpec:
+def _typical(spec: TrialSpec) -> TrialSpec:
     """Return a typical trial that is not among the best: it sends neither weights nor pictures."""
     return replace(
         spec,

@@ -60,7 +60,7 @@ class Plant(NamedTuple):
     train_limit: int = 1_000
 
 
-def _kill(training: Training) -> None:
+def _disable_units(training: Training) -> None:
     """Disable seven of eight hidden units: they are never above 0 again."""
     with torch.no_grad():
         for run in training._runs:
@@ -80,7 +80,9 @@ PLANTS = {
     "steps far too large": Plant(
         Limit.WORSE_THAN_MEAN, replace(WIDE, learning_rate=1.0, lr_schedule=Schedule.CONSTANT)
     ),
-    "dead units": Plant(Limit.DEAD_UNITS, replace(WIDE, activation=Activation.RELU), _kill),
+    "dead units": Plant(
+        Limit.DEAD_UNITS, replace(WIDE, activation=Activation.RELU), _disable_units
+    ),
     "saturated units": Plant(
         Limit.SATURATED_UNITS,
         replace(WIDE, activation=Activation.TANH, learning_rate=1e-3),
@@ -180,7 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print_table(told)
     n = options.seeds * len(PLANTS)
     wrong = n - sum(told[name][PLANTS[name].limit] for name in PLANTS)
-    print(f"{wrong} of {n} trials are told wrong: {100 * wrong / n:.1f} %.")
+    print(f"{wrong} of {n} trials are labelled wrong: {100 * wrong / n:.1f} %.")
     ratios = {}
     for run in LINEAR_RUNS if options.linear else ():
         ratios[run.hidden_width] = times_the_floor(run)

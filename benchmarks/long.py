@@ -50,7 +50,7 @@ epochs = 5
 """
 
 
-class Look(NamedTuple):
+class Sample(NamedTuple):
     """State of the study at a moment."""
 
     seconds: float
@@ -60,37 +60,37 @@ class Look(NamedTuple):
 
 
 @dataclass
-class Looks:
+class Samples:
     """At least one sample for each hundredth of the study."""
 
     every: int
-    taken: list[Look] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
 
     def __call__(self, progress: Progress) -> None:
         n = progress.n_finished
-        if not self.taken or n >= self.taken[-1].n_finished + self.every:
+        if not self.samples or n >= self.samples[-1].n_finished + self.every:
             memory = psutil.Process().memory_info().rss
-            self.taken.append(Look(time.perf_counter(), n, memory))
+            self.samples.append(Sample(time.perf_counter(), n, memory))
 
-    def first_at(self, n_finished: float) -> Look:
-        return next(look for look in self.taken if look.n_finished >= n_finished)
+    def first_at(self, n_finished: float) -> Sample:
+        return next(sample for sample in self.samples if sample.n_finished >= n_finished)
 
 
 def measure(engine: Engine, sampler: str, n_trials: int, n_workers: int, rate: float) -> Any:
     """Run the study and resume it."""
     study_file = loads(_STUDY.format(sampler=sampler, n_trials=n_trials), "benchmark")
-    looks = Looks(every=max(1, n_trials // 100))
+    samples = Samples(every=max(1, n_trials // 100))
     options = RunOptions(gpus="cpu", cpu_workers=n_workers)
     launcher = SimulatedLauncher(Simulation(trials_per_second=rate, slots=64))
-    phase = start(engine, study_file, options, looks, say=print, launcher=launcher)
+    phase = start(engine, study_file, options, samples, say=print, launcher=launcher)
     assert phase == "finished"
-    found = _tenths(looks, n_trials) | _per_trial(looks, engine, n_trials)
+    found = _tenths(samples, n_trials) | _per_trial(samples, engine, n_trials)
     return found | _take_up(engine, n_trials, options, launcher)
 
 
-def _tenths(looks: Looks, n_trials: int) -> dict[str, Any]:
-    edges = [looks.first_at(n_trials * tenth / N_TENTHS) for tenth in range(N_TENTHS)]
-    edges = list(dict.fromkeys([*edges, looks.taken[-1]]))  # a short study has fewer samples
+def _tenths(samples: Samples, n_trials: int) -> dict[str, Any]:
+    edges = [samples.first_at(n_trials * tenth / N_TENTHS) for tenth in range(N_TENTHS)]
+    edges = list(dict.fromkeys([*edges, samples.samples[-1]]))  # a short study has fewer samples
     rates = []
     for before, after in pairwise(edges):
         rates.append((after.n_finished - before.n_finished) / (after.seconds - before.seconds))
@@ -102,10 +102,10 @@ def _tenths(looks: Looks, n_trials: int) -> dict[str, Any]:
     return {"rates": rates, "last over second": rates[-1] / rates[1]}
 
 
-def _per_trial(looks: Looks, engine: Engine, n_trials: int) -> dict[str, float]:
-    later = [look for look in looks.taken if look.n_finished >= n_trials / N_TENTHS]
+def _per_trial(samples: Samples, engine: Engine, n_trials: int) -> dict[str, float]:
+    later = [sample for sample in samples.samples if sample.n_finished >= n_trials / N_TENTHS]
     slope, base = np.polyfit(
-        [look.n_finished for look in later], [look.memory_bytes for look in later], 1
+        [sample.n_finished for sample in later], [sample.memory_bytes for sample in later], 1
     )
     size = database_bytes(engine) / n_trials
     print(
@@ -132,7 +132,7 @@ def _take_up(
     began = time.perf_counter()
     first: dict[str, float] = {}
 
-    def look(progress: Progress) -> None:
+    def observe(progress: Progress) -> None:
         seconds = time.perf_counter() - began
         if any(worker.n_training for worker in progress.workers):
             first.setdefault("resume_seconds", seconds)
@@ -140,9 +140,9 @@ def _take_up(
             first.setdefault("first_finished_seconds", seconds)
 
     more = n_trials + N_MORE
-    resume(engine, "long", options, look, say=print, trials=more, launcher=launcher)
+    resume(engine, "long", options, observe, say=print, trials=more, launcher=launcher)
     print(
-        f"long    taken up again: the first trial in training after "
+        f"long    resumed: the first trial in training after "
         f"{first['resume_seconds']:.2f} s, finished after {first['first_finished_seconds']:.2f} s"
     )
     return first
@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=100_000)
     parser.add_argument("--sampler", default="random", choices=("random", "tpe"))
     parser.add_argument("--workers", type=int, default=4)
-    parser.add_argument("--rate", type=float, default=100.0, help="trials a second and worker")
+    parser.add_argument("--rate", type=float, default=100.0, help="trials a second of each worker")
     parser.add_argument("--storage", help="an empty database; without it SQLite in a new folder")
     given = parser.parse_args()
     quiet_optuna()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from benchmarks.contestants import Contestant
 from benchmarks.contestants.fused import FusedEpochs
-from benchmarks.fields import EPOCHS, Sizes, alike, draw_orders, first_steps, unvalidated
+from benchmarks.fields import EPOCHS, Sizes, alike, draw_orders, first_steps, without_validation
 from sweep.messages import TrialSpec
 from sweep.trainer import DeviceData
 
@@ -80,7 +80,7 @@ class Bench:
         if contestant.part:
             n_steps = min(n_steps, self.n_part_steps)
         data = first_steps(self.data, n_steps, sizes.batch_size)
-        alone = data if contestant.whole else unvalidated(data)
+        alone = data if contestant.whole else without_validation(data)
         times = self._time(contestant, trials, alone)
         validation = None
         if contestant.validates:
@@ -99,7 +99,7 @@ class Bench:
     def _losses(self, contestant: Contestant, trials: Sequence[TrialSpec]) -> list[float]:
         """Return the losses after a few steps, to show that contestants train the same trials."""
         data = first_steps(self.data, self.sizes.n_checked_steps, self.sizes.batch_size)
-        epoch = contestant.start(trials, unvalidated(data), self.device)
+        epoch = contestant.start(trials, without_validation(data), self.device)
         losses = epoch(_orders(contestant, trials, data, 1))
         del epoch
         self._clean_up()

@@ -135,10 +135,10 @@ def write_study(field: Field, folder: Path) -> Path:
 def run_sweep(file: Path, folder: Path) -> Side:
     """Run `sweep start` with its defaults."""
     storage = ["--storage", f"sqlite:///{folder}/sweep.db"]
-    seconds = _timed([sys.executable, "-m", "sweep", "start", str(file), *storage])
+    seconds = _time([sys.executable, "-m", "sweep", "start", str(file), *storage])
     name = studyfile.load(file).study.name
-    trials = _told("export", name, "--format", "json", *storage)["trials"]
-    return Side(seconds, trials, len(_told("status", name, "--json", *storage)["workers"]))
+    trials = _export("export", name, "--format", "json", *storage)["trials"]
+    return Side(seconds, trials, len(_export("status", name, "--json", *storage)["workers"]))
 
 
 def run_plain(
@@ -153,7 +153,7 @@ def run_plain(
     files[1].write_text(json.dumps({"space": _space(study), "configurations": configurations}))
     script = Path(plain_study.__file__)
     storage = f"sqlite:///{folder}/plain.db"
-    return _timed([sys.executable, str(script), *map(str, files), storage])
+    return _time([sys.executable, str(script), *map(str, files), storage])
 
 
 def _space(study: StudyFile) -> dict[str, Any]:
@@ -162,7 +162,7 @@ def _space(study: StudyFile) -> dict[str, Any]:
     return {name: [of.low, of.high] for name, of in ranges if isinstance(of, Int | Float)}
 
 
-def _timed(command: Sequence[str]) -> float:
+def _time(command: Sequence[str]) -> float:
     begun = time.perf_counter()
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     seconds = time.perf_counter() - begun
@@ -171,7 +171,7 @@ def _timed(command: Sequence[str]) -> float:
     return seconds
 
 
-def _told(*arguments: str) -> dict[str, Any]:
+def _export(*arguments: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "sweep", *arguments]
     told: dict[str, Any] = json.loads(subprocess.check_output(command))
     return told
@@ -288,9 +288,11 @@ def print_table(fields: dict[str, dict[str, Any]], mm: float) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--fields", nargs="+", choices=FIELDS, default=list(FIELDS))
-    parser.add_argument("--rounds", type=int, default=1, help="of each field, both sides in turn")
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="rounds of each field, both sides in turn"
+    )
     parser.add_argument("--agree", action="store_true", help="compare with the reference trainer")
-    parser.add_argument("--smoke", action="store_true", help="three tiny trials, to see it run")
+    parser.add_argument("--smoke", action="store_true", help="three tiny trials, for the tests")
     options = parser.parse_args()
     chosen = SMOKE if options.smoke else {name: FIELDS[name] for name in options.fields}
     mm = mm_gflops()

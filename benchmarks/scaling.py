@@ -39,9 +39,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--rate", type=float, default=50.0, help="trials/s of each worker")
-    parser.add_argument("--seconds", type=float, default=15.0, help="of each study, about")
+    parser.add_argument(
+        "--seconds", type=float, default=15.0, help="approximate seconds of each study"
+    )
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--least", type=float, help="of the ratio; by default 7.5 / 8 of --workers")
+    parser.add_argument("--least", type=float, help="least ratio; by default 7.5 / 8 of --workers")
     parser.add_argument("--storage", help="an empty database; without it SQLite in a new folder")
     options = parser.parse_args()
     quiet_optuna()

@@ -37,13 +37,13 @@ POINTS = {
     "loaded:optuna": "Optuna loaded",
     "loaded:sqlalchemy": "SQLAlchemy loaded",
     "loaded:sweep.coordinator.run": "coordinator loaded",
-    "said:WorkerSetup": "study opened, first worker told its setup",
+    "said:WorkerSetup": "study opened, first worker's setup sent",
     "loaded:torch": "torch loaded",
     "said:Ready": "first worker ready",
-    "said:Train": "first trial handed out",
+    "said:Train": "first trial dispatched",
     "first step": "first step trained",
     "last epoch": "last epoch trained",
-    "last result": "last result sent: tested, pictured",
+    "last result": "last result sent: tested, with pictures",
     "end": "command ended",
 }
 
@@ -103,8 +103,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--most", type=float, default=MOST_SECONDS, help="seconds to a first step")
-    parser.add_argument("--options", nargs=argparse.REMAINDER, default=[], help="of `sweep start`")
+    parser.add_argument(
+        "--most", type=float, default=MOST_SECONDS, help="most seconds to a first step"
+    )
+    parser.add_argument(
+        "--options", nargs=argparse.REMAINDER, default=[], help="options of `sweep start`"
+    )
     options = parser.parse_args()
     runs = [run(options.trials, options.options) for _ in range(options.rounds)]
     first = statistics.median_low(reached["first step"] for reached in runs)

@@ -16,12 +16,12 @@ from types import ModuleType
 from typing import Any
 
 #: Modules whose import is recorded.
-LOADED = (
+MODULES = (
     *("sweep.cli.application", "sweep.studyfile", "sweep.coordinator.run"),
     *("optuna", "sqlalchemy", "alembic", "scipy", "torch", "sweep.worker.work"),
 )
 #: Messages between coordinator and workers that are recorded.
-SAID = ("WorkerSetup", "Ready", "Train", "EpochsDone", "TrialDone", "Shutdown")
+MESSAGES = ("WorkerSetup", "Ready", "Train", "EpochsDone", "TrialDone", "Shutdown")
 
 
 def mark(name: str, value: float = 0.0) -> None:
@@ -36,7 +36,7 @@ class _Watch(importlib.abc.MetaPathFinder):
     """Record when modules are loaded, and make ``sweep.codec`` record what it encodes."""
 
     def __init__(self) -> None:
-        self._waited_for = {*LOADED, "sweep.codec"}
+        self._waited_for = {*MODULES, "sweep.codec"}
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -69,7 +69,7 @@ def _note_messages(wire: ModuleType) -> None:
 def _noting_messages(encode: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
     def noting(record: Any) -> bytes:
         name = type(record).__name__
-        if name in SAID:
+        if name in MESSAGES:
             epochs = getattr(record, "epochs", None)
             mark(f"said:{name}", epochs[0].metrics[0].seconds if epochs else 0.0)
         return encode(record)

@@ -45,15 +45,15 @@ def main() -> None:
     data = make_data(sizes, device)
     trials = make_trials(MIX, sizes.fields[MIX], sizes)
     load = make_load(device)
-    trainer = trained(trials, data, device, load, 0)
+    trainer = train(trials, data, device, load, 0)
     differs = [
-        repeat(records, "measurement", options.repeats, lambda: measured(trainer), load),
-        off(records, trainer, sizes),
+        repeat(records, "measurement", options.repeats, lambda: measure(trainer), load),
+        differs_from_float64(records, trainer, sizes),
         repeat(
             records,
             "training",
             max(1, options.repeats // 100),
-            lambda: weights_of(trained(trials, data, device, load, LOADS[-1])),
+            lambda: weights_of(train(trials, data, device, load, LOADS[-1])),
             load,
         ),
     ]
@@ -96,7 +96,7 @@ def repeat(
     return n_different > 0
 
 
-def trained(
+def train(
     trials: Sequence[TrialSpec],
     data: DeviceData,
     device: torch.device,
@@ -119,7 +119,7 @@ def weights_of(trainer: FusedTrainer) -> list[Tensor]:
     return found
 
 
-def measured(trainer: FusedTrainer) -> tuple[Tensor, Tensor]:
+def measure(trainer: FusedTrainer) -> tuple[Tensor, Tensor]:
     """Return the report of the validation images, and Z of their last batch."""
     trials = tuple(trainer._trials.values())
     report = trainer._measure(trials, trainer._validation).report
@@ -128,7 +128,7 @@ def measured(trainer: FusedTrainer) -> tuple[Tensor, Tensor]:
     return report.clone(), trainer._population.arrays.z.clone()
 
 
-def off(records: Records, trainer: FusedTrainer, sizes: Sizes) -> bool:
+def differs_from_float64(records: Records, trainer: FusedTrainer, sizes: Sizes) -> bool:
     """Compare Z of the last measured batch with float64.
 
     Return whether any trial's error is too large.
@@ -142,7 +142,7 @@ def off(records: Records, trainer: FusedTrainer, sizes: Sizes) -> bool:
         (place,) = trial.places
         weights = trainer.weights(trial.spec.number)[0]
         factor = weights.encoder_weight.to(x.device)
-        factor = cut(factor) if cuts else factor.double()
+        factor = round_to_tf32(factor) if cuts else factor.double()
         expected = x @ factor.T / 255 + weights.encoder_bias.to(x.device).double()
         tiles = population.arrays.z[list(place.tiles)].permute(1, 0, 2).reshape(batch_size, -1)
         found = tiles[: len(x), : place.hidden_width].double()
@@ -152,7 +152,7 @@ def off(records: Records, trainer: FusedTrainer, sizes: Sizes) -> bool:
     return not worst <= Z_TOLERANCE
 
 
-def cut(factor: Tensor) -> Tensor:
+def round_to_tf32(factor: Tensor) -> Tensor:
     """Round to the 10 fraction bits that tf32 products use, as float64."""
     return (factor.contiguous().view(torch.int32) & -8192).view(torch.float32).double()
 

@@ -87,7 +87,7 @@ from benchmarks.fields import (
 )
 from benchmarks.measuring import Bench, Timed
 from benchmarks.records import Records, read_records
-from benchmarks.whole import waited_for
+from benchmarks.whole import measure_all
 from sweep.messages import TrialSpec
 from sweep.trainer.fused import Shape
 
@@ -129,7 +129,7 @@ def main() -> None:
                 )
         fields.append(field)
         _print(field, sizes)
-    waited = {} if options.no_whole else waited_for(sizes, device)
+    waited = {} if options.no_whole else measure_all(sizes, device)
     for name, found in waited.items():
         records.add(name, **found)
         print(f"{name}: " + ", ".join(f"{key} {value}" for key, value in found.items()))
@@ -205,14 +205,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--widths", nargs="+", metavar="FIELD")
     parser.add_argument("--only", nargs="+", choices=list(contestants(FULL)))
     parser.add_argument("--slots", type=int, help="trials of a field")
-    parser.add_argument(
-        "--steps", type=int, default=100, help="that slow contestants are timed over"
-    )
+    parser.add_argument("--steps", type=int, default=100, help="timed steps for slow contestants")
     parser.add_argument("--repeats", type=int, help="the median counts")
-    parser.add_argument("--limit", type=float, default=300, help="seconds of a group in a field")
+    parser.add_argument("--limit", type=float, default=300, help="time limit of a group in a field")
     parser.add_argument("--json", type=Path, help="append each result to this file")
-    parser.add_argument("--no-whole", action="store_true", help="no worker and no study")
-    parser.add_argument("--smoke", action="store_true", help="tiny, on the CPU; no speed")
+    parser.add_argument("--no-whole", action="store_true", help="skip the worker and the study")
+    parser.add_argument("--smoke", action="store_true", help="tiny, on the CPU; times mean nothing")
     parser.add_argument("--group", choices=list(Group), help=argparse.SUPPRESS)
     parser.add_argument("--field", help=argparse.SUPPRESS)
     options = parser.parse_args()

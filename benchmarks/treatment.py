@@ -93,7 +93,7 @@ def draw(seed: int) -> Case:
     return Case(config, int(rng.choice(TRAIN_LIMITS)))
 
 
-def treated(case: Case, remedy: Remedy) -> Case:
+def apply(case: Case, remedy: Remedy) -> Case:
     """Apply a remedy; twice the images are trained on with the same number of updates."""
     if remedy is Remedy.IMAGES:
         half = replace(case.config, epochs=math.ceil(case.config.epochs / 2))
@@ -103,7 +103,7 @@ def treated(case: Case, remedy: Remedy) -> Case:
     return Case(config, case.train_limit)
 
 
-def trained(case: Case, seeds: Sequence[int]) -> TrainedTrial:
+def train_seeds(case: Case, seeds: Sequence[int]) -> TrainedTrial:
     """Train with every seed; errors are means over the seeds."""
     spec = TrialSpec(number=0, attempt=1, config=case.config, seeds=tuple(seeds), keep_below=0.0)
     return train(CpuTrainer(data_of(case.train_limit)).start(spec))
@@ -112,15 +112,15 @@ def trained(case: Case, seeds: Sequence[int]) -> TrainedTrial:
 def treat(seed: int, seeds: Sequence[int]) -> Treated:
     """Train a configuration without a remedy, and with each."""
     case = draw(seed)
-    before = trained(case, seeds)
+    before = train_seeds(case, seeds)
     # The advised learning rate is given, too, if it is not one of REMEDIES.
-    advised = diagnosis(case, before).remedy
+    advised = diagnose_case(case, before).remedy
     remedies = dict.fromkeys([*REMEDIES, *([advised] if advised else [])])
-    after = {of: trained(treated(case, of), seeds).trial.test_mse for of in remedies}
+    after = {of: train_seeds(apply(case, of), seeds).trial.test_mse for of in remedies}
     return Treated(case, before, after)
 
 
-def diagnosis(case: Case, of: TrainedTrial) -> Diagnosis:
+def diagnose_case(case: Case, of: TrainedTrial) -> Diagnosis:
     """Diagnose it as `sweep diagnose` would if it were alone in its study."""
     return diagnose(*of, floors_of(case.train_limit))
 
@@ -144,7 +144,7 @@ def factor(of: Treated, remedy: Remedy | None) -> float:
 
 def summary(every: Sequence[Treated]) -> dict[str, Any]:
     """Count how often the advised remedy is the best, compared with one remedy for all."""
-    advised = [diagnosis(of.case, of.before) for of in every]
+    advised = [diagnose_case(of.case, of.before) for of in every]
     best = [best_remedy(of) for of in every]
     most_frequent, n_best = Counter(best).most_common(1)[0]
     right = [of.remedy == it for of, it in zip(advised, best, strict=True)]

@@ -32,7 +32,7 @@ from benchmarks.fields import (
     make_data,
     make_trials,
     open_device,
-    unvalidated,
+    without_validation,
 )
 from benchmarks.records import Records
 from sweep.messages import EpochDone
@@ -117,7 +117,7 @@ def train(
 ) -> Trained:
     """Train a field for some epochs, validating on one image."""
     trials = make_trials(field, sizes.fields[field], sizes)
-    trainer = make_population(trials, unvalidated(make_data(sizes, device)), device, config)
+    trainer = make_population(trials, without_validation(make_data(sizes, device)), device, config)
     for trial in trials:
         admit(trainer, trial)
     events = trainer.train_epoch()

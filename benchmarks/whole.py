@@ -80,7 +80,7 @@ batch_size = {batch_size}
 Outcome = dict[str, Any]
 
 
-def waited_for(
+def measure_all(
     sizes: Sizes,
     device: torch.device,
     names: Sequence[str] = ("first-epoch", "study"),
@@ -213,7 +213,7 @@ def _run(
 
 
 def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it said nothing"])[-1]
+    return (text.strip().splitlines() or ["it printed nothing"])[-1]
 
 
 # A worker without its pipes
@@ -320,9 +320,11 @@ def _setup(folder: str, trials: Sequence[TrialSpec]) -> WorkerSetup:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("names", nargs="*", choices=[*_MEASUREMENTS, []], metavar="NAME")
-    parser.add_argument("--limit", type=float, default=_LIMIT_SECONDS, help="seconds of a process")
+    parser.add_argument(
+        "--limit", type=float, default=_LIMIT_SECONDS, help="time limit of a process"
+    )
     parser.add_argument("--json", type=Path, help="append each result to this file")
-    parser.add_argument("--smoke", action="store_true", help="tiny, on the CPU; no speed")
+    parser.add_argument("--smoke", action="store_true", help="tiny, on the CPU; times mean nothing")
     parser.add_argument("--task", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--all", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -332,7 +334,7 @@ def main() -> None:
     sizes, device = SMOKE if options.smoke else FULL, open_device(smoke=options.smoke)
     records = Records(options.json)
     for name in options.names or _MEASUREMENTS:
-        for what, found in waited_for(sizes, device, [name], limit=options.limit).items():
+        for what, found in measure_all(sizes, device, [name], limit=options.limit).items():
             records.add(what, **found)
 
 

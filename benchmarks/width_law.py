@@ -175,7 +175,7 @@ def _within(value: float, interval: Interval) -> bool:
 def main() -> None:
     """Run every case and print its shares."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--studies", type=int, default=200, help="of each kind")
+    parser.add_argument("--studies", type=int, default=200, help="studies of each kind")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
     chosen = parser.parse_args()
     print(f"{'studies':26}{'true gain':>10}{'verdict':>9}   intervals that hold the truth")

@@ -27,7 +27,7 @@ PLANTED = b'{"a": [{"namespace": "x", "type": "y", "props": {"id": "planted"}}]}
         (answer(200, b"Unexpected KeyError: this is a bug."), "a bug"),
         (answer(200, PLANTED, "application/json"), "planted component"),
         (answer(200, PLANTED, "text/plain"), None),
-        (b"nonsense", "no HTTP"),
+        (b"nonsense", "not HTTP"),
     ],
 )
 def test_what_is_wrong_with_an_answer_is_told(received: bytes, said: str | None) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import treatment
-from benchmarks.treatment import REMEDIES, Remedy, Treated, best_remedy, draw, summary, treated
+from benchmarks.treatment import REMEDIES, Remedy, Treated, apply, best_remedy, draw, summary
 from sweep.enums import Loss, Output
 
 
@@ -29,10 +29,10 @@ def test_a_configuration_is_treated_and_kept(
 
 def test_each_remedy_changes_one_thing() -> None:
     case = draw(0)
-    config, twice = case.config, treated(case, Remedy.IMAGES)
-    assert treated(case, Remedy.EPOCHS).config.epochs == 2 * config.epochs
-    assert treated(case, Remedy.WIDTH).config.hidden_width == 2 * config.hidden_width
-    output = treated(case, Remedy.OUTPUT).config
+    config, twice = case.config, apply(case, Remedy.IMAGES)
+    assert apply(case, Remedy.EPOCHS).config.epochs == 2 * config.epochs
+    assert apply(case, Remedy.WIDTH).config.hidden_width == 2 * config.hidden_width
+    output = apply(case, Remedy.OUTPUT).config
     assert (output.output_activation, output.loss) == (Output.LINEAR, Loss.MSE)
     updates = twice.train_limit * twice.config.epochs
     assert 1 <= updates / (case.train_limit * config.epochs) <= 1.25

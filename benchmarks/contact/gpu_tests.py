@@ -38,7 +38,7 @@ def main() -> None:
         if report.exists():
             records.add("tests", files=len(files), **counts(report))
         else:
-            records.add("missing", tool="tests: pytest did not come to its end")
+            records.add("missing", tool="tests: pytest did not finish")
 
 
 def files_with_gpu_tests() -> list[str]:

@@ -25,7 +25,7 @@ OPTIONAL = {
     "pydantic": "a study, some tests",
     "typer": "a study",
     "rich": "a study",
-    "pynvml": "the GPU's utilisation",
+    "pynvml": "the GPU's utilization",
     "pytest": "tests",
     "hypothesis": "tests",
     "psycopg": "nothing here: tests run without it",

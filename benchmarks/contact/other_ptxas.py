@@ -20,7 +20,7 @@ def main() -> None:
     records = Records(options.json)
     others = other_assemblers()
     if not others:
-        records.add("missing", tool="ptxas: no other one than Triton's")
+        records.add("missing", tool="ptxas: none except Triton's")
         return
     path = others[0]
     with tempfile.TemporaryDirectory() as folder:

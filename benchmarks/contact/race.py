@@ -23,7 +23,7 @@ def main() -> None:
     output = tools.run([*command, *benchmark], limit=70)
     hazards = count_hazards(output)
     if hazards is None:
-        records.add("missing", tool="race: compute-sanitizer did not come to its summary")
+        records.add("missing", tool="race: compute-sanitizer printed no summary")
     else:
         records.add("race", tool="racecheck", hazards=hazards)
 

@@ -182,12 +182,12 @@ def next_lines(
     ended = {record["stage"]: record["outcome"] for record in select(records, "ended")}
     command = "python -m benchmarks.first_contact"
     if any(finding.stops and found.sighting is Sighting.SEEN for finding, found in evidence):
-        yield "Numbers are wrong, so nothing is worth timing. See where, and with which ptxas:"
+        yield "Numbers are wrong, so times mean nothing. Find out where, and with which ptxas:"
         yield f"    {command} --stages machine check ptxas race tests"
         return
     unfinished = [name for name, outcome in ended.items() if outcome != Outcome.DONE]
     if unfinished:
-        yield "Not finished; again, alone, with more time:"
+        yield "Not finished; run these alone, with more time:"
         yield f"    {command} --stages {' '.join(unfinished)}"
     for call in CALLS:
         if not all(stage.name in ended for stage in stages_of(call)):
@@ -195,4 +195,4 @@ def next_lines(
             yield f"The next call ({names}):"
             yield f"    {command} --call {call}"
             return
-    yield "Every stage has run. The figures belong into docs/performance.md, beside the forecasts."
+    yield "Every stage has run. Add the figures to docs/performance.md."

@@ -56,7 +56,7 @@ STAGES = (
     ),
     Stage(
         name="stress",
-        answers="whether numbers are the same bits every time, with other work on the card",
+        answers="whether numbers are bitwise reproducible with other work on the card",
         call=1,
         seconds=50,
         command=("stress", "--repeats", "300"),
@@ -75,7 +75,7 @@ STAGES = (
     ),
     Stage(
         name="study",
-        answers="what a worker and a study make of 1,000 trials",
+        answers="how long a worker and a study take for 1,000 trials",
         call=1,
         seconds=120,
         command=("whole", "worker", "study", "--limit", "70"),
@@ -123,7 +123,7 @@ STAGES = (
     ),
     Stage(
         name="first-epoch",
-        answers="how long a worker takes to its first epoch",
+        answers="how long a worker takes until its first epoch",
         call=3,
         seconds=70,
         command=("whole", "first-epoch", "--limit", "40"),

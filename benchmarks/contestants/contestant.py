@@ -64,11 +64,11 @@ def needs_triton(_: Sequence[TrialSpec], device: torch.device) -> str | None:
 
 
 def needs_equal(trials: Sequence[TrialSpec], _: torch.device) -> str | None:
-    return None if alike(trials) else "the trials differ"
+    return None if alike(trials) else "needs equal trials"
 
 
 def needs_different(trials: Sequence[TrialSpec], _: torch.device) -> str | None:
-    return "the trials are alike: see jax" if alike(trials) else None
+    return "equal trials: see jax" if alike(trials) else None
 
 
 def needs_torchvision(_: Sequence[TrialSpec], __: torch.device) -> str | None:
@@ -82,4 +82,6 @@ def needs_jax(_: Sequence[TrialSpec], device: torch.device) -> str | None:
     import jax
 
     backend = jax.default_backend()
-    return None if (backend == "gpu") == (device.type == "cuda") else f"jax sees the {backend} only"
+    return (
+        None if (backend == "gpu") == (device.type == "cuda") else f"jax only finds the {backend}"
+    )

@@ -58,7 +58,7 @@ def _jax_epoch(
     jax = _jax()
     jnp = jax.numpy
     batch_size = trials[0].config.batch_size
-    weights = [jnp.asarray(part) for part in _padded(trials, data, width)]
+    weights = [jnp.asarray(part) for part in _pad(trials, data, width)]
     widths = jnp.asarray([trial.config.hidden_width for trial in trials])
     masks = None if alike(trials) else jnp.arange(width) < widths[:, None]
     images = jnp.asarray(data.train.cpu().numpy())
@@ -99,7 +99,7 @@ def _jax() -> Any:
     return jax
 
 
-def _padded(trials: Sequence[TrialSpec], data: DeviceData, width: int) -> list[np.ndarray]:
+def _pad(trials: Sequence[TrialSpec], data: DeviceData, width: int) -> list[np.ndarray]:
     """Return the four parameters (K, …), with zeros for hidden units that a trial does not have."""
     n_inputs = data.n_inputs
     shapes = [(width, n_inputs), (width,), (n_inputs, width), (n_inputs,)]

@@ -23,7 +23,7 @@ def vmapped(
     trials: Sequence[TrialSpec], data: DeviceData, device: torch.device, *, compiled: bool = False
 ) -> Epoch:
     config = trials[0].config
-    weights = _stacked(trials, data, device)
+    weights = _stack(trials, data, device)
     optimizer = adam(weights, config)
     gradients = vmap(grad_and_value(partial(_loss, config=config)))
     if compiled:
@@ -46,7 +46,7 @@ def vmapped(
     return epoch
 
 
-def _stacked(
+def _stack(
     trials: Sequence[TrialSpec], data: DeviceData, device: torch.device
 ) -> tuple[Tensor, ...]:
     """Return the weights and biases of encoder and decoder, each stacked to (K, …)."""

@@ -1,4 +1,4 @@
-"""A few blows of every kind to studies of real processes; `benchmarks/chaos.py` deals hundreds.
+"""A few faults of every kind in studies of real processes; `benchmarks.chaos` injects hundreds.
 
 The workers are simulated ones where nothing else is said: real processes that train nothing.
 """
@@ -42,13 +42,13 @@ def study(tmp_path: Path) -> Iterator[Field]:
 def test_killed_stopped_and_locked_a_study_in_sqlite_loses_and_repeats_nothing(
     study: Field,
 ) -> None:
-    study.prepare(trials=120)  # more than are trained before the last blow: it needs a worker
-    for blow in (
+    study.prepare(trials=120)  # more than are trained before the last fault: it needs a worker
+    for fault in (
         *(study.kill_worker, study.lock_database, study.kill_coordinator),
         *(study.stop_coordinator, study.kill_worker),
     ):
         study.progress(1)
-        blow()
+        fault()
     assert study.finish() == []
     assert study.tally["kills of workers"] + study.tally["kills of coordinators"] == 3
 
@@ -58,9 +58,9 @@ def test_killed_with_its_server_a_study_in_postgres_loses_and_repeats_nothing(
 ) -> None:
     study.server, study.url = postgres, postgres.new_database()
     study.prepare(trials=48)
-    for blow in (study.kill_database, study.kill_worker, study.kill_database):
+    for fault in (study.kill_database, study.kill_worker, study.kill_database):
         study.progress(1)
-        blow()
+        fault()
     assert study.finish() == []
     assert study.tally["ended: finished"] == study.tally["coordinators"], "they waited for it"
 
@@ -96,7 +96,7 @@ def test_a_coordinator_that_wakes_after_its_lease_ran_out_ends_with_its_workers(
     study.prepare(trials=48)
     study.progress(5)
     while not study.tally["take-overs"]:  # it may have been stopped within a transaction
-        study.usurp()
+        study.take_over()
     assert study.finish() == []
     assert study.tally["ended: lease"] == 1
     assert "another coordinator has taken over this study" in (study.folder / "log").read_text()
@@ -108,10 +108,10 @@ def test_workers_of_a_coordinator_that_stands_still_free_their_devices_and_nothi
     # Ctrl-Z, say. Nobody takes the study over; woken, it finds its workers gone, and starts others.
     study.prepare(trials=400)
     study.progress(5)
-    coordinator = study.keep_going()
-    workers = coordinator.living_workers()
+    coordinator = study.running_coordinator()
+    workers = coordinator.live_workers()
     coordinator.send(signal.SIGSTOP)
-    study.wait("its workers end", lambda: not coordinator.living_workers(), SILENCE_SECONDS + 20)
+    study.wait("its workers end", lambda: not coordinator.live_workers(), SILENCE_SECONDS + 20)
     coordinator.send(signal.SIGCONT)
     assert len(workers) == study.n_workers and study.finish() == []
     gone = [
@@ -128,7 +128,7 @@ def test_a_worker_that_stands_still_in_training_has_its_trials_given_to_another(
     study.real = True
     study.prepare(trials=300)  # so many that it is not over before the worker is found
     study.progress(2)
-    worker = study.a_worker()
+    worker = study.pick_worker()
     assert worker is not None
     worker.suspend()
     study.wait("it is ended", lambda: not worker.is_running(), 60)
