@@ -25,7 +25,7 @@ PLANTED = b'{"a": [{"namespace": "x", "type": "y", "props": {"id": "planted"}}]}
         (answer(500, b"oh"), "status 500"),
         (answer(503, b"StoreError"), "status 503"),
         (answer(200, b"Unexpected KeyError: this is a bug."), "a bug"),
-        (answer(200, PLANTED, "application/json"), "planted component"),
+        (answer(200, PLANTED, "application/json"), "planted mapping"),
         (answer(200, PLANTED, "text/plain"), None),
         (b"nonsense", "not HTTP"),
     ],

@@ -60,7 +60,7 @@ def test_the_advised_is_counted_beside_one_for_all(monkeypatch: pytest.MonkeyPat
         def __init__(self) -> None:
             self.remedy = next(advised)
 
-    monkeypatch.setattr(treatment, "diagnosis", lambda *_: Told())
+    monkeypatch.setattr(treatment, "diagnose_case", lambda *_: Told())
     found = summary(
         [
             of(0.1, EPOCHS=0.05, WIDTH=0.04),

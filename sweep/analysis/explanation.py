@@ -75,6 +75,15 @@ class ParameterGroup:
         return _listed(self.after)
 
     @property
+    def settings_text(self) -> str:
+        """Return the settings' titles, such as ``output activation, loss``."""
+        return ", ".join(name.replace("_", " ") for name in self.after)
+
+    def values_text(self, values: Mapping[str, Any]) -> str:
+        """Return values in the order of ``settings_text``, such as ``linear, mse``."""
+        return ", ".join(_shown(values[name]) for name in self.after)
+
+    @property
     def undone(self) -> "ParameterGroup":
         """Return the reverse change."""
         return replace(self, before=self.after, after=self.before)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweep.cli import words
-from sweep.cli.options import Storage, StudyNameOrOnly, output_option, stored_study
+from sweep.cli.listing import conditions
+from sweep.cli.options import Storage, StudyNameOrOnly, Where, output_option, stored_study
 from sweep.cli.output import STDOUT, deliver, say, to_json, write_file
 from sweep.cli.records import study_json, trial_json
 from sweep.errors import SweepError, UsageError
@@ -46,9 +47,10 @@ def export(
             "File to write; for mlflow, a folder.",
         ),
     ] = None,
+    where: Where = None,
     storage: Storage = None,
 ) -> None:
-    """Write all trials of a study as CSV, Parquet, JSON or runs of MLflow.
+    """Write the trials of a study as CSV, Parquet, JSON or runs of MLflow.
 
     CSV and Parquet have a column for each searched setting. A text cell of the CSV that a
     spreadsheet would read as a formula begins with an apostrophe. JSON also has the curves and the
@@ -56,14 +58,14 @@ def export(
     pictures, once: a second export adds new trials.
     """
     study = stored_study(name, storage)
+    rows = _rows(study, where)
     if form is ExportFormat.MLFLOW:
         from sweep.cli.mlflow_runs import export_runs
 
-        written, known = export_runs(study, None if output is None else output.expanduser())
+        written, known = export_runs(study, rows, None if output is None else output.expanduser())
         there = f"; {known:,} were there already" if known else ""
         say(f"{words.count(written, 'run')} in MLflow's experiment '{study.name}'{there}")
         return
-    rows = study.trials()
     if form is ExportFormat.PARQUET:
         if output is None:
             raise UsageError("--format parquet writes a file: name it with -o FILE.")
@@ -75,6 +77,15 @@ def export(
         sys.stdout.write(words.clean(content) if sys.stdout.isatty() else content)
         return
     _write(output, content.encode(), len(rows))
+
+
+def _rows(study: "StudyHandle", where: str | None) -> "list[TrialRow]":
+    rows = study.trials()
+    if not where:
+        return rows
+    table = study.table()
+    chosen = set(conditions(table, where).apply(table).numbers.tolist())
+    return [row for row in rows if row.number in chosen]
 
 
 def _write(output: Path, content: bytes, n_trials: int) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweep.cli import words
-from sweep.cli.options import LARGEST, Json, Storage, StudyNameOrOnly, Wide, stored_study
+from sweep.cli.options import LARGEST, Json, Storage, StudyNameOrOnly, Where, Wide, stored_study
 from sweep.cli.output import say, show_json, show_list, show_table
 from sweep.cli.records import study_json, trial_json
 
@@ -98,16 +98,6 @@ def _study_cells(study: "StudySummary", indent: str = "") -> Sequence[str]:
     )
 
 
-Where = Annotated[
-    str | None,
-    typer.Option(
-        metavar="CONDITIONS",
-        help="Only trials that meet these, as in the filter of the page Trials: "
-        "'tanh, n_parameters<50000'.",
-    ),
-]
-
-
 def best(
     name: StudyNameOrOnly = None,
     n: Annotated[int, typer.Option("-n", min=1, max=LARGEST, help="Number of trials.")] = 10,
@@ -127,7 +117,7 @@ def best(
     from sweep.findings.trial_list import best_list
 
     study = stored_study(name, storage)
-    filtered = _conditions(study.table(), where)
+    filtered = conditions(study.table(), where)
     table = filtered.apply(study.table())
     numbers = best_numbers(table, n)
     if as_json:
@@ -183,7 +173,7 @@ def trials(
 
     study = stored_study(name, storage)
     table = study.table()
-    filtered, also = _conditions(table, where), Filter()
+    filtered, also = conditions(table, where), Filter()
     if state:
         also = add_values(also, "state", state, table)
     if valid:
@@ -202,7 +192,7 @@ def trials(
         say("no matching trials.")
 
 
-def _conditions(table: "TrialTable", where: str | None) -> "Filter":
+def conditions(table: "TrialTable", where: str | None) -> "Filter":
     """Parse --where; no conditions before the first trial, because settings have no columns yet."""
     from sweep.findings.conditions import add_typed
     from sweep.findings.filters import Filter

@@ -32,8 +32,10 @@ class Exported(NamedTuple):
     n_known: int
 
 
-def export_runs(study: "StudyHandle", folder: Path | None) -> Exported:
-    """Write each finished trial as a run of the experiment with the study's name.
+def export_runs(
+    study: "StudyHandle", trials: Sequence["TrialRow"], folder: Path | None
+) -> Exported:
+    """Write each finished one of these trials as a run of the experiment with the study's name.
 
     The destination is the server of ``MLFLOW_TRACKING_URI``, or ``mlflow.db`` and ``artifacts`` in
     a folder, which is created. Trials that were exported before are skipped; an incomplete run is
@@ -56,7 +58,7 @@ def export_runs(study: "StudyHandle", folder: Path | None) -> Exported:
 
     try:
         artifacts = None if folder is None else (folder.resolve() / "artifacts").as_uri()
-        return _export(study, MlflowClient(uri), artifacts)
+        return _export(study, trials, MlflowClient(uri), artifacts)
     except (MlflowException, OSError) as error:
         # The address may have a password in it.
         reason = str(error).replace(uri, "the server").partition("\n")[0]
@@ -75,7 +77,9 @@ def _database(folder: Path) -> str:
     return f"sqlite:///{folder.resolve() / 'mlflow.db'}"
 
 
-def _export(study: "StudyHandle", client: Any, artifacts: str | None) -> Exported:
+def _export(
+    study: "StudyHandle", trials: Sequence["TrialRow"], client: Any, artifacts: str | None
+) -> Exported:
     found = client.get_experiment_by_name(study.name)
     experiment = (
         client.create_experiment(study.name, artifact_location=artifacts)
@@ -83,7 +87,7 @@ def _export(study: "StudyHandle", client: Any, artifacts: str | None) -> Exporte
         else found.experiment_id
     )
     known = _finish_known(client, experiment)
-    rows = study.trials(states=tuple(_STATUS))
+    rows = [row for row in trials if row.state in _STATUS]
     new = [row for row in rows if _identity(study, row) not in known]
     numbers = [row.number for row in new]
     curves = study.curves(numbers)

@@ -45,6 +45,14 @@ Storage = Annotated[
         show_default="SWEEP_STORAGE, else sqlite:///sweep.db",
     ),
 ]
+Where = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CONDITIONS",
+        help="Only trials that meet these, as in the filter of the page Trials: "
+        "'tanh, n_parameters<50000'.",
+    ),
+]
 Wide = Annotated[bool, typer.Option("--wide", help="Show every column, however wide.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, with Optuna's words as keys.")]
 

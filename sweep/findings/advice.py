@@ -35,8 +35,8 @@ from sweep.store.table import Choices, TrialTable
 
 #: Maximum number of advices on pages and reports, the most valuable first.
 N_SHOWN = 5
-#: Number of best trials that are checked for a falling error, and how many of them must show it.
-_N_ASKED, _N_FALLING = 5, 4
+#: Number of best trials that are checked for a falling error, and the share that must show it.
+_N_ASKED, _FALLING = 5, 0.8
 #: Their epochs are at least this share of the most allowed.
 _NEARLY_ALL = 0.8
 #: Configurations this close to the best are indistinguishable from it by a single seed.
@@ -288,17 +288,22 @@ def _more_epochs(reader: StudyReader, crowd: Crowd | None, width: WidthLaw) -> I
         low = int(crowd.inner)
     elif (falls := _still_falling(reader, most, width)) is not None:
         n_falling, n_asked, low = falls
+        which = (
+            "the only finished trial"
+            if n_asked == 1
+            else f"{_some(n_falling, n_asked).lower()} best {n_asked} trials"
+        )
         said = (
-            f"Twice the epochs would lower the error of {_some(n_falling, n_asked).lower()} best "
-            f"{n_asked} trials by {percent(WORTHWHILE)} or more, after {low} epochs"
-            + (" or more" if low < most else "")
+            f"Twice the epochs would lower the error of {which} by {percent(WORTHWHILE)} or more, "
+            f"after {low} epochs" + (" or more" if low < most else "")
         )
         evidence = {"n_falling": n_falling, "n_asked": n_asked, "most_epochs": most}
     else:
         return
     if not SETTINGS[EPOCHS.name].allows(2 * most):
         return
-    to = {"low": low, "high": 2 * most}
+    is_grid = reader.record.settings.sampler.name is Sampler.GRID
+    to = {"choices": [most, 2 * most]} if is_grid else {"low": low, "high": 2 * most}
     yield Advice(
         kind=AdviceKind.MORE_EPOCHS,
         sentence=f"{said}: train for up to {2 * most} epochs.",
@@ -324,7 +329,7 @@ def _still_falling(reader: StudyReader, most: int, width: WidthLaw) -> tuple[int
     Also return how many there are, and their fewest epochs.
     """
     best = [row.number for row in reader.best(_N_ASKED)]
-    if len(best) < _N_ASKED or not most:
+    if not best or not most:
         return None
     diagnosed = diagnose_trials(reader.study, reader.table, best, reader.floors, width)
     falling = [
@@ -333,7 +338,9 @@ def _still_falling(reader: StudyReader, most: int, width: WidthLaw) -> tuple[int
         if (gain := of.diagnosis.gains.get(Doubling.EPOCHS)) and gain.estimate >= WORTHWHILE
     ]
     falling = [epochs for epochs in falling if epochs >= _NEARLY_ALL * most]
-    return (len(falling), len(best), min(falling)) if len(falling) >= _N_FALLING else None
+    if not falling or len(falling) < _FALLING * len(best):
+        return None
+    return len(falling), len(best), min(falling)
 
 
 # --- how far the search is ----------------------------------------------------------------------

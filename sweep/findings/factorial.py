@@ -83,7 +83,7 @@ def _cells(effect: ChangeEffect | None) -> tuple[Cell, Cell]:
 def cell_table(analysis: StudyFactorial) -> FindingTable:
     """Lay out every combination with its errors, from the baseline to the target."""
     found = analysis.found
-    columns = [TableColumn(cause.name, cause.name.capitalize()) for cause in found.causes]
+    columns = [TableColumn(cause.name, cause.settings_text) for cause in found.causes]
     return FindingTable(
         title=CELLS,
         columns=[
@@ -96,7 +96,9 @@ def cell_table(analysis: StudyFactorial) -> FindingTable:
 
 
 def _cell_row(found: Factorial, cell: FactorialCell) -> Sequence[Cell]:
-    values = [of.after_text if of.name in cell.causes else of.before_text for of in found.causes]
+    values = [
+        of.values_text(of.after if of.name in cell.causes else of.before) for of in found.causes
+    ]
     errors = cell.errors or ()
     by_seed = Cell(", ".join(map(number, errors)), list(errors)) if len(errors) > 1 else Cell()
     error = Cell("not trained") if cell.error is None else Cell(number(cell.error), cell.error)

@@ -123,6 +123,8 @@ def _begin(reader: StudyReader, name: str | None) -> _Draft:
     raw = tomllib.loads(to_toml(own))
     raw.pop("enqueue", None)
     raw.pop("warm_start", None)
+    if own.sampler.name is Sampler.GRID:  # it ends with its last point
+        raw.get("budget", {}).pop("trials", None)
     named = raw["study"].get("baseline")
     if isinstance(named, int):  # a trial that the next study does not have
         del raw["study"]["baseline"]

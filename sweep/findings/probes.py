@@ -134,7 +134,7 @@ def probe_table(study: str, probed: Sequence[ProbedTrial]) -> FindingTable:
     """Lay out how many labels each classifier tells from codes and what they are compared with."""
     rows = [row for of in probed for row in _rows_of(of, list(FeatureKind)[:-1])]
     return FindingTable(
-        title="Label accuracy",
+        title="Label accuracy, %",
         columns=(
             TableColumn("hidden_width", "Width", is_number=True),
             TableColumn("number", "Trial", is_number=True),
@@ -149,7 +149,7 @@ def trial_probe_table(probed: ProbedTrial | None, note: str = "") -> FindingTabl
     """Lay out the same for one trial; ``note`` says why there is nothing."""
     shown = () if probed is None else (probed,)
     return FindingTable(
-        title="Label accuracy",
+        title="Label accuracy, %",
         columns=_columns(shown),
         rows=[row[2:] for of in shown for row in _rows_of(of, FeatureKind)],
         note=note if probed is None else about_probe(probed),
@@ -180,7 +180,7 @@ def _rows_of(of: ProbedTrial, kinds: Iterable[FeatureKind]) -> list[list[Cell]]:
             trial_cell(of.number) if kind is FeatureKind.CODE else Cell(),
             Cell(KINDS[kind], kind.value),
             *(
-                Cell(accuracy_text(found), found.share)
+                Cell(_compact(found), found.share)
                 for labels in _labels(of)
                 for classifier in Classifier
                 for found in [of.accuracy(kind, classifier, few=labels == "few")]
@@ -188,6 +188,10 @@ def _rows_of(of: ProbedTrial, kinds: Iterable[FeatureKind]) -> list[list[Cell]]:
         ]
         for kind in kinds
     ]
+
+
+def _compact(of: Accuracy) -> str:
+    return f"{100 * of.share:.1f}±{100 * of.standard_error:.1f}"
 
 
 def about_probe(probed: ProbedTrial) -> str:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import polars
+import pytest
 import tomlkit
 
 from sweep.store import annotate
@@ -21,6 +22,26 @@ def test_csv_has_a_line_a_trial(cli: Cli, study: int) -> None:
     assert rows[1]["hidden_width"] == "512"
     assert rows[3]["outcome"] == "diverged"
     assert rows[4]["value"] == ""
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "parquet"])
+def test_only_trials_that_meet_the_conditions_are_written(
+    cli: Cli, study: int, tmp_path: Path, form: str
+) -> None:
+    file = tmp_path / f"some.{form}"
+    told = cli("export", "study", "--where", "value<0.03", "--format", form, "-o", file)
+    assert told.err == f"2 trials in {file}\n"
+    if form == "json":
+        numbers = [trial["number"] for trial in json.loads(file.read_text())["trials"]]
+    else:
+        numbers = getattr(polars, f"read_{form}")(file)["number"].to_list()
+    assert numbers == [0, 1]
+
+
+def test_conditions_that_cannot_be_read_write_nothing(cli: Cli, study: int, tmp_path: Path) -> None:
+    told = cli("export", "study", "--where", "valeu<0.03", "-o", tmp_path / "some.csv")
+    assert told.code == 2 and "value" in told.err
+    assert not list(tmp_path.glob("some*"))
 
 
 def test_csv_cells_that_a_spreadsheet_would_run_are_quoted(

@@ -135,6 +135,19 @@ def test_trials_that_still_fall_at_the_end_of_all_epochs_are_to_get_more(engine:
     assert [(of.param, of.to) for of in found.changes] == [("epochs", {"low": 5, "high": 10})]
 
 
+def test_a_grid_of_few_trials_gets_twice_the_epochs_as_a_choice(engine: Engine) -> None:
+    plant = Plant(space="hidden_width = [16, 64, 256]\nepochs = 5", fall_per_epoch=0.15)
+    (found,) = of_kind(advice(engine, plant, 3, "grid"), AdviceKind.MORE_EPOCHS)
+    assert "all of the best 3 trials" in found.sentence
+    assert found.changes[0].to == {"choices": [5, 10]}
+
+
+def test_the_only_trial_of_a_study_is_called_so(engine: Engine) -> None:
+    plant = Plant(space="hidden_width = [16]\nepochs = 5", fall_per_epoch=0.15)
+    (found,) = of_kind(advice(engine, plant, 1, "grid"), AdviceKind.MORE_EPOCHS)
+    assert "of the only finished trial by 10 % or more" in found.sentence
+
+
 def test_trials_that_have_settled_are_not(engine: Engine) -> None:
     assert not of_kind(advice(engine, INSIDE, 20), AdviceKind.MORE_EPOCHS)
 

@@ -126,10 +126,14 @@ def test_causes_stand_in_the_order_of_their_shapley_values() -> None:
 
 
 def test_every_combination_has_a_row_with_its_settings_and_errors() -> None:
-    rows = cell_table(study_analysis(planted(product))).records()
+    table = cell_table(study_analysis(planted(product)))
+    titles = {column.name: column.title for column in table.columns}
+    assert titles[Cause.ACTIVATION] == "activation"
+    assert titles[Cause.UPDATES] == "epochs, batch size"
+    rows = table.records()
     assert len(rows) == 16
-    assert rows[4][Cause.ACTIVATION] == f"activation {Activation.LINEAR}"
-    assert rows[4][Cause.UPDATES] == "epochs 5, batch size 128"
+    assert rows[4][Cause.ACTIVATION] == Activation.LINEAR
+    assert rows[4][Cause.UPDATES] == "5, 128"
     assert len(rows[4]["val_mse_of_seeds"]) == 3
 
 

@@ -93,6 +93,15 @@ def test_each_change_has_its_reason_above_it(engine: Engine) -> None:
     assert found.study_file.warm_start.ignore == ("activation",)
 
 
+def test_a_grid_that_grows_has_no_budget_of_trials(engine: Engine) -> None:
+    plant = Plant(space="hidden_width = [16, 64, 256]\nepochs = 5")
+    planted(engine, plant, "grid", 3)
+    more = advise("epochs", {"choices": [5, 10]}, AdviceKind.MORE_EPOCHS)
+    study_file = follow(engine, more).study_file
+    assert study_file.budget.trials is None
+    assert study_file.space.grid_size() == 6
+
+
 def test_the_best_configurations_run_first_as_the_new_space_has_them(engine: Engine) -> None:
     drawn = planted(engine)
     found = follow(engine, advise("epochs", {"low": 5, "high": 10}, AdviceKind.MORE_EPOCHS))
