@@ -21,7 +21,7 @@ def test_the_best_of_each_width_is_shown_with_a_verdict(cli: Cli, store: Engine)
     assert "No probe results yet." in cli("analyse", "x").out
     add_probe(store, trial_id, width=64)
     out = " ".join(cli("analyse", "x").out.split())
-    assert "64 0 code 75.0 ± 1.4 % 70.0 ± 1.4 % 80.0 ± 1.3 %" in out
+    assert "64 0 code 75.0±1.4 70.0±1.4 80.0±1.3" in out
     assert "No code tells the labels as well as the pixels. The code of 64 units (trial 0)" in out
     found = cli("analyse", "x", "--json").json
     assert found["verdict"] == "no code tells the labels as well as the pixels"

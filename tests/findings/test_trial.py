@@ -154,12 +154,12 @@ def test_a_seed_has_its_results_and_its_networks_diagnostics(analysed: Engine) -
 
 def test_the_probe_of_a_code_stands_beside_other_codes(analysed: Engine) -> None:
     shown = by_label(found(analysed, 0).probe)
-    assert shown["code"][:3] == ("75.0 ± 1.4 %", "70.0 ± 1.4 %", "80.0 ± 1.3 %")
-    assert shown["pca"][:3] == ("65.0 ± 1.5 %", "60.0 ± 1.5 %", "70.0 ± 1.4 %")
-    assert shown["random"][:3] == ("50.0 ± 1.6 %", "55.0 ± 1.6 %", "60.0 ± 1.5 %")
+    assert shown["code"][:3] == ("75.0±1.4", "70.0±1.4", "80.0±1.3")
+    assert shown["pca"][:3] == ("65.0±1.5", "60.0±1.5", "70.0±1.4")
+    assert shown["random"][:3] == ("50.0±1.6", "55.0±1.6", "60.0±1.5")
     # With few labels, of four draws that spread by 2 %: sqrt(0.675 * 0.325 / 1000 + 0.02^2 / 4).
-    assert shown["code"][3] == "67.5 ± 1.8 %"
-    assert shown["pixels"][:3] == ("80.0 ± 1.3 %", "85.0 ± 1.1 %", "90.0 ± 0.9 %")
+    assert shown["code"][3] == "67.5±1.8"
+    assert shown["pixels"][:3] == ("80.0±1.3", "85.0±1.1", "90.0±0.9")
 
 
 def test_a_trial_with_weights_names_the_command_that_analyses_it(engine: Engine) -> None:
