@@ -1,28 +1,36 @@
 """Run studies under random faults: processes killed or stopped; databases killed, locked or full.
 
-   python -m benchmarks.chaos --kills 200
-   python -m benchmarks.chaos --seeds 7 --backend postgres --verbose
+    python -m benchmarks.chaos --kills 200
+    python -m benchmarks.chaos --seeds 7 --backend postgres --verbose
 
-Each seed is a separate study, in SQLite or PostgreSQL, with a coordinator process, two or three
-worker processes, and a sequence of faults drawn from the seed:
+Each seed is a separate study, in SQLite, in PostgreSQL, or in SQLite with its workers in a Ray cluster
+on this machine. It has a coordinator process, two or three worker processes, and a sequence of faults
+drawn from the seed:
 
-   kill worker         SIGKILL
-   stop worker         SIGSTOP, and SIGCONT after a moment, or after its heartbeat timed out
-   kill coordinator    SIGKILL; its workers must end by themselves; another coordinator resumes
-   stop coordinator    SIGSTOP, and SIGCONT within its lease
-   usurp               SIGSTOP; the lease expires; another coordinator takes the study over;
-                       SIGCONT: the first must notice, exit with code 7, and end its workers
-   kill database       PostgreSQL: SIGKILL, and a restart after a while
-   lock database       SQLite: another process holds the lock for a while (--lock-seconds)
-   fill disk           SQLite, as root: a file fills the disk; the coordinator exits with code 10;
-                       the file is deleted; another coordinator resumes
+    kill worker         SIGKILL
+    kill workers        SIGKILL to all of them
+    stop worker         SIGSTOP, and SIGCONT after a moment, or after its heartbeat timed out
+    kill coordinator    SIGKILL; its workers must end by themselves; another coordinator resumes
+    stop coordinator    SIGSTOP, and SIGCONT within its lease
+    take over           SIGSTOP; the lease expires; another coordinator takes the study over;
+                        SIGCONT: the first must notice, exit with code 7, and end its workers
+    kill database       PostgreSQL: SIGKILL, and a restart after a while
+    lock database       SQLite: another process holds the lock for a while (--lock-seconds)
+    fill disk           SQLite, as root: a file fills the disk; the coordinator exits with code 10;
+                        the file is deleted; another coordinator resumes
+    kill driver         Ray: SIGKILL to the process that talks to the cluster; the coordinator exits
+                        with code 8; another coordinator resumes
+    kill cluster        Ray: SIGKILL to all its processes; the coordinator exits with code 8; another
+                        one resumes in a new cluster
 
 Then the study runs to its end. ``exactly_once.problems`` checks the result; no process may be left
 over, and no log may contain a traceback. Most seeds have simulated workers (real processes, the
-real session, a trainer that only waits); ``--real N`` seeds train with the reference trainer.
-Leases last 3 seconds instead of 30, and heartbeats time out after 5 seconds instead of 60.
+real session, a trainer that only waits); the first ``--real N`` seeds train, with the CPU, the
+reference and the fused trainer (in Triton's interpreter) in turn. Leases of simulated studies last 3
+seconds instead of 30, and heartbeats time out after 5 seconds instead of 60.
 
-Prints the tally, and one line of JSON. Exits with 1 if anything was wrong.
+Prints the tally, and one line of JSON. Exits with 1 if anything was wrong. On a busy machine,
+``--patience 5`` makes every time limit five times as long.
 """
 
 import argparse
@@ -30,6 +38,7 @@ import itertools
 import json
 import os
 import random
+import secrets
 import shutil
 import signal
 import sqlite3
@@ -37,7 +46,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -46,31 +55,42 @@ from pathlib import Path
 import psutil
 from sqlalchemy import select
 
+from sweep.enums import Trainer
 from sweep.errors import SweepError
+from sweep.messages import WorkerSetup
 from sweep.store import clock
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases
+from sweep.worker.runner import Orders, Send
 from tests.support import exactly_once
+from tests.support.factories import make_images, write_dataset
 from tests.support.postgres import PostgresServer
-from tests.support.simulated_worker import SimulatedLauncher, Simulation
+from tests.support.simulated_worker import (
+    SimulatedAnalysis,
+    SimulatedLauncher,
+    Simulation,
+    simulate,
+)
 
 NAME = "chaos"
 SILENCE_SECONDS = 5
 LEASE_SECONDS = 3.0
 #: Exit codes that a coordinator may have: killed, finished, no database, lease lost or held by
-#: another, no worker started, disk full.
+#: another, no worker started or Ray cluster lost, disk full.
 FINE = {
     -signal.SIGKILL: "killed",
     0: "finished",
     5: "no database",
     7: "lease",
-    8: "no worker",
+    8: "no worker, or no cluster",
     10: "no room",
 }
 PATIENCE_SECONDS = 180.0
 DISK_BYTES = 50_000_000
+BACKENDS = ("sqlite", "postgres", "ray")
+TRAINERS = (Trainer.CPU, Trainer.REFERENCE, Trainer.FUSED)
 
 SIMULATED = """
 study.name = "chaos"
@@ -88,7 +108,8 @@ budget.trials = {trials}
 REAL = """
 study.name = "chaos"
 study.duplicates = "train"
-data.train_limit = 640
+data.name = "{data}"
+space.batch_size = 32
 space.hidden_width = {{low = 4, high = 16}}
 space.epochs = {{low = 1, high = 3}}
 sampler.name = "random"
@@ -102,11 +123,81 @@ class WrongError(Exception):
     """An event that must not happen happened."""
 
 
+#: Script of a cluster's head: it prints its address and exits at the end of its input.
+HEAD = """
+import ray, sys
+ray.init(address="local", num_cpus=16, include_dashboard=False, object_store_memory=80 << 20)
+print(ray.get_runtime_context().gcs_address, flush=True)
+sys.stdin.read()
+"""
+
+
+class Cluster:
+    """A Ray cluster on this machine that can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        (folder / "token").write_text(secrets.token_hex(32))
+        self.environment = {
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(folder / "token"),
+            # Read by the cluster's workers, whose environment is the cluster's.
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
+        }
+        self.start()
+
+    def start(self) -> None:
+        """Start a head; on a busy machine Ray gives up after 30 s, so try again."""
+        deadline = time.monotonic() + 3 * PATIENCE_SECONDS
+        while True:
+            with (self._folder / "ray.log").open("ab") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", HEAD],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    env={**os.environ, **self.environment},
+                    start_new_session=True,
+                )
+            assert self._process.stdout is not None
+            self.address = self._process.stdout.readline().decode().strip()
+            if self.address:
+                return
+            self._process.wait()
+            if time.monotonic() > deadline:
+                raise WrongError(f"no Ray cluster: {self._folder / 'ray.log'}")
+
+    def _processes(self) -> list[psutil.Process]:
+        with suppress(psutil.NoSuchProcess):
+            head = psutil.Process(self._process.pid)
+            return [head, *head.children(recursive=True)]
+        return []
+
+    def actors(self) -> list[psutil.Process]:
+        """Return the workers of all coordinators."""
+        found = []
+        for process in self._processes():
+            with suppress(psutil.NoSuchProcess):
+                if process.name().startswith("ray::WorkerAct"):
+                    found.append(process)
+        return found
+
+    def kill(self) -> None:
+        for process in self._processes():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._process.wait()
+
+
 @dataclass(kw_only=True)
 class Coordinator:
     """A coordinator's process and all workers it has had."""
 
     process: subprocess.Popen[bytes]
+    #: Finds workers that are not its child processes.
+    find_workers: Callable[[], list[psutil.Process]] | None = None
     workers: dict[int, psutil.Process] = field(default_factory=dict)
 
     @property
@@ -114,11 +205,19 @@ class Coordinator:
         return self.process.poll() is None
 
     def live_workers(self) -> list[psutil.Process]:
+        found = self.find_workers() if self.find_workers else self.children("sweep-worker")
+        self.workers |= {process.pid: process for process in found}
+        return [worker for worker in self.workers.values() if _runs(worker)]
+
+    def children(self, word: str) -> list[psutil.Process]:
+        """Return its child processes with this name, or with this word in their command line."""
+        found = []
         with suppress(psutil.NoSuchProcess):
             for child in psutil.Process(self.process.pid).children():
-                if child.name() == "sweep-worker":
-                    self.workers[child.pid] = child
-        return [worker for worker in self.workers.values() if _runs(worker)]
+                with suppress(psutil.NoSuchProcess):
+                    if child.name() == word or word in child.cmdline():
+                        found.append(child)
+        return found
 
     def send(self, number: int) -> None:
         if self.is_alive:
@@ -144,9 +243,15 @@ class Field:
     folder: Path
     url: str
     dice: random.Random
-    real: bool
+    #: Trainer of workers that train; None simulates them.
+    trainer: Trainer | None = None
     server: PostgresServer | None = None
+    cluster: Cluster | None = None
     n_workers: int = 2
+    #: Factor on all time limits.
+    patience: float = 1.0
+    #: Variables of its coordinators, in addition to this process's.
+    environment: dict[str, str] = field(default_factory=dict)
     #: Trials a second of a simulated worker.
     rate: float = 12.0
     lock_seconds: float = 4.0
@@ -163,14 +268,23 @@ class Field:
 
     def prepare(self, trials: int) -> None:
         """Write the study file and create an empty store that is monitored."""
-        text = (REAL if self.real else SIMULATED).format(
+        text = (SIMULATED if self.trainer is None else REAL).format(
             trials=trials,
-            silence=SILENCE_SECONDS,
+            silence=self.silence_seconds,
             repeat=self.dice.choice([1, 2]),
             pruner=self.dice.choice(["none", "median"]),
+            data=self.folder / "data",
         )
+        if self.trainer is not None:
+            side = 4 if self.trainer is Trainer.FUSED else 28
+            images = make_images(96 if side == 4 else 640, 20, height=side, width=side)
+            write_dataset(self.folder / "data", images)
         (self.folder / "study.toml").write_text(text)
         exactly_once.watch(self.engine)
+
+    @property
+    def silence_seconds(self) -> float:
+        return SILENCE_SECONDS * self.patience
 
     @property
     def engine(self) -> Engine:
@@ -180,13 +294,18 @@ class Field:
 
     def start(self) -> Coordinator:
         """Start a coordinator that begins or resumes the study."""
-        if self.real:
+        if self.trainer is not None:
             command = ["-m", "sweep", "start", str(self.folder / "study.toml"), "--resume"]
-            command += ["--workers", str(self.n_workers)]
+            command += ["--workers", str(self.n_workers), "--trainer", self.trainer]
+            command += ["--gpus", "cpu"]
+            if self.cluster is not None:
+                command += ["--launcher", "ray", "--ray-address", self.cluster.address]
         else:
             command = ["-m", "benchmarks.chaos", "--coordinate", str(self.folder / "study.toml")]
             command += ["--workers", str(self.n_workers), "--rate", str(self.rate)]
             command += ["--seed", str(self.dice.randrange(10**6))]
+            if self.cluster is not None:
+                command += ["--ray-address", self.cluster.address]
         self.tally["coordinators"] += 1
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
@@ -196,13 +315,24 @@ class Field:
                 cwd=Path(__file__).parents[1],
                 env={
                     **os.environ,
+                    **({} if self.cluster is None else self.cluster.environment),
+                    **self.environment,
                     "SWEEP_STORAGE": self.url,
                     "SWEEP_ARTIFACTS": str(self.folder / "artifacts"),
+                    "SWEEP_DATA": str(self.folder / "cache"),
+                    "TRITON_INTERPRET": "1" if self.trainer is Trainer.FUSED else "0",
                 },
                 start_new_session=True,
             )
-        self.began.append(Coordinator(process=process))
+        find = None if self.cluster is None else self.new_actors
+        self.began.append(Coordinator(process=process, find_workers=find))
         return self.began[-1]
+
+    def new_actors(self) -> list[psutil.Process]:
+        """Return the cluster's workers that belong to no coordinator before the last one."""
+        assert self.cluster is not None
+        known = {pid for coordinator in self.began[:-1] for pid in coordinator.workers}
+        return [actor for actor in self.cluster.actors() if actor.pid not in known]
 
     # --- looking ----------------------------------------------------------------------------
 
@@ -224,12 +354,12 @@ class Field:
         return None
 
     def wait(self, what: str, condition: Callable[[], bool], seconds: float = 60.0) -> None:
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * self.patience
         while not condition():
             if time.monotonic() > deadline:
-                raise WrongError(f"not within {seconds:.0f} s: {what}")
+                raise WrongError(f"not within {seconds * self.patience:.0f} s: {what}")
             self.resume_due()
-            time.sleep(0.05)
+            time.sleep(0.05 * self.patience)
 
     # --- keeping it going -------------------------------------------------------------------
 
@@ -294,10 +424,38 @@ class Field:
             worker.kill()
             self.tally["kills of workers"] += 1
 
+    def kill_workers(self) -> None:
+        if self.pick_worker() is None:
+            return
+        assert self.coordinator is not None
+        for worker in self.coordinator.live_workers():
+            with suppress(psutil.NoSuchProcess):
+                worker.kill()
+                self.tally["kills of workers"] += 1
+
+    def kill_driver(self) -> None:
+        coordinator = self.running_coordinator()
+        coordinator.live_workers()
+        for driver in coordinator.children("sweep.launch.driver"):
+            driver.kill()
+            self.tally["kills of Ray's driver"] += 1
+            self.wait("the lost driver is noticed", lambda: not coordinator.is_alive)
+        self.running_coordinator()
+
+    def kill_cluster(self) -> None:
+        assert self.cluster is not None
+        coordinator = self.running_coordinator()
+        coordinator.live_workers()
+        self.cluster.kill()
+        self.tally["kills of Ray's cluster"] += 1
+        self.wait("the lost cluster is noticed", lambda: not coordinator.is_alive)
+        self.cluster.start()
+        self.running_coordinator()
+
     def stop_worker(self) -> None:
         if (worker := self.pick_worker()) is not None:
             worker.suspend()
-            seconds = self.dice.choice([0.2, 2.0, SILENCE_SECONDS + 5.0])
+            seconds = self.dice.choice([0.2, 2.0, self.silence_seconds + 5.0])
             self.stopped.append((time.monotonic() + seconds, worker))
             self.tally["stops of workers"] += 1
 
@@ -397,8 +555,11 @@ class Field:
 
     def faults(self) -> list[Callable[[], None]]:
         """Return the faults that this study can have; those listed more often are more likely."""
-        faults = 4 * [self.kill_worker] + 2 * [self.stop_worker] + 3 * [self.kill_coordinator]
-        faults += [self.stop_coordinator] + ([] if self.real else [self.take_over])
+        faults = 4 * [self.kill_worker] + 2 * [self.kill_workers] + 2 * [self.stop_worker]
+        faults += 3 * [self.kill_coordinator] + [self.stop_coordinator]
+        faults += [] if self.trainer else [self.take_over]
+        if self.cluster is not None:
+            return [*faults, self.kill_driver, self.kill_cluster, self.lock_database]
         faults += 2 * [self.kill_database] if self.server is not None else [self.lock_database]
         return faults + ([self.fill_disk] if Path(self.path).parent.is_mount() else [])
 
@@ -423,12 +584,8 @@ class Field:
         """Run the study to its end; return what is wrong with it."""
 
         def ended() -> bool:
-            if (
-                self.coordinator is not None
-                and not self.coordinator.is_alive
-                and self.is_finished()
-            ):
-                return True
+            if self.coordinator is not None and self.is_finished():
+                return not self.coordinator.is_alive
             self.running_coordinator()
             return False
 
@@ -438,7 +595,9 @@ class Field:
         self.tally["trials"] += self.n_finished() or 0
         log = (self.folder / "log").read_text(errors="replace")
         found = ["a traceback in the log"] if "Traceback" in log else []
-        return found + exactly_once.problems(self.engine, self.url, NAME, simulated=not self.real)
+        return found + exactly_once.problems(
+            self.engine, self.url, NAME, simulated=not self.trainer
+        )
 
     def end(self) -> None:
         """End all its processes."""
@@ -469,7 +628,11 @@ def small_disk(folder: Path) -> Iterator[Path | None]:
 
 
 def run_seed(
-    seed: int, backend: str, real: bool, options: argparse.Namespace, tally: Counter[str]
+    seed: int,
+    backend: str,
+    trainer: Trainer | None,
+    options: argparse.Namespace,
+    tally: Counter[str],
 ) -> list[str]:
     """Run one seed's study from beginning to end.
 
@@ -478,6 +641,7 @@ def run_seed(
     dice = random.Random(seed)
     folder = Path(tempfile.mkdtemp(prefix="sweep-chaos-"))
     server = PostgresServer.start(durable=True) if backend == "postgres" else None
+    cluster = Cluster(folder) if backend == "ray" else None
     found: list[str] = []
     with small_disk(folder) as disk:
         place = disk if disk is not None and dice.random() < 0.5 else folder
@@ -485,8 +649,10 @@ def run_seed(
             folder=folder,
             url=f"sqlite:///{place / 'x.db'}" if server is None else server.new_database(),
             dice=dice,
-            real=real,
+            trainer=trainer,
             server=server,
+            cluster=cluster,
+            patience=options.patience,
             n_workers=dice.choice([2, 3]),
             rate=options.rate,
             lock_seconds=options.lock_seconds,
@@ -494,7 +660,7 @@ def run_seed(
             tally=tally,
         )
         try:
-            study.prepare(60 if study.real else options.trials)
+            study.prepare(options.trials if study.trainer is None else 60)
             study.inject(options.faults)
             found = study.finish()
         except WrongError as error:
@@ -503,6 +669,8 @@ def run_seed(
             study.end()
             if server is not None:
                 server.stop()
+            if cluster is not None:
+                cluster.kill()
     if found:
         print(f"  its log: {folder / 'log'}")
     else:
@@ -513,6 +681,7 @@ def run_seed(
 def coordinate(options: argparse.Namespace) -> int:
     """Run a coordinator's process: `sweep start --resume` with simulated workers."""
     from sweep.coordinator import buffered_writer, run
+    from sweep.launch.ray import RayLauncher
     from sweep.launch.resources import RunOptions
     from sweep.store import lease
     from sweep.studyfile import load
@@ -522,6 +691,11 @@ def coordinate(options: argparse.Namespace) -> int:
     simulation = Simulation(trials_per_second=options.rate, slots=8, jitter=0.3, seed=options.seed)
     say = _say_once()
     try:
+        if options.ray_address is None:
+            launcher = SimulatedLauncher(simulation)
+        else:
+            launcher = RayLauncher(options.ray_address, work="benchmarks.chaos:simulate_in_ray")
+            launcher.start_analysis = lambda name: SimulatedAnalysis(name, launcher.inbox)
         run.start(
             open_store(None, create=True),
             load(Path(options.coordinate)),
@@ -529,12 +703,18 @@ def coordinate(options: argparse.Namespace) -> int:
             lambda progress: say(progress.message),
             say=say,
             go_on=True,
-            launcher=SimulatedLauncher(simulation),
+            launcher=launcher,
         )
     except SweepError as error:
         print(f"sweep: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def simulate_in_ray(device: str, setup: WorkerSetup, orders: Orders, send: Send) -> None:
+    """Run an actor of a simulated study."""
+    simulation = Simulation(trials_per_second=12.0, slots=8, jitter=0.3, seed=os.getpid())
+    simulate(simulation, device, setup, orders, send)
 
 
 def _say_once() -> Callable[[str | None], None]:
@@ -557,15 +737,15 @@ def main() -> int:
     )
     parser.add_argument("--seeds", type=int, nargs="*", help="only these seeds")
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument(
-        "--real", type=int, default=2, help="seeds that train with the reference trainer"
-    )
+    parser.add_argument("--real", type=int, default=3, help="seeds that train")
     parser.add_argument("--faults", type=int, default=15, help="a seed")
     parser.add_argument("--trials", type=int, default=600, help="a simulated study's budget")
-    parser.add_argument("--backend", choices=["sqlite", "postgres"], help="both in turn by default")
+    parser.add_argument("--backend", choices=BACKENDS, help="all in turn by default")
+    parser.add_argument("--patience", type=float, default=1.0, help="factor on all time limits")
     parser.add_argument("--lock-seconds", type=float, default=4.0, help="at most")
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--coordinate", help=argparse.SUPPRESS)
+    parser.add_argument("--ray-address", help=argparse.SUPPRESS)
     parser.add_argument("--workers", type=int, default=2, help=argparse.SUPPRESS)
     parser.add_argument("--rate", type=float, default=12.0, help="trials/s of a simulated worker")
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
@@ -578,31 +758,34 @@ def main() -> int:
 def run_seeds(options: argparse.Namespace) -> int:
     """Run seed after seed until there were enough kills; return the exit code."""
     began, wrong = time.monotonic(), {}
-    tallies = {"simulated": Counter[str](), "real": Counter[str]()}
-    real = set(range(options.first_seed, options.first_seed + options.real))
-    for seed in options.seeds or itertools.count(options.first_seed):
-        if not options.seeds and sum(map(_n_kills, tallies.values())) >= options.kills:
+    by_backend, by_workers = defaultdict(Counter[str]), defaultdict(Counter[str])
+    for i, seed in enumerate(options.seeds or itertools.count(options.first_seed)):
+        if not options.seeds and sum(map(_n_kills, by_backend.values())) >= options.kills:
             break
-        backend = options.backend or ("sqlite", "postgres")[seed % 2]
-        kind = "real" if seed in real else "simulated"
+        backend = options.backend or BACKENDS[seed % len(BACKENDS)]
+        trainer = TRAINERS[i % len(TRAINERS)] if i < options.real else None
         tally = Counter(studies=1)
-        if found := run_seed(seed, backend, kind == "real", options, tally):
+        if found := run_seed(seed, backend, trainer, options, tally):
             wrong[seed] = found
-        tallies[kind].update(tally)
+        workers = trainer or "simulated"
+        by_backend[backend] += tally
+        by_workers[workers] += tally
         faults_text = ", ".join(f"{n} {what}" for what, n in sorted(tally.items()))
         print(
-            f"seed {seed}, {backend}, {kind}: {'; '.join(found) or 'fine'} ({faults_text})",
+            f"seed {seed}, {backend}, {workers}: {'; '.join(found) or 'fine'} ({faults_text})",
             flush=True,
         )
-    show(tallies)
-    n_kills, seconds = sum(map(_n_kills, tallies.values())), round(time.monotonic() - began)
+    show("backend", by_backend)
+    show("workers", by_workers)
+    n_kills, seconds = sum(map(_n_kills, by_backend.values())), round(time.monotonic() - began)
+    tallies = {"by_backend": by_backend, "by_workers": by_workers}
     print(json.dumps({"kills": n_kills, "seconds": seconds, "problems": wrong, **tallies}))
     return 1 if wrong else 0
 
 
-def show(tallies: dict[str, Counter[str]]) -> None:
+def show(head: str, tallies: dict[str, Counter[str]]) -> None:
     """Print how often each fault was injected."""
-    lines = [("workers", list(tallies))]
+    lines = [(head, list(tallies))]
     lines.append(("kills", [f"{_n_kills(tally):,}" for tally in tallies.values()]))
     for what in sorted(set().union(*tallies.values())):
         lines.append((what, [f"{tally[what]:,}" for tally in tallies.values()]))

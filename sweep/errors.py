@@ -4,7 +4,7 @@ SweepError                  1  anything else
 ├── UsageError              2  options that contradict each other
 ├── NotFoundError           3  no such study or trial
 ├── StudyFileError          4  the study file, or a change of its space, is invalid
-├── StoreError              5  database unreachable, or its schema unknown
+├── StoreError              5  database unreachable, on a failing disk, or its schema unknown
 │   ├── CorruptValueError   5  a value in the database that sweep never writes
 │   ├── StoreGoneError      5  the database in use was removed, replaced, or lost what it had
 │   └── LeaseLostError      7  another coordinator took over the study

@@ -41,7 +41,7 @@ EXIT_CODES = {
     2: "usage: invalid options or arguments",
     3: "no such study or trial",
     4: "invalid study file, or an invalid change of its space",
-    5: "database unreachable, replaced while in use, or its schema unknown to this version",
+    5: "database unreachable, on a failing disk, replaced while in use, or of an unknown schema",
     6: "the study ended with its failure limit",
     7: "another coordinator holds the study",
     8: "the requested device does not exist, or the Ray cluster is lost",

@@ -53,7 +53,9 @@ _IN_MEMORY = (
     "a study store in memory is lost when the command ends, and no other command can see it: "
     "name a file, sqlite:///FILE"
 )
-_NO_ROOM = ("disk is full", "No space left", "disk I/O error")
+_NO_ROOM = ("disk is full", "No space left")
+#: Of SQLite's I/O errors, the one of a full disk: its file of shared memory cannot grow.
+_NO_ROOM_NAME = "SQLITE_IOERR_SHMSIZE"
 _NO_PERMISSION = (
     "readonly database",
     "read-only",
@@ -278,9 +280,16 @@ def _translate(context: ExceptionContext) -> None:
             f"{where}: a statement took longer than {STATEMENT_SECONDS} s and was interrupted. "
             "Unless the disk is very slow, the file is damaged, or somebody changed its tables."
         ) from original
-    if any(sign in message for sign in _NO_ROOM):
+    name = getattr(original, "sqlite_errorname", "")
+    if any(sign in message for sign in _NO_ROOM) or name == _NO_ROOM_NAME:
         raise NoRoomError(
             f"{where}: {message}. Free some disk space; what was committed is safe, and "
+            "`sweep resume NAME` goes on."
+        ) from original
+    if name.startswith("SQLITE_IOERR"):
+        raise StoreError(
+            f"{where}: {message} ({name}): its disk or file system fails, or a quota is used up. "
+            "The system's log says more (`dmesg`); once the file can be read and written, "
             "`sweep resume NAME` goes on."
         ) from original
     if isinstance(original, sqlite3.Error) and any(sign in message for sign in _NO_PERMISSION):

@@ -3,6 +3,10 @@
 Every transaction of a coordinator first renews its lease; if the token is no longer its own, the
 transaction is rolled back and the coordinator stops. A coordinator that was suspended past its
 expiry can therefore wake up, but not write.
+
+The database's clock may be set while a coordinator runs: until the next renewal its lease then
+looks expired, or valid for as long as the clock was set back. Unless the holder is provably dead,
+a lease is therefore taken only if this process, by its monotonic clock, saw no renewal for a while.
 """
 
 import os
@@ -18,12 +22,24 @@ from shlex import quote
 from typing import Any
 
 import psutil
-from sqlalchemy import ColumnElement, Connection, Engine, Row, case, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    case,
+    distinct,
+    func,
+    select,
+    text,
+    update,
+)
 
+from sweep.enums import WorkerState
 from sweep.errors import LeaseLostError, StudyHeldError, SweepError
 from sweep.store.clock import now
 from sweep.store.engine import insert_if_absent, writing
-from sweep.store.schema import sweep_leases
+from sweep.store.schema import sweep_leases, sweep_workers
 
 TTL_SECONDS = 30.0
 RENEW_SECONDS = TTL_SECONDS / 4
@@ -107,12 +123,53 @@ class Held:
     """A lease that someone else holds."""
 
     holder: Holder
+    token: str
     expires_at: float
     seconds_left: float
 
+    @property
+    def is_free(self) -> bool:
+        """Whether its holder released it."""
+        return self.expires_at <= 0.0
 
-def take(connection: Connection, study_id: int, holder: Holder) -> str | Held:
-    """Take a free, expired or orphaned lease and return its token; else return its holder."""
+    @property
+    def has_expired(self) -> bool:
+        """Whether it has expired, by the database's clock."""
+        return self.seconds_left <= 0.0
+
+
+class Watch:
+    """Tells by a monotonic clock whether a lease is still being renewed."""
+
+    def __init__(self) -> None:
+        self._seen: tuple[str, float] | None = None
+        self._since = 0.0
+        #: Whether the lease was renewed, or taken by another process, since the first look.
+        self.has_changed = False
+
+    def is_silent(self, held: Held) -> bool:
+        """Tell whether the lease was not renewed within the time that a running holder needs."""
+        return self.seconds_to_go(held) <= 0.0
+
+    def seconds_to_go(self, held: Held) -> float:
+        """Return for how many more seconds the lease has to be watched."""
+        if self._seen != (held.token, held.expires_at):
+            self.has_changed = self._seen is not None
+            self._seen, self._since = (held.token, held.expires_at), time.monotonic()
+        limit = 1.5 * RENEW_SECONDS if held.has_expired else TTL_SECONDS
+        return limit - (time.monotonic() - self._since)
+
+
+def take(
+    connection: Connection,
+    study_id: int,
+    holder: Holder,
+    is_silent: Callable[[Held], bool] = lambda held: held.has_expired,
+) -> str | Held:
+    """Take a lease and return its token; else return its holder.
+
+    A lease can be taken if it is free, its holder is provably dead, or it ``is_silent``.
+    """
     if connection.dialect.name == "postgresql":
         _end_stalled(connection)
     found = select(
@@ -123,7 +180,7 @@ def take(connection: Connection, study_id: int, holder: Holder) -> str | Held:
         return _held(locked)  # its holder, or another process that takes it, is in a transaction
     if row is not None:
         held = _held(row)
-        if held.seconds_left > 0 and not held.holder.provably_dead():
+        if not held.is_free and not held.holder.provably_dead() and not is_silent(held):
             return held
     token = secrets.token_hex(16)
     values = {
@@ -141,7 +198,7 @@ def take(connection: Connection, study_id: int, holder: Holder) -> str | Held:
         )
     elif not insert_if_absent(connection, sweep_leases, {"study_id": study_id, **values}):
         # Another coordinator took it between our read and our insert.
-        return take(connection, study_id, holder)
+        return take(connection, study_id, holder, is_silent)
     return token
 
 
@@ -171,7 +228,7 @@ _END_STALLED = """
 
 def _held(row: Row[Any]) -> Held:
     holder = Holder(host=row.host, pid=row.pid, process=row.process)
-    return Held(holder=holder, expires_at=row.expires_at, seconds_left=row.left)
+    return Held(holder=holder, token=row.token, expires_at=row.expires_at, seconds_left=row.left)
 
 
 def take_or_wait(
@@ -186,23 +243,23 @@ def take_or_wait(
     ``waiting`` is called with the remaining seconds. Raises StudyHeldError when the holder turns
     out to be alive.
     """
-    first: Held | None = None
+    watch = Watch()
     while True:
         with writing(engine) as connection:
-            taken = take(connection, study_id, Holder.this_process())
+            taken = take(connection, study_id, Holder.this_process(), watch.is_silent)
         if isinstance(taken, str):
             return taken
-        first = first or taken
-        lives = taken.holder.here() or taken.expires_at > first.expires_at
-        if lives and taken.seconds_left > 0:
+        if not taken.has_expired and (taken.holder.here() or watch.has_changed):
             raise StudyHeldError(
                 f"study {name!r} is run by process {taken.holder.pid} on "
                 f"{taken.holder.host}. `sweep status {quote(name)}` shows it, "
                 f"`sweep stop {quote(name)}` ends it."
             )
-        waiting(max(0.0, taken.seconds_left))
-        # Expired but locked: the process that has locked the row releases it soon, or ends.
-        time.sleep(min(1.0, max(0.05, taken.seconds_left)) if taken.seconds_left > 0 else 0.5)
+        left = watch.seconds_to_go(taken)
+        left = left if taken.has_expired else min(left, taken.seconds_left)
+        waiting(max(0.0, left))
+        # Silent but locked: the process that has locked the row releases it soon, or ends.
+        time.sleep(min(1.0, max(0.05, left)) if left > 0 else 0.5)
 
 
 def live_holder(connection: Connection, study_id: int, *, lock: bool = False) -> Held | None:
@@ -212,7 +269,7 @@ def live_holder(connection: Connection, study_id: int, *, lock: bool = False) ->
     """
     table = sweep_leases.c  # columns by name: the schema may be an older one
     query = select(
-        *(table.host, table.pid, table.process, table.expires_at),
+        *(table.host, table.pid, table.process, table.token, table.expires_at),
         (table.expires_at - now(connection.dialect.name)).label("left"),
     ).where(table.study_id == study_id)
     row: Any = connection.execute(query.with_for_update() if lock else query).one_or_none()
@@ -237,21 +294,49 @@ def renew(connection: Connection, study_id: int, token: str, batch: int) -> None
 
 def _renewed(connection: Connection) -> dict[str, ColumnElement[float]]:
     time = now(connection.dialect.name)
-    return {"expires_at": time + TTL_SECONDS, "held_seconds": held_seconds(time)}
+    return {"expires_at": time + TTL_SECONDS, **used_seconds(time)}
 
 
-def held_seconds(now: ColumnElement[float]) -> ColumnElement[float]:
-    """Return how long the study has been held so far, over all its coordinators.
+def used_seconds(now: ColumnElement[float]) -> dict[str, ColumnElement[float]]:
+    """Return the values of the lease's usage columns as of now.
 
-    The expiry says when the lease was last renewed. Time after the expiry does not count: a
-    coordinator that was suspended that long was not running.
+    Both are added up from renewal to renewal, so setting the clock by an hour adds at most
+    TTL_SECONDS.
+    """
+    since = _seconds_since_renewal(now)
+    return {
+        "held_seconds": sweep_leases.c.held_seconds + since,
+        "gpu_seconds": sweep_leases.c.gpu_seconds + since * n_gpus(),
+    }
+
+
+def _seconds_since_renewal(now: ColumnElement[float]) -> ColumnElement[float]:
+    """Return how long the lease has been held since its last renewal.
+
+    Time after the expiry does not count: a coordinator that was suspended that long was not
+    running.
     """
     since = now - (sweep_leases.c.expires_at - TTL_SECONDS)
-    return sweep_leases.c.held_seconds + case(
+    return case(
         (sweep_leases.c.expires_at <= 0.0, 0.0),  # it was released, and counted then
         (since > TTL_SECONDS, TTL_SECONDS),
         (since > 0.0, since),
         else_=0.0,
+    )
+
+
+def n_gpus() -> ColumnElement[int]:
+    """Return the number of GPUs that the lease's study uses now, however many workers share one."""
+    worker = sweep_workers.c
+    return (
+        select(func.count(distinct(worker.host + "\n" + worker.device)))
+        .where(
+            worker.study_id == sweep_leases.c.study_id,
+            worker.state != WorkerState.GONE,
+            worker.device != "cpu",
+        )
+        .correlate(sweep_leases)
+        .scalar_subquery()
     )
 
 
@@ -287,5 +372,5 @@ def release(connection: Connection, study_id: int, token: str) -> None:
     connection.execute(
         update(sweep_leases)
         .where(sweep_leases.c.study_id == study_id, sweep_leases.c.token == token)
-        .values(expires_at=0.0, held_seconds=held_seconds(now(connection.dialect.name)))
+        .values(expires_at=0.0, **used_seconds(now(connection.dialect.name)))
     )

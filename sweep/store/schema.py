@@ -237,6 +237,8 @@ sweep_leases = Table(
     Column("expires_at", Float, nullable=False),
     #: How long coordinators have held the study in total: see store.usage.
     Column("held_seconds", Float, nullable=False, server_default="0"),
+    #: How long their workers have used GPUs, summed over the GPUs.
+    Column("gpu_seconds", Float, nullable=False, server_default="0"),
 )
 
 sweep_commands = Table(

@@ -289,6 +289,7 @@ def _rates(connection: Connection, ids: Select[Any]) -> dict[int, float]:
             and_(
                 sweep_trials.c.study_id == spans.c.study_id,
                 finished_at > spans.c.until - _RATE_SECONDS,
+                finished_at <= spans.c.until,  # not what ended before the clock was set back
             ),
         )
         .group_by(spans.c.study_id, spans.c.until, spans.c.since)

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy.engine import URL, make_url
 
 from benchmarks.chaos import SILENCE_SECONDS, Field
+from sweep.enums import Trainer
 from sweep.store.handle import open_study
 from tests.support.postgres import NoPostgresError, PostgresServer
 
@@ -32,9 +33,7 @@ def postgres() -> Iterator[PostgresServer]:
 def study(tmp_path: Path) -> Iterator[Field]:
     """In SQLite; no process of it survives the test."""
     url = f"sqlite:///{tmp_path / 'x.db'}"
-    study = Field(
-        folder=tmp_path, url=url, dice=random.Random(1), real=False, rate=8, lock_seconds=2
-    )
+    study = Field(folder=tmp_path, url=url, dice=random.Random(1), rate=8, lock_seconds=2)
     yield study
     study.end()
 
@@ -125,7 +124,7 @@ def test_workers_of_a_coordinator_that_stands_still_free_their_devices_and_nothi
 def test_a_worker_that_stands_still_in_training_has_its_trials_given_to_another(
     study: Field,
 ) -> None:
-    study.real = True
+    study.trainer = Trainer.CPU
     study.prepare(trials=300)  # so many that it is not over before the worker is found
     study.progress(2)
     worker = study.pick_worker()

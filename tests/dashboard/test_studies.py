@@ -1,6 +1,7 @@
 """The page of all studies, without a browser."""
 
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from dash import Patch, no_update
 from sweep.config import TrialConfig
 from sweep.dashboard import links
 from sweep.dashboard.pages import studies
-from sweep.dashboard.parts.moments import ago
+from sweep.dashboard.parts.moments import ago, since
 from sweep.dashboard.view import View
 from sweep.findings.progress import study_status
 from sweep.store import annotate, schema
@@ -199,3 +200,10 @@ def test_a_search_without_a_result_says_so(view: View, engine: Engine) -> None:
 )
 def test_how_long_ago(seconds: float, said: str) -> None:
     assert ago(seconds) == said
+
+
+def test_a_moment_comes_with_its_age() -> None:
+    at = datetime.now(UTC)
+    assert 60 <= float(getattr(since(at - timedelta(minutes=1)), "data-ago")) < 3600
+    ahead = since(at + timedelta(hours=1))
+    assert getattr(ahead, "data-ago") == "0.0" and ahead.children == "now", "its clock is ahead"

@@ -121,7 +121,9 @@ def test_nothing_is_provable_about_another_host() -> None:
     assert not ELSEWHERE.provably_dead()
 
 
-def test_a_silent_holder_elsewhere_is_waited_out(engine: Engine) -> None:
+def test_a_silent_holder_elsewhere_is_waited_out(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     take_as(engine, ELSEWHERE)
     heard: list[float] = []
 
@@ -129,9 +131,45 @@ def test_a_silent_holder_elsewhere_is_waited_out(engine: Engine) -> None:
         heard.append(left)
         expire(engine)
 
-    # Its expiry moved, but backwards: only a later one shows that its holder lives.
+    monkeypatch.setattr("sweep.store.lease.RENEW_SECONDS", 0.1)
     assert take_or_wait(engine, 1, "x", waiting=waiting)
     assert 25 < heard[0] <= 30
+
+
+def set_clock(engine: Engine, by_seconds: float) -> None:
+    """As if the database's clock had been set since the lease was last renewed."""
+    with writing(engine) as connection:
+        expires_at = sweep_leases.c.expires_at - by_seconds
+        connection.execute(update(sweep_leases).values(expires_at=expires_at))
+
+
+@pytest.mark.parametrize("by_seconds", [-3600, 3600])
+@pytest.mark.parametrize("holder", [ELSEWHERE, Holder.this_process()], ids=["elsewhere", "here"])
+def test_a_clock_that_was_set_takes_no_lease_from_a_holder_that_renews(
+    engine: Engine, holder: Holder, by_seconds: float
+) -> None:
+    # Its lease seems to have run out, or to hold for an hour, until it renews it a moment later.
+    token = str(take_as(engine, holder))
+    set_clock(engine, by_seconds)
+
+    def it_renews(left: float) -> None:
+        with writing(engine) as connection:
+            renew(connection, 1, token, 1)
+
+    with pytest.raises(StudyHeldError, match="is being run"):
+        take_or_wait(engine, 1, "x", waiting=it_renews)
+
+
+def test_a_clock_that_was_set_back_keeps_no_study_from_its_next_coordinator(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Its holder has died on another host: its lease would hold for an hour more.
+    take_as(engine, ELSEWHERE)
+    set_clock(engine, -3600)
+    monkeypatch.setattr("sweep.store.lease.TTL_SECONDS", 0.5)
+    heard: list[float] = []
+    assert take_or_wait(engine, 1, "x", waiting=heard.append)
+    assert 0 < heard[0] <= 0.5
 
 
 def test_a_holder_elsewhere_that_renews_is_alive_and_not_waited_for(engine: Engine) -> None:
@@ -194,7 +232,7 @@ def test_a_transaction_that_stands_still_does_not_keep_a_lease_that_ran_out(
 
 
 def test_a_lease_that_ran_out_and_is_locked_is_waited_for_and_not_hung_upon(
-    postgres_store_url: str,
+    postgres_store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Ending one transaction of a coordinator that stands still lets another of its own have the row
     # that it waited for, and stand still in its turn. Whoever queues at the row would never be back
@@ -211,6 +249,7 @@ def test_a_lease_that_ran_out_and_is_locked_is_waited_for_and_not_hung_upon(
             locked.append(left)
             transaction.rollback()
 
+        monkeypatch.setattr("sweep.store.lease.RENEW_SECONDS", 0.0)
         assert take_or_wait(engine, 1, "x", waiting=waiting)
     assert locked == [0.0]
 

@@ -8,7 +8,7 @@ from sweep.store.handle import open_study
 from sweep.store.lease import TTL_SECONDS, Holder, release, renew, take
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases, sweep_workers
-from sweep.store.usage import Usage, covered
+from sweep.store.usage import Usage
 from tests.support.store_factories import EPOCH, add_rows, add_study
 
 WORKER = {
@@ -16,7 +16,7 @@ WORKER = {
     "name": "w0",
     "host": "here",
     "pid": 1,
-    "state": "gone",
+    "state": "training",
     "n_finished": 0,
 }
 
@@ -82,40 +82,57 @@ def test_time_beyond_the_expiry_is_not_counted(engine: Engine) -> None:
     assert open_study(engine, "x").usage().wall_seconds == pytest.approx(TTL_SECONDS)
 
 
-def worker(device: str, start: float, end: float, **more: object) -> dict[str, object]:
-    return {
-        **WORKER,
-        "device": device,
-        "started_at": EPOCH + start,
-        "seen_at": EPOCH + end,
-        **more,
-    }
+def worker(device: str, **more: object) -> dict[str, object]:
+    times = {"started_at": EPOCH, "seen_at": EPOCH}
+    return {**WORKER, "device": device, **times, **more}
 
 
 def test_a_gpu_counts_once_however_many_workers_share_it(engine: Engine) -> None:
-    give_back(engine, hold(engine))
+    token = hold(engine)
     add_rows(
         engine,
         sweep_workers,
-        worker("0", 0, 100),
-        worker("0", 50, 120),
-        worker("1", 0, 10),
-        worker("0", 0, 5, host="elsewhere"),
-        worker("cpu", 0, 1e6),
-        worker("0", 200, 230),  # after a resume
+        worker("0"),
+        worker("0", name="w1"),
+        worker("1", name="w2"),
+        worker("0", name="w3", host="elsewhere"),
+        worker("2", name="w4", state="gone"),
+        worker("cpu", name="w5"),
     )
-    assert open_study(engine, "x").usage().gpu_seconds == 120 + 10 + 5 + 30
-    assert open_study(engine, "x").usage().n_gpus == 0
-
-
-def test_a_worker_that_lives_counts_until_now(engine: Engine) -> None:
-    hold(engine)
-    add_rows(engine, sweep_workers, worker("0", 0, 10, state="training"))
+    age(engine, 10)
     found = open_study(engine, "x").usage()
-    assert found.gpu_seconds > 1e6  # since EPOCH, in 2026
-    assert found.n_gpus == 1
+    assert found.n_gpus == 3
+    assert found.wall_seconds >= 10, "until now"
+    assert found.gpu_seconds == pytest.approx(3 * found.wall_seconds)
+    give_back(engine, token)
+    found = open_study(engine, "x").usage()
+    assert found.n_gpus == 0, "nobody runs it"
+    assert found.gpu_seconds == pytest.approx(3 * found.wall_seconds)
 
 
-def test_spans_that_overlap_are_covered_once() -> None:
-    assert covered([]) == 0
-    assert covered([(5, 9), (0, 4), (3, 6), (1, 2)]) == 9
+def test_gpu_time_adds_up_over_renewals_and_workers(engine: Engine) -> None:
+    token = hold(engine)
+    for state, batch in (("training", 1), ("training", 2), ("gone", 3)):
+        add_rows(engine, sweep_workers, worker("0", name=f"w{batch}", state=state))
+        age(engine, 5)
+        with writing(engine) as connection:
+            renew(connection, 1, token, batch)
+            connection.execute(update(sweep_workers).values(state="gone"))
+    assert open_study(engine, "x").usage().gpu_seconds == pytest.approx(10, abs=1)
+
+
+@pytest.mark.parametrize("step", [-3600, 3600])
+def test_a_clock_that_is_set_by_an_hour_uses_up_no_budget(engine: Engine, step: float) -> None:
+    # The expiry was written before: by the new clock it is an hour off.
+    token = hold(engine)
+    add_rows(engine, sweep_workers, worker("0"))
+    age(engine, step)
+    for batch in (1, 2):
+        found = open_study(engine, "x").usage()
+        assert found.gpu_seconds == pytest.approx(found.wall_seconds) and found.gpu_seconds < 3600
+        with writing(engine) as connection:
+            renew(connection, 1, token, batch)
+    age(engine, 5)
+    found = open_study(engine, "x").usage()
+    assert 5 <= found.wall_seconds == pytest.approx(found.gpu_seconds)
+    assert found.wall_seconds < 3600

@@ -1,7 +1,6 @@
 """The workers of a study: on which device, how fast, and what happened to them."""
 
 import shlex
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -100,10 +99,13 @@ def workers(view: View, name: str) -> Any:
     if not found:
         return cards.empty("No worker yet", _why_none(study))
     table = view.table(name)
-    rates = paces(table, until=time.time() if study.running else _last_end(table))
-    found.sort(key=lambda worker: (is_gone(worker, study), -worker.started_at.timestamp()))
+    # By the database's clock, as are the ends of trials.
+    seen = [worker.seen_at.timestamp() for worker in found if not is_gone(worker, study)]
+    rates = paces(table, until=max(seen, default=_last_end(table)))
     # A resumed study names its workers from w0 again: a name refers to its newest worker.
-    newest = {worker.name: worker for worker in sorted(found, key=lambda of: of.started_at)}
+    newest = {worker.name: worker for worker in found}
+    found.reverse()
+    found.sort(key=lambda worker: is_gone(worker, study))
     rows = [
         _row(worker, study, rates.get(worker.name, 0.0) if newest[worker.name] is worker else 0.0)
         for worker in found

@@ -23,14 +23,14 @@ def since(at: datetime | None, *, late_after: int | None = None) -> Any:
     """Show how long ago a moment is; after ``late_after`` seconds it is marked as too long."""
     if at is None:
         return "–"
-    seconds = (datetime.now(UTC) - at).total_seconds()
+    seconds = max(0.0, (datetime.now(UTC) - at).total_seconds())
     late = {} if late_after is None else {"data_late_after": str(late_after)}
     return html.Time(
         ago(seconds),
         dateTime=at.isoformat(),
         title=exact(at),
         className="late" if late_after is not None and seconds > late_after else "",
-        **attributes(data_ago="", **late),
+        **attributes(data_ago=f"{seconds:.1f}", **late),
     )
 
 

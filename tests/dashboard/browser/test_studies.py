@@ -1,9 +1,11 @@
 """The page of all studies, in a real browser."""
 
 import re
+from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from sweep.dashboard.parts import moments
 from sweep.store import annotate
 from sweep.store.engine import Engine
 from tests.support.dashboard_requests import Serve
@@ -104,3 +106,10 @@ def test_ticked_studies_are_compared_and_the_address_holds_them(
     expect(page).to_have_url(re.compile(r"/compare\?studies=small%2Cother"))
     expect(page.get_by_role("heading", name="What each found")).to_be_visible()
     expect(page.locator("#compared-seconds .legendtext")).to_have_text(["small", "other"])
+
+
+def test_ages_are_counted_from_the_servers_and_not_by_this_computers_clock(page: Page) -> None:
+    page.add_init_script("Date.now = () => 0")
+    page.set_content('<time data-ago="59.5" dateTime="2026-01-01T00:00:00+00:00">59 s ago</time>')
+    page.add_script_tag(path=Path(moments.__file__).parents[1] / "assets" / "moments.js")
+    expect(page.locator("time")).to_have_text("1 min ago")

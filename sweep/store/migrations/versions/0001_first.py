@@ -57,6 +57,7 @@ def upgrade() -> None:
         sa.Column("taken_at", sa.Float(), nullable=False),
         sa.Column("expires_at", sa.Float(), nullable=False),
         sa.Column("held_seconds", sa.Float(), nullable=False, server_default="0"),
+        sa.Column("gpu_seconds", sa.Float(), nullable=False, server_default="0"),
     )
     op.create_table(
         "sweep_studies",
