@@ -3,9 +3,9 @@
     python -m benchmarks.chaos --kills 200
     python -m benchmarks.chaos --seeds 7 --backend postgres --verbose
 
-Each seed is a separate study, in SQLite, in PostgreSQL, or in SQLite with its workers in a Ray cluster
-on this machine. It has a coordinator process, two or three worker processes, and a sequence of faults
-drawn from the seed:
+Each seed is a separate study, in SQLite, in PostgreSQL, or in SQLite with its workers in a Ray
+cluster on this machine. It has a coordinator process, two or three worker processes, and a sequence
+of faults drawn from the seed:
 
     kill worker         SIGKILL
     kill workers        SIGKILL to all of them
@@ -20,14 +20,14 @@ drawn from the seed:
                         the file is deleted; another coordinator resumes
     kill driver         Ray: SIGKILL to the process that talks to the cluster; the coordinator exits
                         with code 8; another coordinator resumes
-    kill cluster        Ray: SIGKILL to all its processes; the coordinator exits with code 8; another
-                        one resumes in a new cluster
+    kill cluster        Ray: SIGKILL to all its processes; the coordinator exits with code 8;
+                        another one resumes in a new cluster
 
 Then the study runs to its end. ``exactly_once.problems`` checks the result; no process may be left
 over, and no log may contain a traceback. Most seeds have simulated workers (real processes, the
 real session, a trainer that only waits); the first ``--real N`` seeds train, with the CPU, the
-reference and the fused trainer (in Triton's interpreter) in turn. Leases of simulated studies last 3
-seconds instead of 30, and heartbeats time out after 5 seconds instead of 60.
+reference and the fused trainer (in Triton's interpreter) in turn. Leases of simulated studies last
+3 seconds instead of 30, and heartbeats time out after 5 seconds instead of 60.
 
 Prints the tally, and one line of JSON. Exits with 1 if anything was wrong. On a busy machine,
 ``--patience 5`` makes every time limit five times as long.

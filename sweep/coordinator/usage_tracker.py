@@ -16,7 +16,8 @@ class UsageTracker:
 
     def __init__(self, read: Callable[[], Usage] | None) -> None:
         """``read`` queries the database; it is None if no budget depends on usage."""
-        self._read = None if read is None else BackgroundQuery(read)
+        # With the time of the answer: a late one counts from then.
+        self._read = None if read is None else BackgroundQuery(lambda: (read(), time.monotonic()))
         self._last = Usage()
         self._read_at = self._tried_at = float("-inf")
 
@@ -28,20 +29,20 @@ class UsageTracker:
         """
         if self._read is None:
             return self._last
-        time_now = time.monotonic()
-        if may_read and time_now - self._tried_at >= READ_SECONDS:
-            self._tried_at = time_now
+        is_unknown = self._read_at == float("-inf")
+        if may_read and (is_unknown or time.monotonic() - self._tried_at >= READ_SECONDS):
+            self._tried_at = time.monotonic()
             try:
-                usage = self._read.poll()
+                answer = self._read.poll()
             except CorruptValueError:
                 raise  # it stays corrupt, and the budget would never be used up
             except StoreError:
-                usage = None  # the next flush reports it
-            if usage is not None:
-                self._last, self._read_at = usage, time_now
+                answer = None  # the next flush reports it
+            if answer is not None:
+                self._last, self._read_at = answer
         if self._read_at == float("-inf"):
             return self._last
-        since = time_now - self._read_at
+        since = time.monotonic() - self._read_at
         return replace(
             self._last,
             wall_seconds=self._last.wall_seconds + since,

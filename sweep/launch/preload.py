@@ -31,6 +31,10 @@ NAMES = {COMMAND: "worker", ANALYSIS_COMMAND: "analysis"}
 _POLL_SECONDS = 0.005
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
+_adoption_lock = threading.Lock()
+#: Loaders whose forks we still have to adopt.
+_n_loaders = 0
+
 
 def start_processes(devices: Sequence[str]) -> list[WorkerProcess]:
     """Start a worker's process for each device, and on CPUs the one that analyses networks.
@@ -96,13 +100,17 @@ class Loader(ChildProcess):
         self._lock = threading.Lock()
         self._pids: list[int] | None = None
         _adopt_orphans(True)
-        super().__init__(
-            [sys.executable, "-m", "sweep.worker.preload", *arguments],
-            # NumPy's BLAS would start threads before the fork; workers compute with torch's.
-            {**worker_environment("cpu"), "OPENBLAS_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            pass_fds=[descriptor for of in streams for descriptor in of.descriptors],
-        )
+        try:
+            super().__init__(
+                [sys.executable, "-m", "sweep.worker.preload", *arguments],
+                # NumPy's BLAS would start threads before the fork; workers compute with torch's.
+                {**worker_environment("cpu"), "OPENBLAS_NUM_THREADS": "1"},
+                stdout=subprocess.PIPE,
+                pass_fds=[descriptor for of in streams for descriptor in of.descriptors],
+            )
+        except OSError:
+            _adopt_orphans(False)
+            raise
 
     @property
     def pids(self) -> list[int] | None:
@@ -122,14 +130,27 @@ class Loader(ChildProcess):
 
 
 def _adopt_orphans(adopt: bool) -> None:
-    """Become the parent of descendants whose own parents have ended, or cease to be.
+    """Become the parent of a loader's forks once it has exited, or cease to be.
+
+    While several loaders run, we cease with the last one. Raises OSError if the system does not
+    support it.
+    """
+    global _n_loaders
+    with _adoption_lock:
+        n = _n_loaders + (1 if adopt else -1)
+        _set_subreaper(n > 0)
+        _n_loaders = n
+
+
+def _set_subreaper(is_subreaper: bool) -> None:
+    """Adopt descendants whose own parents have ended, or cease to.
 
     Raises OSError if the system does not support it.
     """
     if sys.platform != "linux":
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, int(adopt), 0, 0, 0) != 0:
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, int(is_subreaper), 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 

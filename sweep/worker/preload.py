@@ -71,10 +71,13 @@ def _parse(argument: str) -> Fork:
 
 def _beat_for(forks: Sequence[Fork]) -> None:
     """Send the heartbeats of the processes that do not exist yet."""
+    # The first encoding imports modules. A signal handler must not: it interrupts the import of
+    # torch, whose locks it would wait for, or whose half-loaded modules it would use.
+    heartbeat = EVENTS.encode(Heartbeat())
 
     def beat(*_: object) -> None:
         for fork in forks:
-            os.write(fork.stdout, EVENTS.encode(Heartbeat()))
+            os.write(fork.stdout, heartbeat)
 
     signal.signal(signal.SIGALRM, beat)
     signal.setitimer(signal.ITIMER_REAL, HEARTBEAT_SECONDS, HEARTBEAT_SECONDS)

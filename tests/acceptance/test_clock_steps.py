@@ -47,8 +47,9 @@ def study(
     request: pytest.FixtureRequest, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Field]:
     """By that clock; no process of it survives the test."""
-    study = Field(folder=tmp_path, url=f"sqlite:///{tmp_path / 'x.db'}", dice=random.Random(1))
-    study.rate = 3 / study.patience  # trials end by each of the clocks
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    study = Field(folder=tmp_path, url=url, dice=random.Random(1), patience=4)
+    study.rate = 3  # so slow that trials end by each of the clocks
     if request.param == "sqlite":
         study.environment = clock.environment
         yield study

@@ -48,7 +48,8 @@ def study(disk: FaultyDisk, tmp_path: Path) -> Iterator[Field]:
         folder=tmp_path,
         url=f"sqlite:///{tmp_path / 'x.db'}",
         dice=random.Random(1),
-        rate=8,
+        rate=4,  # so slow that it is not over before each fault has shown
+        patience=4,
         environment=disk.environment,
     )
     yield study
@@ -64,16 +65,16 @@ def finished(study: Field) -> dict[int, tuple[float | None, int]]:
 def test_a_disk_that_fails_for_a_while_is_waited_for_and_costs_nothing(
     study: Field, disk: FaultyDisk
 ) -> None:
-    study.prepare(trials=60)
+    study.prepare(trials=80)
     study.progress(2)
     disk.set("write:short", "fsync:slow")  # goes on meanwhile
     study.progress(4)
     assert disk.has_shown("write:short") and disk.has_shown("fsync:slow")
-    for fault in ("fsync:EIO", "write:EIO"):
+    for fault in ("fsync:EIO", "write:EIO"):  # nothing is written from here on
         disk.set(fault)
         study.wait(f"{fault} shows", lambda fault=fault: disk.has_shown(fault))
-        disk.set()
-        study.progress(2)
+    disk.set()
+    study.progress(2)
     assert study.finish() == []
     assert study.tally["coordinators"] == 1
     assert "disk I/O error (SQLITE_IOERR_" in (study.folder / "log").read_text()
@@ -81,7 +82,7 @@ def test_a_disk_that_fails_for_a_while_is_waited_for_and_costs_nothing(
 
 #: A fault, the exit code that it ends a coordinator with, and what that says.
 BROKEN = (
-    ("write:ENOSPC", 10, "database or disk is full. Free some room"),
+    ("write:ENOSPC", 10, "database or disk is full. Free some disk space"),
     ("write:EIO", 5, "disk I/O error (SQLITE_IOERR_WRITE): its disk or file system fails"),
     ("read:EIO", 5, "disk I/O error (SQLITE_IOERR_"),
 )
@@ -90,7 +91,7 @@ BROKEN = (
 def test_a_disk_that_stays_broken_ends_each_run_until_one_completes_the_study(
     study: Field, disk: FaultyDisk
 ) -> None:
-    study.prepare(trials=48)
+    study.prepare(trials=80)
     file = study.folder / "study.toml"
     file.write_text(file.read_text() + "budget.max_away_seconds = 1\n")
     confirmed: dict[int, tuple[float | None, int]] = {}
@@ -108,6 +109,6 @@ def test_a_disk_that_stays_broken_ends_each_run_until_one_completes_the_study(
         disk.set()
         assert confirmed.items() <= finished(study).items()
         confirmed = finished(study)
-    assert 8 <= len(confirmed) < 48
+    assert 8 <= len(confirmed) < 80
     assert study.finish() == []
     assert confirmed.items() <= finished(study).items()

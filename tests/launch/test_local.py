@@ -18,6 +18,7 @@ from sweep.launch.preload import preload
 from sweep.launch.process import COMMAND, WorkerProcess
 from sweep.messages import Ready, Train, TrialDone, WorkerSetup
 from tests.support.launcher_contract import SETUP, LauncherContract, spec
+from tests.support.processes import wait_for
 
 
 def test_a_machine_that_has_no_room_for_a_worker_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +90,7 @@ class TestLocalLauncher(LauncherContract):
     def test_ctrl_c_in_the_terminal_does_not_reach_a_worker(self) -> None:
         self.start()
         self.hear(Ready)
+        wait_for(lambda: self.worker.pid)
         os.kill(self.worker.pid, signal.SIGINT)
         self.worker.send(Train(specs=(spec(),)))
         self.hear(TrialDone)

@@ -42,6 +42,18 @@ def test_forked_processes_are_children_of_this_one() -> None:
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
+def test_forks_of_several_loaders_are_children_of_this_one() -> None:
+    # The first loader to end left those of the others to the system: they could not be waited for,
+    # and were taken for dead.
+    before = module._n_loaders
+    processes = [*preload([COMMAND]), *preload([COMMAND])]
+    wait_for(lambda: all(process.popen.pid for process in processes))
+    assert {psutil.Process(process.popen.pid).ppid() for process in processes} == {os.getpid()}
+    for process in processes:
+        process.discard()
+    assert module._n_loaders == before
+
+
 def test_a_worker_ends_with_its_own_input_and_no_others() -> None:
     first, second = preload(TWO)
     assert first.popen.stdin is not None
@@ -88,12 +100,29 @@ def test_workers_beat_while_torch_is_loaded_however_long_it_takes(
     assert worker.wait(10)
 
 
+def test_beats_while_torch_is_loaded_import_nothing() -> None:
+    # They interrupt an import: with one of their own they would wait for its locks for ever, or
+    # break it.
+    script = """
+import os, signal, sys
+from sweep.worker import preload
+ours, theirs = os.pipe()
+preload._beat_for([preload.Fork("worker", 0, theirs, 2)])
+before = {*sys.modules}
+signal.raise_signal(signal.SIGALRM)
+print(os.read(ours, 100), {*sys.modules} - before)
+"""
+    command = [sys.executable, "-c", script]
+    assert subprocess.check_output(command, text=True) == r"b'Heartbeat [{}]\n' set()" + "\n"
+
+
 def test_a_worker_that_is_killed_leaves_the_others_and_a_new_one_takes_its_place() -> None:
     launcher = LocalLauncher(ahead=preload(TWO))
     workers = [launcher.start(name, "cpu") for name in ("w0", "w1")]
     for worker in workers:
         worker.send(SETUP)
     hear(launcher, Ready, 2)
+    wait_for(lambda: workers[0].pid)
     os.kill(workers[0].pid, signal.SIGKILL)
     assert hear(launcher, Gone, 1) == {"w0": Gone(reason="killed by signal 9")}
     workers.append(launcher.start("w2", "cpu"))

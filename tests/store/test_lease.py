@@ -156,7 +156,7 @@ def test_a_clock_that_was_set_takes_no_lease_from_a_holder_that_renews(
         with writing(engine) as connection:
             renew(connection, 1, token, 1)
 
-    with pytest.raises(StudyHeldError, match="is being run"):
+    with pytest.raises(StudyHeldError, match="is run by"):
         take_or_wait(engine, 1, "x", waiting=it_renews)
 
 

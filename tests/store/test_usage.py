@@ -103,11 +103,11 @@ def test_a_gpu_counts_once_however_many_workers_share_it(engine: Engine) -> None
     found = open_study(engine, "x").usage()
     assert found.n_gpus == 3
     assert found.wall_seconds >= 10, "until now"
-    assert found.gpu_seconds == pytest.approx(3 * found.wall_seconds)
+    assert found.gpu_seconds == pytest.approx(3 * found.wall_seconds, abs=0.01)
     give_back(engine, token)
     found = open_study(engine, "x").usage()
     assert found.n_gpus == 0, "nobody runs it"
-    assert found.gpu_seconds == pytest.approx(3 * found.wall_seconds)
+    assert found.gpu_seconds == pytest.approx(3 * found.wall_seconds, abs=0.01)
 
 
 def test_gpu_time_adds_up_over_renewals_and_workers(engine: Engine) -> None:
@@ -129,10 +129,11 @@ def test_a_clock_that_is_set_by_an_hour_uses_up_no_budget(engine: Engine, step: 
     age(engine, step)
     for batch in (1, 2):
         found = open_study(engine, "x").usage()
-        assert found.gpu_seconds == pytest.approx(found.wall_seconds) and found.gpu_seconds < 3600
+        assert found.gpu_seconds == pytest.approx(found.wall_seconds, abs=0.01)
+        assert found.gpu_seconds < 3600
         with writing(engine) as connection:
             renew(connection, 1, token, batch)
     age(engine, 5)
     found = open_study(engine, "x").usage()
-    assert 5 <= found.wall_seconds == pytest.approx(found.gpu_seconds)
+    assert 5 <= found.wall_seconds == pytest.approx(found.gpu_seconds, abs=0.01)
     assert found.wall_seconds < 3600

@@ -1,9 +1,9 @@
 /* Faults of a disk, under the files whose path begins with FAULTY_FILES; for LD_PRELOAD.
 
-   The file that FAULTY_DISK names says what is wrong at the moment, in words: "write:ENOSPC",
-   "write:EIO", "write:short" (half of what was given), "read:EIO", "fsync:EIO", "fsync:slow" (0.3 s).
-   While it is empty all is well. Each fault leaves its word in the file of that name and ".log". Maps
-   of a file (SQLite's -shm) are not affected. */
+   The file that FAULTY_DISK names lists the faults of the moment: "write:ENOSPC", "write:EIO",
+   "write:short" (half of what was given), "read:EIO", "fsync:EIO", "fsync:slow" (0.3 s); an empty file
+   means none. Each fault that occurs is logged in the file of that name and ".log". Maps of a file
+   (SQLite's -shm) are not affected. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -28,7 +28,7 @@ static int is_faulty(int fd) {
     return strncmp(path, prefix, strlen(prefix)) == 0;
 }
 
-/* Whether what is wrong now holds this word; it is noted then. */
+/* Whether this fault is set now; it is logged if so. */
 static int has(const char *word) {
     char text[256], log[4096];
     const char *control = getenv("FAULTY_DISK");

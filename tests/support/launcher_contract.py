@@ -25,6 +25,7 @@ from sweep.messages import (
     WorkerFailed,
     WorkerSetup,
 )
+from tests.support.processes import wait_for
 
 SETUP = WorkerSetup(
     dataset="fashion-mnist-mini",
@@ -117,6 +118,7 @@ class LauncherContract:
         # They are more than a pipe holds; its coordinator has others to look after.
         self.start()
         self.hear(Ready)
+        wait_for(lambda: self.worker.pid)  # 0 until a loader that forked it has ended
         os.kill(self.worker.pid, signal.SIGSTOP)
         for number in range(1000):
             self.worker.send(Train(specs=(replace(spec(), number=number),)))
