@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from sweep.errors import DataError
+from sweep.errors import DataError, UsageError
 
 #: Far above the weights of 65,536 hidden units and 28 x 28 pixels.
 LARGEST_WEIGHTS = 1 << 30
@@ -66,6 +66,23 @@ def read_secret(path: Path) -> str:
     if path.stat().st_mode & stat.S_IROTH and not path.absolute().is_relative_to("/run/secrets"):
         _LOG.warning("%s: everybody on this machine can read it: chmod 600 keeps it.", path)
     return content.decode().strip()
+
+
+def secret_from_environment(name: str) -> str | None:
+    """Read a secret from the file that the variable NAME_FILE names, or else from NAME itself.
+
+    Others could read it on the command line. Raises UsageError for a file that cannot be read.
+    """
+    path = os.environ.get(f"{name}_FILE")
+    if not path:
+        return os.environ.get(name) or None
+    try:
+        return read_secret(Path(path))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise UsageError(f"{name}_FILE: {path}: {reason}.") from error
+    except DataError as error:
+        raise UsageError(f"{name}_FILE: {error}") from error
 
 
 def file_name(study: str) -> str:

@@ -146,7 +146,7 @@ def _tellable(searched: Sequence[SearchedSetting]) -> tuple[list[str], list[str]
 
 def _reason(table: TrialTable, told: Sequence[str]) -> str | None:
     if len(table) < MIN_TRIALS:
-        return f"needs at least {MIN_TRIALS} finished trials, and there are {len(table)}"
+        return f"there are {len(table)} finished trials"
     if not told:
         return "the study searches nothing: every setting is fixed"
     if np.all(table.value == table.value[0]):

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from sweep.analysis.atlas import Atlas
+from sweep.analysis.filters import Filter
 from sweep.analysis.floors import Floors
 from sweep.analysis.importances import Importances, importances
 from sweep.analysis.probe_summary import ProbeSummary
@@ -14,7 +15,7 @@ from sweep.analysis.study_factorial import StudyFactorial, study_factorial
 from sweep.analysis.study_floors import study_floors
 from sweep.analysis.study_probes import ProbeReader
 from sweep.analysis.verdict import Verdict, best_number, study_verdict, verdict
-from sweep.store.handle import StudyHandle, StudyRecord
+from sweep.store.handle import StudyHandle, StudyRecord, open_study
 from sweep.store.records import CurvePoint, Domain, TrialRow
 from sweep.store.table import TrialTable
 
@@ -32,26 +33,32 @@ class StudyReader:
         self,
         study: StudyHandle,
         read_floors: Callable[[StudyHandle], Floors | None] = study_floors,
+        where: Filter | None = None,
     ) -> None:
         self.study = study
+        self.where = where or Filter()
         self._read_floors = read_floors
         self._trials: dict[int, TrialRow] = {}
         self._seed_curves: dict[int, Mapping[int, Sequence[CurvePoint]]] = {}
 
     @cached_property
-    def table(self) -> TrialTable:
+    def whole(self) -> TrialTable:
         """All trials, as columns."""
         return self.study.table()
+
+    @cached_property
+    def table(self) -> TrialTable:
+        """The trials that pass ``where``."""
+        return self.where.apply(self.whole)
+
+    def table_of(self, other: str) -> TrialTable:
+        """Return all trials of another study of the database, to compare with."""
+        return open_study(self.study.engine, other).table()
 
     @cached_property
     def record(self) -> StudyRecord:
         """The study's own row."""
         return self.study.record()
-
-    @property
-    def whole(self) -> TrialTable:
-        """All trials, if ``table`` contains those that pass a filter."""
-        return self.table
 
     @cached_property
     def domains(self) -> dict[str, Domain]:

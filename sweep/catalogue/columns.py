@@ -1,6 +1,6 @@
 """Define everything that a trial has by name: settings, metrics, and what happened to it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from sweep.catalogue.metrics import METRICS
 from sweep.catalogue.records import Better, Column, Format
@@ -52,6 +52,11 @@ SHORT_NAMES: Mapping[str, str] = {
     "wd": "weight_decay",
     "width": "hidden_width",
 }
+
+
+def titled(names: Iterable[str]) -> list[dict[str, str]]:
+    """List columns to choose from, by value and label, as pages offer them."""
+    return [{"value": name, "label": column_named(name).title} for name in names]
 
 
 def column_named(name: str) -> Column:

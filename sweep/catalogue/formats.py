@@ -83,6 +83,11 @@ def count(n: int, noun: str) -> str:
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
+def device(of: str) -> str:
+    """Name a device: ``CPU``, ``GPU 0``."""
+    return "CPU" if of == "cpu" else f"GPU {of.removeprefix('cuda:')}"
+
+
 def cell(column: Column, value: float, digits: int = 4) -> str:
     """Format a value of a column whose heading has the unit."""
     match column.format:

@@ -1,8 +1,8 @@
 """The command line: each command reads options, calls one function, prints the result.
 
 Results go to stdout, progress and messages to stderr. Only this package prints errors and chooses
-exit codes. Modules import the layers below inside their commands, so that help is quick and
-commands that only read do not load torch.
+exit codes. The module of a command is imported when the command is used (``lazy``); what trains,
+and what ``sweep start`` needs later than its workers, is imported inside functions.
 """
 
 import atexit

@@ -2,18 +2,20 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
+from sweep.analysis.probe_summary import ProbedTrial, ProbeSummary
+from sweep.analysis.study_data import study_images
+from sweep.analysis.study_probes import probed_trial, study_baselines, study_probes
 from sweep.cli.options import Json, NumbersOrWidths, Storage, StudyName, stored_study
 from sweep.cli.output import say, show, show_finding, show_json
 from sweep.errors import DataError, NotFoundError, SweepError
 from sweep.extras import require_torch
 from sweep.findings.dialects import in_ascii
-
-if TYPE_CHECKING:
-    from sweep.analysis.probe_summary import ProbedTrial, ProbeSummary
-    from sweep.store.handle import StudyHandle
-    from sweep.store.kept_weights import KeptWeights
+from sweep.findings.probes import TRAIN_AGAIN, about_codes, probe_table, unseen_sentence
+from sweep.findings.weights import no_weights
+from sweep.store.artifacts import read_artifact
+from sweep.store.handle import StudyHandle
+from sweep.store.kept_weights import KeptWeights, drop_superseded, due, kept_weights, write_analysis
 
 
 def analyse(
@@ -30,10 +32,6 @@ def analyse(
     with `study.probe = true`, `sweep start` has analysed every network before it ended, and this
     computes what is missing. `sweep show` shows the effective ranks, which are computed with it.
     """
-    from sweep.analysis.study_probes import study_probes
-    from sweep.findings.probes import about_codes, probe_table, unseen_sentence
-    from sweep.store.kept_weights import drop_superseded, due, kept_weights
-
     study = stored_study(name, storage)
     engine = study.engine
     numbers = list(dict.fromkeys(numbers)) if numbers else None
@@ -52,9 +50,7 @@ def analyse(
         show(in_ascii(f"{about_codes(found)} {unseen_sentence(found)}".strip()))
 
 
-def _summary(found: "ProbeSummary") -> dict[str, object]:
-    from sweep.findings.probes import about_codes
-
+def _summary(found: ProbeSummary) -> dict[str, object]:
     return {
         "verdict": found.verdict,
         "classifier": found.classifier,
@@ -65,15 +61,12 @@ def _summary(found: "ProbeSummary") -> dict[str, object]:
 
 
 def _chosen(
-    study: "StudyHandle", kept: "Collection[KeptWeights]", numbers: Sequence[int]
-) -> "list[KeptWeights]":
+    study: StudyHandle, kept: Collection[KeptWeights], numbers: Sequence[int]
+) -> list[KeptWeights]:
     """Select those of these trials that are not analysed yet.
 
     Raises NotFoundError for a trial that is not, and whose weights are not kept.
     """
-    from sweep.findings.probes import TRAIN_AGAIN
-    from sweep.findings.weights import no_weights
-
     by_number = {one.number: one for one in kept}
     for number in numbers:
         if number not in by_number and study.trial(number).probe is None:
@@ -82,17 +75,12 @@ def _chosen(
     return [one for one in found if not one.is_analysed]
 
 
-def _analyse(study: "StudyHandle", kept: "Sequence[KeptWeights]") -> None:
+def _analyse(study: StudyHandle, kept: Sequence[KeptWeights]) -> None:
     """Analyse these networks; each analysis is stored when it is done.
 
     Raises the first error once all others are done.
     """
     require_torch("an analysis")
-    from sweep.analysis.study_data import study_images
-    from sweep.analysis.study_probes import study_baselines
-    from sweep.store.artifacts import read_artifact
-    from sweep.store.kept_weights import write_analysis
-
     data = study.record().settings.data
     images = study_images(study)
     from sweep.trainer import NetworkAnalyser  # torch: seconds
@@ -114,9 +102,7 @@ def _analyse(study: "StudyHandle", kept: "Sequence[KeptWeights]") -> None:
         raise errors[0]
 
 
-def _probed(study: "StudyHandle", numbers: Sequence[int]) -> "list[ProbedTrial]":
-    from sweep.analysis.study_probes import probed_trial
-
+def _probed(study: StudyHandle, numbers: Sequence[int]) -> list[ProbedTrial]:
     probed = []
     for number in numbers:
         found = probed_trial(study, study.trial(number))

@@ -1,7 +1,7 @@
 """Commands note, tag and invalidate, which write to the database directly."""
 
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -9,9 +9,10 @@ from sweep.cli import words
 from sweep.cli.options import Json, Number, Storage, StudyName, TrialOption
 from sweep.cli.output import say, show_json, show_pairs
 from sweep.errors import UsageError
-
-if TYPE_CHECKING:
-    from sweep.store.records import NoteRow
+from sweep.store import annotate
+from sweep.store.handle import open_study
+from sweep.store.migrate import open_store
+from sweep.store.records import NoteRow
 
 
 def note(
@@ -34,10 +35,6 @@ def note(
 
     A note has at most 4,000 characters.
     """
-    from sweep.store import annotate
-    from sweep.store.handle import open_study
-    from sweep.store.migrate import open_store
-
     engine = open_store(storage)
     if remove:
         if text is not None or as_json:
@@ -57,7 +54,7 @@ def note(
     say(f"noted on {_target(name, trial)}.")
 
 
-def _show_notes(notes: list["NoteRow"], as_json: bool) -> None:
+def _show_notes(notes: list[NoteRow], as_json: bool) -> None:
     if as_json:
         show_json(notes)
     elif notes:
@@ -74,9 +71,6 @@ def tag(
     storage: Storage = None,
 ) -> None:
     """Tag a study or a trial."""
-    from sweep.store import annotate
-    from sweep.store.migrate import open_store
-
     engine = open_store(storage)
     target = _target(name, trial)
     if remove:
@@ -95,9 +89,6 @@ def invalidate(
     storage: Storage = None,
 ) -> None:
     """Exclude a trial from best, sampling and analysis; its state and numbers do not change."""
-    from sweep.store import annotate
-    from sweep.store.migrate import open_store
-
     if undo and reason is not None:
         raise UsageError("--reason says why a trial is excluded; omit it with --undo.")
     engine = open_store(storage)

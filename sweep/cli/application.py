@@ -1,39 +1,12 @@
 """Define the Typer application: every command by its name, with its help panel and examples."""
 
-from collections.abc import Callable
-from inspect import cleandoc
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
 import typer
 
-from sweep.cli import (
-    analyse,
-    annotate,
-    compare,
-    control,
-    dashboard,
-    data,
-    database,
-    diagnose,
-    doctor,
-    explain,
-    export,
-    figure,
-    findings,
-    floors,
-    listing,
-    manage,
-    model,
-    new,
-    next,
-    reconstruct,
-    run,
-    show,
-    status,
-    ties,
-    top,
-    verify,
-)
+import sweep
+from sweep.cli.lazy import LazyCommand, group_of
 
 EXIT_CODES = {
     0: "done",
@@ -64,8 +37,74 @@ _EPILOG = "\n".join(
     ]
 )
 
+
+_SURROUNDINGS = "Surroundings"
+_run, _look, _keep, _surroundings = (
+    partial(LazyCommand, panel=panel)
+    for panel in ("Run a study", "Look", "Note and tidy", _SURROUNDINGS)
+)
+
 app = typer.Typer(
     name="sweep",
+    cls=group_of(
+        _run("new.new", "sweep new mine.toml\nsweep new mine.toml --data ./photos"),
+        _run("run.start", "sweep start mine.toml\nsweep start mine.toml --dry-run"),
+        _run("run.resume", "sweep resume quickstart --trials 50"),
+        _run(
+            "next.next_", "sweep next quickstart -o next.toml\nsweep next quickstart --name wider"
+        ),
+        _run("control.pause", "sweep pause quickstart"),
+        _run("control.stop", "sweep stop quickstart"),
+        _run("control.enqueue", "sweep enqueue quickstart hidden_width=64 activation=gelu"),
+        _look("listing.list_", "sweep list"),
+        _look("status.status", "sweep status quickstart\nsweep status quickstart --watch"),
+        _look("top.top", "sweep top\nsweep top quickstart"),
+        _look("listing.best", "sweep best quickstart -n 5"),
+        _look(
+            "listing.trials",
+            "sweep trials quickstart --state fail\nsweep trials quickstart --sort psnr --desc",
+        ),
+        _look("findings.findings", "sweep findings quickstart"),
+        _look("show.show", "sweep show quickstart 0"),
+        _look("diagnose.diagnose", "sweep diagnose quickstart\nsweep diagnose quickstart 0 7"),
+        _look("analyse.analyse", "sweep analyse quickstart\nsweep analyse quickstart 0 7"),
+        _look(
+            "ties.ties",
+            "sweep ties quickstart\nsweep ties quickstart --run\n"
+            "sweep ties quickstart --run --top 12 --seeds 10\nsweep ties quickstart -n 20",
+        ),
+        _look(
+            "explain.explain",
+            "sweep explain corners --factorial\nsweep explain limit --run\n"
+            "sweep explain limit --from 0 --to 57 --run --seeds 5",
+        ),
+        _look("compare.compare", "sweep compare quickstart 0 7 12"),
+        _look("reconstruct.reconstruct", "sweep reconstruct quickstart 0 -o trial-0.png"),
+        _look("model.model", "sweep model quickstart\nsweep model quickstart 0 --keras -o models"),
+        _look("model.encode", "sweep encode quickstart 0 -o codes.npz"),
+        _look("verify.verify", "sweep verify quickstart 0\nsweep verify quickstart 0 --gpus cpu"),
+        _look("manage.report", "sweep report quickstart -o report.html"),
+        _look(
+            "figure.figure",
+            "sweep figure quickstart\nsweep figure quickstart width -o width.pdf --width 8.5cm\n"
+            "sweep figure quickstart slice setting=activation -o slice.csv",
+        ),
+        _look(
+            "dashboard.dashboard",
+            "sweep dashboard --study quickstart --open\nsweep dashboard --allow-edit",
+        ),
+        _look("export.export", "sweep export quickstart --format csv -o quickstart.csv"),
+        _keep("annotate.note", 'sweep note quickstart "wider than 512 gains nothing" --trial 7'),
+        _keep("annotate.tag", "sweep tag quickstart baseline --trial 0"),
+        _keep("annotate.invalidate", 'sweep invalidate quickstart 3 --reason "the disk was full"'),
+        _keep("manage.delete", "sweep delete quickstart"),
+        _surroundings(
+            "doctor.doctor",
+            "sweep doctor\nsweep doctor quickstart\nsweep doctor quickstart --repair",
+        ),
+        _surroundings("floors.floors", "sweep floors fashion-mnist-mini --widths 8,64,784"),
+        _surroundings("manage.schema", "sweep schema -o study.schema.json"),
+    ),
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     pretty_exceptions_show_locals=False,
@@ -75,8 +114,6 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        import sweep
-
         typer.echo(f"sweep {sweep.__version__}")
         raise typer.Exit
 
@@ -93,109 +130,35 @@ def sweep_command(
         typer.echo(context.get_help())
 
 
-def _add(group: typer.Typer, panel: str | None, *commands: tuple[Callable[..., Any], str]) -> None:
-    for function, example in commands:
-        name = function.__name__.removesuffix("_")
-        epilog = "\n".join(f"Example: {line}" for line in example.splitlines())
-        about = unwrapped(function.__doc__ or "")
-        group.command(name, help=about, epilog=epilog, rich_help_panel=panel)(function)
-
-
-def unwrapped(about: str) -> str:
-    """Join each paragraph to one line: Typer keeps the line breaks of all except the first."""
-    return "\n\n".join(" ".join(part.split()) for part in cleandoc(about).split("\n\n"))
-
-
-def _group(name: str, about: str, *commands: tuple[Callable[..., Any], str]) -> None:
-    group = typer.Typer(name=name, help=about, no_args_is_help=True, rich_markup_mode="rich")
-    _add(group, None, *commands)
+def _add_group(name: str, about: str, *commands: LazyCommand) -> None:
+    group = typer.Typer(
+        name=name,
+        cls=group_of(*commands),
+        help=about,
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+    )
     app.add_typer(group, rich_help_panel=_SURROUNDINGS)
 
 
-_RUN, _LOOK, _KEEP, _SURROUNDINGS = "Run a study", "Look", "Note and tidy", "Surroundings"
-
-_add(
-    app,
-    _RUN,
-    (new.new, "sweep new mine.toml\nsweep new mine.toml --data ./photos"),
-    (run.start, "sweep start mine.toml\nsweep start mine.toml --dry-run"),
-    (run.resume, "sweep resume quickstart --trials 50"),
-    (next.next_, "sweep next quickstart -o next.toml\nsweep next quickstart --name wider"),
-    (control.pause, "sweep pause quickstart"),
-    (control.stop, "sweep stop quickstart"),
-    (control.enqueue, "sweep enqueue quickstart hidden_width=64 activation=gelu"),
-)
-_add(
-    app,
-    _LOOK,
-    (listing.list_, "sweep list"),
-    (status.status, "sweep status quickstart\nsweep status quickstart --watch"),
-    (top.top, "sweep top\nsweep top quickstart"),
-    (listing.best, "sweep best quickstart -n 5"),
-    (
-        listing.trials,
-        "sweep trials quickstart --state fail\nsweep trials quickstart --sort psnr --desc",
-    ),
-    (findings.findings, "sweep findings quickstart"),
-    (show.show, "sweep show quickstart 0"),
-    (diagnose.diagnose, "sweep diagnose quickstart\nsweep diagnose quickstart 0 7"),
-    (analyse.analyse, "sweep analyse quickstart\nsweep analyse quickstart 0 7"),
-    (
-        ties.ties,
-        "sweep ties quickstart\nsweep ties quickstart --run\n"
-        "sweep ties quickstart --run --top 12 --seeds 10\nsweep ties quickstart -n 20",
-    ),
-    (
-        explain.explain,
-        "sweep explain corners --factorial\nsweep explain limit --run\n"
-        "sweep explain limit --from 0 --to 57 --run --seeds 5",
-    ),
-    (compare.compare, "sweep compare quickstart 0 7 12"),
-    (reconstruct.reconstruct, "sweep reconstruct quickstart 0 -o trial-0.png"),
-    (model.model, "sweep model quickstart\nsweep model quickstart 0 --keras -o models"),
-    (model.encode, "sweep encode quickstart 0 -o codes.npz"),
-    (verify.verify, "sweep verify quickstart 0\nsweep verify quickstart 0 --gpus cpu"),
-    (manage.report, "sweep report quickstart -o report.html"),
-    (
-        figure.figure,
-        "sweep figure quickstart\nsweep figure quickstart width -o width.pdf --width 8.5cm\n"
-        "sweep figure quickstart slice setting=activation -o slice.csv",
-    ),
-    (
-        dashboard.dashboard,
-        "sweep dashboard --study quickstart --open\nsweep dashboard --allow-edit",
-    ),
-    (export.export, "sweep export quickstart --format csv -o quickstart.csv"),
-)
-_add(
-    app,
-    _KEEP,
-    (annotate.note, 'sweep note quickstart "wider than 512 gains nothing" --trial 7'),
-    (annotate.tag, "sweep tag quickstart baseline --trial 0"),
-    (annotate.invalidate, 'sweep invalidate quickstart 3 --reason "the disk was full"'),
-    (manage.delete, "sweep delete quickstart"),
-)
-_add(
-    app,
-    _SURROUNDINGS,
-    (doctor.doctor, "sweep doctor\nsweep doctor quickstart\nsweep doctor quickstart --repair"),
-    (floors.floors, "sweep floors fashion-mnist-mini --widths 8,64,784"),
-    (manage.schema, "sweep schema -o study.schema.json"),
-)
-_group(
+_add_group(
     "data",
     "List, fetch and check data sets.",
-    (data.list_, "sweep data list"),
-    (data.prepare, "sweep data prepare fashion-mnist\nsweep data prepare mnist --from ~/mnist"),
-    (data.check, "sweep data check ./my-images\nsweep data check mine.npz -o sheet.png"),
+    LazyCommand("data.list_", "sweep data list"),
+    LazyCommand(
+        "data.prepare", "sweep data prepare fashion-mnist\nsweep data prepare mnist --from ~/mnist"
+    ),
+    LazyCommand(
+        "data.check", "sweep data check ./my-images\nsweep data check mine.npz -o sheet.png"
+    ),
 )
-_group(
+_add_group(
     "db",
     "Create and upgrade the database's tables, and copy studies to another database.",
-    (database.init, "sweep db init --storage sqlite:///sweep.db"),
-    (database.upgrade, "sweep db upgrade"),
-    (
-        database.copy,
+    LazyCommand("database.init", "sweep db init --storage sqlite:///sweep.db"),
+    LazyCommand("database.upgrade", "sweep db upgrade"),
+    LazyCommand(
+        "database.copy",
         "sweep db copy sqlite:///sweep.db postgresql://me@dbhost/sweep\n"
         "sweep db copy postgresql://me@dbhost/sweep sqlite:///sweep.db --study quickstart",
     ),

@@ -1,15 +1,10 @@
 """Format a study's budgets for status and dry runs: what they allow, and what is left."""
 
-from typing import TYPE_CHECKING
-
 from sweep.cli import words
-
-if TYPE_CHECKING:
-    from sweep.coordinator.budget import BudgetStatus
-    from sweep.store.handle import StudyHandle
-    from sweep.store.records import StudySummary
-    from sweep.studyfile.sections import BudgetSection
-
+from sweep.coordinator.budget import BudgetStatus, BudgetUsage, Improvement, list_budgets
+from sweep.store.handle import StudyHandle
+from sweep.store.records import StudySummary
+from sweep.studyfile.sections import BudgetSection
 
 #: Settings that limit a study in addition to its trials and their failures.
 _LIMITS = (
@@ -21,10 +16,8 @@ _LIMITS = (
 )
 
 
-def of_study(handle: "StudyHandle", study: "StudySummary") -> list["BudgetStatus"]:
+def of_study(handle: StudyHandle, study: StudySummary) -> list[BudgetStatus]:
     """Return every budget of a study, and how much of it is used."""
-    from sweep.coordinator.budget import BudgetUsage, Improvement, list_budgets
-
     budget = handle.record().settings.budget
     used = handle.usage()
     improvement = None
@@ -43,7 +36,7 @@ def of_study(handle: "StudyHandle", study: "StudySummary") -> list["BudgetStatus
     return list_budgets(budget, study.n_trials, spent)
 
 
-def said(handle: "StudyHandle", study: "StudySummary") -> dict[str, str]:
+def said(handle: StudyHandle, study: StudySummary) -> dict[str, str]:
     """Return one line per budget; empty if trials, which are shown anyway, are the only one."""
     budget = handle.record().settings.budget
     if study.n_failed == 0 and all(getattr(budget, limit) is None for limit in _LIMITS):
@@ -51,7 +44,7 @@ def said(handle: "StudyHandle", study: "StudySummary") -> dict[str, str]:
     return {status.name: _said(status) for status in of_study(handle, study)}
 
 
-def _said(status: "BudgetStatus") -> str:
+def _said(status: BudgetStatus) -> str:
     match status.name:
         case "trials":
             return f"{status.used:,.0f} of {status.limit:,.0f}, {status.left:,.0f} left"
@@ -75,7 +68,7 @@ def _said(status: "BudgetStatus") -> str:
             return f"{status.limit:g} s a trial"
 
 
-def limits(budget: "BudgetSection") -> list[str]:
+def limits(budget: BudgetSection) -> list[str]:
     """List in words what ends a study in addition to its trials."""
     found = []
     if budget.max_seconds is not None:

@@ -1,7 +1,7 @@
 """Command compare: trials side by side, of one study or of several, or whole studies."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -10,13 +10,13 @@ from sweep.cli.options import LARGEST, Json, Storage
 from sweep.cli.output import show, show_finding, show_json, show_titled_table
 from sweep.cli.records import trial_json
 from sweep.errors import UsageError
+from sweep.findings.comparison import ComparedRow, gather_comparison
 from sweep.findings.dialects import in_ascii
+from sweep.findings.study_comparison import gather_studies, gather_trials
 from sweep.findings.tables import Cell, FindingTable, TableColumn
-
-if TYPE_CHECKING:
-    from sweep.findings.comparison import ComparedRow
-    from sweep.store.handle import StudyHandle
-    from sweep.store.records import CurvePoint, TrialRow
+from sweep.store.handle import StudyHandle, open_study
+from sweep.store.migrate import open_store
+from sweep.store.records import CurvePoint, TrialRow
 
 _MARK = "*"
 _HOW = "`sweep compare NAME 0 7`, `sweep compare A:0 B:7`, or `sweep compare A B` for whole studies"
@@ -45,9 +45,6 @@ def compare(
     Trials: settings (* where they differ), metrics, ends of the curves. Studies: what each found,
     in how many trials and seconds, what differs between their files and between their best trials.
     """
-    from sweep.store.handle import open_study
-    from sweep.store.migrate import open_store
-
     chosen = list(dict.fromkeys(_read(named)))
     if len(chosen) < 2:
         raise UsageError(f"compare needs two or more: {_HOW}.")
@@ -89,9 +86,7 @@ def _number(text: str) -> int:
 # --- trials ---------------------------------------------------------------------------------------
 
 
-def _compare_trials(study: "StudyHandle", numbers: Sequence[int], as_json: bool) -> None:
-    from sweep.findings.comparison import gather_comparison
-
+def _compare_trials(study: StudyHandle, numbers: Sequence[int], as_json: bool) -> None:
     for number in numbers:
         study.trial(number)  # raises NotFoundError with the existing numbers
     found = gather_comparison(study, study.table(), numbers)
@@ -109,9 +104,7 @@ def _compare_trials(study: "StudyHandle", numbers: Sequence[int], as_json: bool)
     _show_trials(found.headline, labels, settings, found.measured, found.trials, curves)
 
 
-def _compare_across(trials: Sequence[tuple["StudyHandle", int]], as_json: bool) -> None:
-    from sweep.findings.study_comparison import gather_trials
-
+def _compare_across(trials: Sequence[tuple[StudyHandle, int]], as_json: bool) -> None:
     found = gather_trials(trials)
     if as_json:
         shown = [
@@ -128,17 +121,17 @@ def _compare_across(trials: Sequence[tuple["StudyHandle", int]], as_json: bool) 
     _show_trials(found.headline, labels, found.settings, found.measured, rows, found.curves)
 
 
-def _differences(settings: Sequence["ComparedRow"]) -> dict[str, Any]:
+def _differences(settings: Sequence[ComparedRow]) -> dict[str, Any]:
     return {"differences": [row.name for row in settings if row.differs]}
 
 
 def _show_trials(
     headline: str,
     labels: Sequence[str],
-    settings: Sequence["ComparedRow"],
-    measured: Sequence["ComparedRow"],
-    rows: Sequence["TrialRow"],
-    curves: Sequence[Sequence["CurvePoint"]],
+    settings: Sequence[ComparedRow],
+    measured: Sequence[ComparedRow],
+    rows: Sequence[TrialRow],
+    curves: Sequence[Sequence[CurvePoint]],
 ) -> None:
     if headline:
         show(in_ascii(headline))
@@ -148,7 +141,7 @@ def _show_trials(
 
 
 def _table(
-    title: str, rows: Sequence["ComparedRow"], labels: Sequence[str], mark: str = ""
+    title: str, rows: Sequence[ComparedRow], labels: Sequence[str], mark: str = ""
 ) -> FindingTable:
     trials = [TableColumn(label, label, is_number=True) for label in labels]
     return FindingTable(
@@ -162,7 +155,7 @@ def _table(
 
 
 def _last_epochs(
-    rows: Sequence["TrialRow"], curves: Sequence[Sequence["CurvePoint"]]
+    rows: Sequence[TrialRow], curves: Sequence[Sequence[CurvePoint]]
 ) -> list[Sequence[str]]:
     last = [vars(curve[-1]) if curve else {} for curve in curves]
     return [
@@ -176,9 +169,7 @@ def _last_epochs(
 # --- studies --------------------------------------------------------------------------------------
 
 
-def _compare_studies(studies: Sequence["StudyHandle"], as_json: bool, storage: str | None) -> None:
-    from sweep.findings.study_comparison import gather_studies
-
+def _compare_studies(studies: Sequence[StudyHandle], as_json: bool, storage: str | None) -> None:
     found = gather_studies(studies)
     if as_json:
         show_json(found.to_json())

@@ -1,8 +1,6 @@
 """Command dashboard: the pages in a browser."""
 
-import os
 import webbrowser
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,10 +8,10 @@ import typer
 from sweep.cli import logs
 from sweep.cli.options import Storage
 from sweep.cli.output import say
-from sweep.errors import DataError, UsageError
-from sweep.files import read_secret
-
-_PASSWORD = "SWEEP_DASHBOARD_PASSWORD"
+from sweep.dashboard import Access, create_app, links, serve
+from sweep.files import secret_from_environment
+from sweep.store.handle import open_study
+from sweep.store.migrate import open_store
 
 
 def dashboard(
@@ -40,12 +38,12 @@ def dashboard(
     SWEEP_DASHBOARD_PASSWORD or from the file that SWEEP_DASHBOARD_PASSWORD_FILE names; the browser
     asks for it, with any user name.
     """
-    from sweep.dashboard import Access, create_app, links, serve
-    from sweep.store.handle import open_study
-    from sweep.store.migrate import open_store
-
     access = Access(
-        host=host, port=port, password=_password(), allow_edit=allow_edit, metrics=metrics
+        host=host,
+        port=port,
+        password=secret_from_environment("SWEEP_DASHBOARD_PASSWORD"),
+        allow_edit=allow_edit,
+        metrics=metrics,
     )
     engine = open_store(storage)
     if study is not None:
@@ -59,16 +57,3 @@ def dashboard(
 
     with logs.plain():
         serve(create_app(engine, access), access, ready)
-
-
-def _password() -> str | None:
-    """Read the password from the environment; others could read it on the command line."""
-    if path := os.environ.get(f"{_PASSWORD}_FILE"):
-        try:
-            return read_secret(Path(path))
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not UTF-8 text"
-            raise UsageError(f"{_PASSWORD}_FILE: {path}: {reason}.") from error
-        except DataError as error:
-            raise UsageError(f"{_PASSWORD}_FILE: {error}") from error
-    return os.environ.get(_PASSWORD) or None

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from sweep import datasets
 from sweep.cli import words
 from sweep.cli.options import Json, output_option
 from sweep.cli.output import (
@@ -18,11 +19,9 @@ from sweep.cli.output import (
     show_titled_table,
     write_file,
 )
+from sweep.datasets import DatasetStatus, DatasetSummary
 from sweep.errors import UsageError
 from sweep.files import file_name
-
-if TYPE_CHECKING:
-    from sweep.datasets import DatasetStatus, DatasetSummary
 
 #: Pixels along a side: as in study files.
 LARGEST_SIDE = 512
@@ -30,8 +29,6 @@ LARGEST_SIDE = 512
 
 def list_(as_json: Json = False) -> None:
     """List the data sets known by name, and where they are on this machine."""
-    from sweep import datasets
-
     known = datasets.known()
     if as_json:
         show_json(known)
@@ -42,7 +39,7 @@ def list_(as_json: Json = False) -> None:
 _HEADER = ("name", "state", "about", "license", "checked", "folder", "train", "test")
 
 
-def _cells(status: "DatasetStatus") -> Sequence[str]:
+def _cells(status: DatasetStatus) -> Sequence[str]:
     return (
         status.name,
         status.state.value,
@@ -63,8 +60,6 @@ def prepare(
     ] = None,
 ) -> None:
     """Fetch and check a data set for offline use."""
-    from sweep import datasets
-
     show(str(datasets.prepare(name, source, say)))
 
 
@@ -86,8 +81,6 @@ def check(
 
     Counts, pixels, classes, and copies of test images among the training images.
     """
-    from sweep import datasets
-
     images = datasets.load(path, None if size is None else _size(size))
     found = datasets.summarise(images)
     from sweep.cli.picture import contact_sheet
@@ -104,7 +97,7 @@ def check(
     show(str(sheet))
 
 
-def _facts(found: "DatasetSummary") -> dict[str, str]:
+def _facts(found: DatasetSummary) -> dict[str, str]:
     shape = found.shape
     copies = f"{found.n_test_in_train:,} of the test images are also among the training images"
     return {

@@ -1,6 +1,6 @@
 """Commands db init, db upgrade and db copy."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -8,23 +8,18 @@ from sweep.cli import words
 from sweep.cli.options import Storage
 from sweep.cli.output import say
 from sweep.errors import StoreError, UsageError
-
-if TYPE_CHECKING:
-    from sweep.store.engine import Engine
+from sweep.store.copy import copy_study, studies_to_copy
+from sweep.store.engine import Engine, shown, sqlite_path, storage_url
+from sweep.store.migrate import open_store
 
 
 def init(storage: Storage = None) -> None:
     """Create the tables, Optuna's and ours, if they are missing; existing ones are not changed."""
-    from sweep.store.migrate import open_store
-
     say(f"{_shown(open_store(storage, create=True))} is ready.")
 
 
 def upgrade(storage: Storage = None) -> None:
     """Upgrade the tables of an older sweep to this version's schema. Stop its studies first."""
-    from sweep.store.engine import sqlite_path, storage_url
-    from sweep.store.migrate import open_store
-
     path = sqlite_path(storage_url(storage))
     if path is not None and not path.exists():
         raise StoreError(f"no study store at {path}. `sweep db init` makes one.")
@@ -46,9 +41,6 @@ def copy(
     Each study is copied completely or not at all, and remains in the source. A running study is
     rejected: stop it first. Passwords in a URL may come from SWEEP_STORAGE_PASSWORD_FILE instead.
     """
-    from sweep.store.copy import copy_study, studies_to_copy
-    from sweep.store.migrate import open_store
-
     old = open_store(source)
     _refuse_itself(old, target)
     new = open_store(target, create=True)
@@ -66,10 +58,8 @@ def copy(
         say(f"{_shown(old)} has no studies.")
 
 
-def _refuse_itself(source: "Engine", target: str) -> None:
+def _refuse_itself(source: Engine, target: str) -> None:
     """Raise UsageError if both are one database, whose studies a user might then delete."""
-    from sweep.store.engine import sqlite_path, storage_url
-
     url = storage_url(target)
     paths = [sqlite_path(of) for of in (source.url, url)]
     resolved = [path and path.resolve() for path in paths]
@@ -77,7 +67,5 @@ def _refuse_itself(source: "Engine", target: str) -> None:
         raise UsageError(f"{_shown(source)} is both SRC and DST. Name another database as DST.")
 
 
-def _shown(engine: "Engine") -> str:
-    from sweep.store.engine import shown
-
+def _shown(engine: Engine) -> str:
     return shown(engine.url)

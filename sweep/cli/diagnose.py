@@ -4,8 +4,11 @@ from typing import Annotated
 
 import typer
 
+from sweep.analysis.study_diagnosis import diagnose_trials, diagnose_widths
+from sweep.analysis.study_floors import add_sigmoid_bound, study_floors
 from sweep.cli.options import Json, NumbersOrWidths, Storage, StudyNameOrOnly, stored_study
 from sweep.cli.output import show_finding, show_json
+from sweep.findings.diagnoses import diagnosis_table
 
 
 def diagnose(
@@ -26,10 +29,6 @@ def diagnose(
     Numbers choose trials. Gains of a doubling come from trained pairs if the study has them, else
     from fits.
     """
-    from sweep.analysis.study_diagnosis import diagnose_trials, diagnose_widths
-    from sweep.analysis.study_floors import add_sigmoid_bound, study_floors
-    from sweep.findings.diagnoses import diagnosis_table
-
     study = stored_study(name, storage)
     for number in numbers or ():
         study.trial(number)  # raises NotFoundError with the existing numbers

@@ -14,17 +14,23 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+import sweep
+from sweep import datasets
 from sweep.cli import doctor_study, words
 from sweep.cli.options import Json, Storage
 from sweep.cli.output import show_json, show_table
+from sweep.enums import Dataset
 from sweep.errors import DataError, DeviceError, NoRoomError, StoreError, SweepError, UsageError
-
-if TYPE_CHECKING:
-    from sweep.nvml import Gpu
+from sweep.launch.devices import choose_devices, visible_gpus
+from sweep.launch.introduction import introduction
+from sweep.nvml import Gpu, cards
+from sweep.store.engine import shown, sqlite_path, storage_url
+from sweep.store.handle import DatabaseHandle
+from sweep.store.migrate import open_store
 
 _TORCH_SECONDS = 120
 _ROOM_BYTES = 1 << 30
@@ -119,8 +125,6 @@ def _checked(what: str, look: Callable[[], str], exit_code: int) -> CheckResult:
 
 
 def _versions() -> CheckResult:
-    import sweep
-
     said = f"{sweep.__version__} on Python {platform.python_version()}, {platform.platform()}"
     return CheckResult(what="sweep", ok=True, said=said)
 
@@ -165,15 +169,11 @@ def _gpus(wanted: str | None) -> Iterator[CheckResult]:
 
 def _fused_trainer() -> Iterator[CheckResult]:
     """Check whether each GPU can use the fused trainer, by starting a worker on it."""
-    from sweep.launch.devices import visible_gpus
-
     for device in visible_gpus():
         yield _fused_trainer_on(device)
 
 
 def _fused_trainer_on(device: str) -> CheckResult:
-    from sweep.launch.introduction import introduction
-
     what = f"fused trainer on GPU {device}"
     try:
         ready = introduction(device)
@@ -194,8 +194,6 @@ def _fused_trainer_on(device: str) -> CheckResult:
 
 
 def _cards() -> CheckResult:
-    from sweep.nvml import cards
-
     try:
         found = cards()
     except DeviceError as error:
@@ -205,12 +203,12 @@ def _cards() -> CheckResult:
     return CheckResult(what="GPUs", ok=True, said="\n".join(map(_card, found)))
 
 
-def _card(gpu: "Gpu") -> str:
+def _card(gpu: Gpu) -> str:
     busy = "" if gpu.utilisation is None else f", {gpu.utilisation:.0%} busy"
     return f"{gpu.index}: {gpu.name}{_in_use(gpu)}{busy}, driver {gpu.driver}"
 
 
-def _in_use(gpu: "Gpu") -> str:
+def _in_use(gpu: Gpu) -> str:
     used, total = gpu.memory_used_bytes, gpu.memory_total_bytes
     if used is None or total is None:
         return ""
@@ -218,14 +216,10 @@ def _in_use(gpu: "Gpu") -> str:
 
 
 def _choose(wanted: str) -> str:
-    from sweep.launch.devices import choose_devices
-
     return f"{', '.join(choose_devices(wanted, 1))}: there"
 
 
 def _database(storage: str | None) -> CheckResult:
-    from sweep.store.engine import sqlite_path, storage_url
-
     asked = storage is not None or bool(os.environ.get("SWEEP_STORAGE"))
     path = None if asked else sqlite_path(storage_url(None))
     if path is not None and not path.exists():
@@ -236,10 +230,6 @@ def _database(storage: str | None) -> CheckResult:
 
 
 def _open(storage: str | None) -> str:
-    from sweep.store.engine import shown
-    from sweep.store.handle import DatabaseHandle
-    from sweep.store.migrate import open_store
-
     engine = open_store(storage)
     found = DatabaseHandle(engine).study_list()
     if found.unreadable:
@@ -248,9 +238,6 @@ def _open(storage: str | None) -> str:
 
 
 def _data(wanted: str | None) -> Iterator[CheckResult]:
-    from sweep import datasets
-    from sweep.enums import Dataset
-
     for status in datasets.known():
         absent = f"absent; `sweep data prepare {quote(status.name)}` fetches it"
         said = f"{status.state}, in {status.path}" if status.path else absent
@@ -261,9 +248,6 @@ def _data(wanted: str | None) -> Iterator[CheckResult]:
 
 
 def _load(name: str) -> str:
-    from sweep import datasets
-    from sweep.enums import Dataset
-
     if datasets.find(name) is None and name in list(Dataset):
         raise DataError(f"not on this machine. `sweep data prepare {quote(name)}` fetches it.")
     images = datasets.load(name)
@@ -272,9 +256,6 @@ def _load(name: str) -> str:
 
 
 def _room(storage: str | None) -> Iterator[CheckResult]:
-    from sweep import datasets
-    from sweep.store.engine import sqlite_path, storage_url
-
     folders = {"data": datasets.cache_folder()}
     with suppress(StoreError):  # reported already
         if path := sqlite_path(storage_url(storage)):

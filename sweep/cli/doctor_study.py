@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from sweep.cli import words
 from sweep.cli.output import say, show_json, show_table
-
-if TYPE_CHECKING:
-    from sweep.store.checks.types import Fault
-    from sweep.store.engine import Engine
+from sweep.store import drift
+from sweep.store import examine as study
+from sweep.store.checks.types import Fault
+from sweep.store.engine import Engine
+from sweep.store.migrate import existing_store
 
 #: Exit code for faults that are not repaired.
 UNMENDED = 12
@@ -19,9 +20,6 @@ UNMENDED = 12
 
 def examine(name: str, storage: str | None, *, repair: bool, as_json: bool) -> None:
     """Show what is wrong with a study; with ``repair``, repair it first."""
-    from sweep.store import examine as study
-    from sweep.store.migrate import existing_store
-
     engine = existing_store(storage)
     repaired, left = _examine_schema(engine, name, repair=repair)
     sound = not left
@@ -39,12 +37,7 @@ def examine(name: str, storage: str | None, *, repair: bool, as_json: bool) -> N
         raise typer.Exit(UNMENDED)
 
 
-def _examine_schema(
-    engine: "Engine", name: str, *, repair: bool
-) -> tuple[list["Fault"], list["Fault"]]:
-    from sweep.store import drift
-    from sweep.store.checks.types import Fault
-
+def _examine_schema(engine: Engine, name: str, *, repair: bool) -> tuple[list[Fault], list[Fault]]:
     def findings(differences: Sequence[drift.SchemaDifference]) -> list[Fault]:
         return [
             Fault(
@@ -66,7 +59,7 @@ def _examine_schema(
     return [finding for finding in findings(before) if finding not in left], left
 
 
-def _as_json(finding: "Fault", *, repaired: bool = False) -> dict[str, Any]:
+def _as_json(finding: Fault, *, repaired: bool = False) -> dict[str, Any]:
     return {
         "check": finding.check,
         "number": finding.number,
@@ -77,7 +70,7 @@ def _as_json(finding: "Fault", *, repaired: bool = False) -> dict[str, Any]:
     }
 
 
-def _show(name: str, repaired: Sequence["Fault"], left: Sequence["Fault"], *, sound: bool) -> None:
+def _show(name: str, repaired: Sequence[Fault], left: Sequence[Fault], *, sound: bool) -> None:
     rows = [_cells("repaired", finding) for finding in repaired]
     rows += [_cells("WRONG", finding) for finding in left]
     if rows:
@@ -91,6 +84,6 @@ def _show(name: str, repaired: Sequence["Fault"], left: Sequence["Fault"], *, so
         say(f"study '{name}': {n_repaired:,} repaired, {words.count(n_left, 'fault')} left.")
 
 
-def _cells(mark: str, finding: "Fault") -> Sequence[str]:
+def _cells(mark: str, finding: Fault) -> Sequence[str]:
     where = "study" if finding.number is None else f"trial {finding.number}"
     return mark, finding.check, where, words.unrolled(finding.what), finding.remedy

@@ -2,33 +2,30 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
+from sweep import nvml
 from sweep.catalogue.settings import SETTINGS
 from sweep.cli import budgets, words
 from sweep.cli.output import say, show, show_pairs, show_sentences, show_titled_table
+from sweep.coordinator.pilot import TimeEstimate
+from sweep.coordinator.plan import Plan, plan, plan_resume, time_of
 from sweep.enums import Dataset, Duplicates, LauncherKind, Pruner, Trainer
 from sweep.errors import DeviceError, SweepError
+from sweep.findings.progress import only_trainer
+from sweep.launch.resources import RunOptions
+from sweep.nvml import Gpu
+from sweep.store.handle import StudyHandle
+from sweep.store.migrate import open_store, open_store_or_none
 from sweep.studyfile import Fixed, Node, Searched, Space, StudyFile
 from sweep.studyfile.enqueue import describe
-
-if TYPE_CHECKING:
-    from sweep.coordinator.pilot import TimeEstimate
-    from sweep.coordinator.plan import Plan
-    from sweep.launch.resources import RunOptions
-    from sweep.nvml import Gpu
-    from sweep.store.handle import StudyHandle
 
 N_FIRST = 5
 
 
 def show_plan(
-    study_file: StudyFile, options: "RunOptions", storage: str | None, *, go_on: bool
+    study_file: StudyFile, options: RunOptions, storage: str | None, *, go_on: bool
 ) -> None:
     """Show what ``start`` would do."""
-    from sweep.coordinator.plan import plan
-    from sweep.store.migrate import open_store, open_store_or_none
-
     engine = (open_store if study_file.warm_start.studies else open_store_or_none)(storage)
     planned = plan(study_file, options, N_FIRST, engine, go_on=go_on)
     _show(planned)
@@ -37,30 +34,26 @@ def show_plan(
 
 
 def show_resume_plan(
-    study: "StudyHandle",
-    options: "RunOptions",
+    study: StudyHandle,
+    options: RunOptions,
     *,
     trials: int | None,
     study_file: StudyFile | None,
 ) -> None:
     """Show what ``resume`` would do."""
-    from sweep.coordinator.plan import plan_resume
-
     planned = plan_resume(study.engine, study.name, options, trials=trials, study_file=study_file)
     _show(planned)
     _show_time(planned)
 
 
-def _show(planned: "Plan") -> None:
+def _show(planned: Plan) -> None:
     show_pairs(_summary(planned.study_file, planned))
     show_sentences("Warm start", planned.warm_start)
     header = ("setting", "values", "only with")
     show_titled_table("Space", header, _space_rows(planned.study_file.space.nodes, ""), left=3)
 
 
-def _show_time(planned: "Plan") -> None:
-    from sweep.coordinator.plan import time_of
-
+def _show_time(planned: Plan) -> None:
     show()
     try:
         show_pairs({"time": _time(planned, time_of(planned, say))})
@@ -68,7 +61,7 @@ def _show_time(planned: "Plan") -> None:
         show_pairs({"time": f"not estimated: {str(error).removesuffix('.')}"})
 
 
-def _time(planned: "Plan", estimate: "TimeEstimate | None") -> str:
+def _time(planned: Plan, estimate: TimeEstimate | None) -> str:
     if estimate is None:
         return "not estimated: the first epochs diverged"
     devices = dict.fromkeys(planned.devices)
@@ -89,7 +82,7 @@ def _time(planned: "Plan", estimate: "TimeEstimate | None") -> str:
     )
 
 
-def _may_end_early(planned: "Plan") -> bool:
+def _may_end_early(planned: Plan) -> bool:
     """Return whether a rule may end trials or the study before all epochs are trained."""
     file = planned.study_file
     return file.pruner.name is not Pruner.NONE or bool(_other_budgets(file, planned) != "never")
@@ -104,7 +97,7 @@ def about(seconds: float) -> str:
     return f"{float(f'{seconds / 3600:.2g}'):g} h"
 
 
-def _summary(study_file: StudyFile, planned: "Plan") -> dict[str, str]:
+def _summary(study_file: StudyFile, planned: Plan) -> dict[str, str]:
     seeds = f", {study_file.study.repeat} seeds each" if study_file.study.repeat > 1 else ""
     existing = f" {planned.existing}" if planned.existing else ""
     return {
@@ -121,7 +114,7 @@ def _summary(study_file: StudyFile, planned: "Plan") -> dict[str, str]:
     }
 
 
-def _data(planned: "Plan") -> str:
+def _data(planned: Plan) -> str:
     name, images, n_used = planned.study_file.data.name, planned.images, planned.n_train
     if images is None or n_used is None:
         return f"{name}, not on this machine yet: `start` downloads it"
@@ -144,13 +137,13 @@ def _baseline(study_file: StudyFile) -> str:
     return named or "the only configuration of the space"
 
 
-def _other_budgets(study_file: StudyFile, planned: "Plan") -> str:
+def _other_budgets(study_file: StudyFile, planned: Plan) -> str:
     limits = budgets.limits(study_file.budget)
     on_cpu = planned.devices[0] == "cpu" and study_file.budget.max_gpu_hours is not None
     return ", ".join(limits) + (" (not used on the CPU)" if on_cpu else "") or "never"
 
 
-def _devices(planned: "Plan") -> str:
+def _devices(planned: Plan) -> str:
     devices = planned.devices
     if planned.n_threads is not None:
         return f"{len(devices)} on the CPU with {words.count(planned.n_threads, 'thread')} each"
@@ -160,10 +153,8 @@ def _devices(planned: "Plan") -> str:
     )
 
 
-def _cards() -> "dict[str, Gpu]":
+def _cards() -> dict[str, Gpu]:
     """Return this machine's cards by the identifiers that devices may use."""
-    from sweep import nvml
-
     try:
         cards = nvml.cards() or ()
     except DeviceError:
@@ -175,7 +166,7 @@ def _cards() -> "dict[str, Gpu]":
 _UNUSED_BYTES = 10**9
 
 
-def _use(card: "Gpu | None") -> str:
+def _use(card: Gpu | None) -> str:
     """Say what other processes use of a card, on which the study has no worker yet."""
     if card is None or card.memory_used_bytes is None:
         return ""
@@ -188,8 +179,6 @@ def _use(card: "Gpu | None") -> str:
 
 
 def _trainer(trainer: Trainer, space: Space) -> str:
-    from sweep.findings.progress import only_trainer
-
     if trainer is Trainer.AUTO:
         return "fused trainer where the GPU passes its self-check, else reference trainer"
     why = only_trainer(space)
@@ -212,7 +201,7 @@ def _inner_rows(node: Searched, condition: str) -> Iterator[tuple[str, str, str]
         yield from _space_rows(inner, f"{condition}, {here}" if condition else here)
 
 
-def _show_first(study_file: StudyFile, planned: "Plan") -> None:
+def _show_first(study_file: StudyFile, planned: Plan) -> None:
     settings = list(dict.fromkeys(node.setting for node in study_file.space.search_space()))
     shown = [name for name in settings if name != "seed"] or ["hidden_width", "loss", "epochs"]
     rows = [[words.text(asdict(config)[name]) for name in shown] for config in planned.first]

@@ -7,22 +7,23 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from sweep.cli import words
 from sweep.cli.listing import conditions
+from sweep.cli.mlflow_runs import export_runs
 from sweep.cli.options import Storage, StudyNameOrOnly, Where, output_option, stored_study
 from sweep.cli.output import STDOUT, deliver, say, to_json, write_file
 from sweep.cli.records import study_json, trial_json
 from sweep.errors import SweepError, UsageError
 from sweep.figures.spreadsheet import csv_text
+from sweep.store.frames import make_frame
+from sweep.store.handle import StudyHandle
+from sweep.store.records import TrialRow
 from sweep.store.trial_columns import trial_columns
-
-if TYPE_CHECKING:
-    from sweep.store.handle import StudyHandle
-    from sweep.store.records import TrialRow
+from sweep.studyfile import with_trials
 
 
 class ExportFormat(StrEnum):
@@ -60,8 +61,6 @@ def export(
     study = stored_study(name, storage)
     rows = _rows(study, where)
     if form is ExportFormat.MLFLOW:
-        from sweep.cli.mlflow_runs import export_runs
-
         written, known = export_runs(study, rows, None if output is None else output.expanduser())
         there = f"; {known:,} were there already" if known else ""
         say(f"{words.count(written, 'run')} in MLflow's experiment '{study.name}'{there}")
@@ -79,7 +78,7 @@ def export(
     _write(output, content.encode(), len(rows))
 
 
-def _rows(study: "StudyHandle", where: str | None) -> "list[TrialRow]":
+def _rows(study: StudyHandle, where: str | None) -> list[TrialRow]:
     rows = study.trials()
     if not where:
         return rows
@@ -95,9 +94,7 @@ def _write(output: Path, content: bytes, n_trials: int) -> None:
         say(f"{words.count(n_trials, 'trial')} in {write_file(output, content)}")
 
 
-def _study_as_json(study: "StudyHandle", rows: Sequence["TrialRow"]) -> str:
-    from sweep.studyfile import with_trials
-
+def _study_as_json(study: StudyHandle, rows: Sequence[TrialRow]) -> str:
     summary, record = study.summary(), study.record()
     curves = study.curves()
     decompositions = study.decompositions()
@@ -122,17 +119,15 @@ def _study_as_json(study: "StudyHandle", rows: Sequence["TrialRow"]) -> str:
     return to_json({**about, "trials": trials}) + "\n"
 
 
-def to_csv(rows: Sequence["TrialRow"]) -> str:
+def to_csv(rows: Sequence[TrialRow]) -> str:
     """Write one line per trial."""
     columns = trial_columns(rows)
     lines = zip(*columns.values(), strict=True)
     return csv_text([columns, *([_cell(value) for value in line] for line in lines)])
 
 
-def to_parquet(rows: Sequence["TrialRow"]) -> bytes:
+def to_parquet(rows: Sequence[TrialRow]) -> bytes:
     """Write one row per trial. Raises SweepError if no library can write Parquet."""
-    from sweep.store.frames import make_frame
-
     frame = make_frame(trial_columns(rows))
     content = io.BytesIO()
     try:

@@ -3,20 +3,20 @@
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from sweep.analysis.study_floors import kept_floors
+from sweep.analysis.study_reader import StudyReader
 from sweep.cli.options import Json, Storage, StudyNameOrOnly, output_option, stored_study
 from sweep.cli.output import STDOUT, deliver, show_json, show_table
 from sweep.errors import NotFoundError, UsageError
+from sweep.figures.printing import print_scale, printed
+from sweep.figures.registry import FIGURES, GatheredFigure, gather_figure, require_figure
 from sweep.files import file_name
 from sweep.findings.dialects import in_ascii
-
-if TYPE_CHECKING:
-    from sweep.analysis.study_reader import StudyReader
-    from sweep.figures.registry import GatheredFigure
-    from sweep.store.handle import StudyHandle
+from sweep.store.handle import StudyHandle
 
 #: CSS pixels of a unit of length.
 _PIXELS = {"cm": 96 / 2.54, "mm": 96 / 25.4, "in": 96.0, "px": 1.0}
@@ -64,10 +64,6 @@ def figure(
     are black on white and, at a given width, without the title, which belongs into a caption.
     Kaleido (the extra `images`) draws them in Chrome or Chromium, which is installed separately.
     """
-    from sweep.analysis.study_floors import kept_floors
-    from sweep.analysis.study_reader import StudyReader
-    from sweep.figures.registry import require_figure
-
     study, figure, options = _meant(name, figure, options or [], storage)
     if figure is None:
         # Computing floors may take minutes.
@@ -85,13 +81,11 @@ def figure(
 
 def _meant(
     name: str | None, figure: str | None, options: list[str], storage: str | None
-) -> tuple["StudyHandle", str | None, list[str]]:
+) -> tuple[StudyHandle, str | None, list[str]]:
     """Return study, figure and options.
 
     A single argument that is a figure refers to the only study.
     """
-    from sweep.figures.registry import FIGURES
-
     if name not in FIGURES or not (figure is None or "=" in figure):
         return stored_study(name, storage), figure, options
     try:
@@ -100,9 +94,7 @@ def _meant(
         return stored_study(None, storage), name, [*([figure] if figure else []), *options]
 
 
-def _list(reader: "StudyReader", as_json: bool) -> None:
-    from sweep.figures.registry import FIGURES, gather_figure
-
+def _list(reader: StudyReader, as_json: bool) -> None:
     has = {name: gather_figure(reader, name) is not None for name in FIGURES}
     if as_json:
         show_json(
@@ -139,23 +131,21 @@ def _pixels(length: str | None, option: str) -> float | None:
     return pixels
 
 
-def _html(name: str, found: "GatheredFigure") -> bytes:
+def _html(name: str, found: GatheredFigure) -> bytes:
     from sweep.report import render_figure
 
     return render_figure(name, found).encode()
 
 
-def _csv(_: str, found: "GatheredFigure") -> bytes:
+def _csv(_: str, found: GatheredFigure) -> bytes:
     return found.csv().encode()
 
 
 def _image(
     kind: str, width: float | None, height: float | None
-) -> "Callable[[str, GatheredFigure], bytes]":
-    def draw(_: str, found: "GatheredFigure") -> bytes:
-        from sweep.figures.printing import print_scale, printed
-
-        drawn = printed(found.draw(), width, height)
+) -> Callable[[str, GatheredFigure], bytes]:
+    def draw(_: str, found: GatheredFigure) -> bytes:
+        drawn = printed(found.draw_titled(), width, height)
         try:
             image: bytes = drawn.to_image(kind, scale=print_scale(kind, width))
         except RuntimeError as error:  # whatever Kaleido or the browser lacks
@@ -174,7 +164,7 @@ _IMAGES = ("svg", "pdf", "png")
 
 def _writer(
     output: Path | None, width: float | None, height: float | None
-) -> "Callable[[str, GatheredFigure], bytes]":
+) -> Callable[[str, GatheredFigure], bytes]:
     ending = ".html" if output is None else ".csv" if output == STDOUT else output.suffix.lower()
     if ending[1:] in _IMAGES:
         return _image(ending[1:], width, height)
@@ -186,4 +176,4 @@ def _writer(
     return _TEXTS[ending]
 
 
-_TEXTS: "Mapping[str, Callable[[str, GatheredFigure], bytes]]" = {".html": _html, ".csv": _csv}
+_TEXTS: Mapping[str, Callable[[str, GatheredFigure], bytes]] = {".html": _html, ".csv": _csv}

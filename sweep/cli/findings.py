@@ -1,8 +1,10 @@
 """Command findings: what a study shows."""
 
+from sweep.analysis.study_reader import N_BEST, StudyReader
 from sweep.cli.options import Json, Storage, StudyNameOrOnly, stored_study
 from sweep.cli.output import show, show_decision, show_finding, show_json, show_sentences
 from sweep.cli.words import in_terminal
+from sweep.findings.study import gather_study
 
 
 def findings(name: StudyNameOrOnly = None, storage: Storage = None, as_json: Json = False) -> None:
@@ -10,9 +12,6 @@ def findings(name: StudyNameOrOnly = None, storage: Storage = None, as_json: Jso
 
     The report and the dashboard show the same sentences and tables.
     """
-    from sweep.analysis.study_reader import N_BEST, StudyReader
-    from sweep.findings.study import gather_study
-
     found = gather_study(StudyReader(stored_study(name, storage)), n_best=N_BEST)
     if as_json:
         show_json(found.to_json())

@@ -1,16 +1,15 @@
 """Command floors: lower bounds of errors on a data set."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from sweep import datasets
+from sweep.analysis.floors import Floors, compute_floors
 from sweep.cli import words
 from sweep.cli.options import LARGEST, Json
 from sweep.cli.output import show_json, show_pairs, show_titled_table
 from sweep.errors import UsageError
-
-if TYPE_CHECKING:
-    from sweep.analysis.floors import Floors
 
 
 def floors(
@@ -37,9 +36,6 @@ def floors(
 
     A linear autoencoder cannot beat PCA at its width; no binary cross-entropy is below the entropy.
     """
-    from sweep import datasets
-    from sweep.analysis.floors import compute_floors
-
     chosen = None if widths is None else _widths(widths)
     if not 0 < validation_fraction < 1:
         raise UsageError(f"--validation-fraction {validation_fraction:g}: above 0 and below 1.")
@@ -74,7 +70,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [f"{row[name]:.6f}" for name in (*_ERRORS, *_CLIPPED)]
 
 
-def _pca(found: "Floors", shown: list[int]) -> list[dict[str, Any]]:
+def _pca(found: Floors, shown: list[int]) -> list[dict[str, Any]]:
     """Return the errors by name at each shown width; width 0 is the mean image, never clipped."""
     clipped = found.clipped
     of_width = {
@@ -112,7 +108,7 @@ def _shown_widths(n_inputs: int, chosen: list[int] | None) -> list[int]:
     return chosen
 
 
-def _as_json(found: "Floors", shown: list[int]) -> dict[str, Any]:
+def _as_json(found: Floors, shown: list[int]) -> dict[str, Any]:
     return {
         "data_key": found.data_key,
         "test_entropy": found.test_entropy,

@@ -2,20 +2,24 @@
 
 from collections.abc import Sequence
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from sweep.analysis.filters import Filter, find_column
 from sweep.cli import words
 from sweep.cli.options import LARGEST, Json, Storage, StudyNameOrOnly, Where, Wide, stored_study
 from sweep.cli.output import say, show_json, show_list, show_table
 from sweep.cli.records import study_json, trial_json
-
-if TYPE_CHECKING:
-    from sweep.findings.filters import Filter
-    from sweep.store.handle import StudyHandle
-    from sweep.store.records import StudySummary, UnreadableStudy
-    from sweep.store.table import TrialTable
+from sweep.findings.conditions import add_typed, add_values
+from sweep.findings.progress import study_status
+from sweep.findings.ranking import best_numbers
+from sweep.findings.selection import ordered_rows, parse_sort
+from sweep.findings.trial_list import best_list, trial_list
+from sweep.store.handle import DatabaseHandle, StudyHandle
+from sweep.store.migrate import open_store
+from sweep.store.records import StudySummary, UnreadableStudy
+from sweep.store.table import TrialTable
 
 
 def list_(
@@ -26,10 +30,6 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List the studies in the database."""
-    from sweep.findings.progress import study_status
-    from sweep.store.handle import DatabaseHandle
-    from sweep.store.migrate import open_store
-
     found = DatabaseHandle(open_store(storage)).study_list()
     if as_json:
         studies = [
@@ -59,11 +59,11 @@ def list_(
         say(unreadable.reason)
 
 
-def _unreadable_json(study: "UnreadableStudy") -> dict[str, str]:
+def _unreadable_json(study: UnreadableStudy) -> dict[str, str]:
     return {"study_name": study.name, "unreadable": study.reason}
 
 
-def _unreadable_cells(study: "UnreadableStudy") -> Sequence[str]:
+def _unreadable_cells(study: UnreadableStudy) -> Sequence[str]:
     return (study.name, _UNREADABLE, *[words.NOTHING] * (len(_STUDY_HEADER) - 2))
 
 
@@ -82,9 +82,7 @@ _STUDY_HEADER = (
 )
 
 
-def _study_cells(study: "StudySummary", indent: str = "") -> Sequence[str]:
-    from sweep.findings.progress import study_status
-
+def _study_cells(study: StudySummary, indent: str = "") -> Sequence[str]:
     wanted = "?" if study.n_trials is None else f"{study.n_trials:,}"
     return (
         indent + study.name,
@@ -113,9 +111,6 @@ def best(
     (val_mse); the test columns are only reported. With --where, the best of the trials that meet
     it.
     """
-    from sweep.findings.ranking import best_numbers
-    from sweep.findings.trial_list import best_list
-
     study = stored_study(name, storage)
     filtered = conditions(study.table(), where)
     table = filtered.apply(study.table())
@@ -166,11 +161,6 @@ def trials(
     (hidden_width:32..64) and comparisons (value<0.01), separated by commas or "and"; two values of
     one setting are alternatives. Columns are given by name, title or a short name (lr, width).
     """
-    from sweep.findings.conditions import add_values
-    from sweep.findings.filters import Filter, find_column
-    from sweep.findings.selection import ordered_rows, parse_sort
-    from sweep.findings.trial_list import trial_list
-
     study = stored_study(name, storage)
     table = study.table()
     filtered, also = conditions(table, where), Filter()
@@ -192,15 +182,12 @@ def trials(
         say("no matching trials.")
 
 
-def conditions(table: "TrialTable", where: str | None) -> "Filter":
+def conditions(table: TrialTable, where: str | None) -> Filter:
     """Parse --where; no conditions before the first trial, because settings have no columns yet."""
-    from sweep.findings.conditions import add_typed
-    from sweep.findings.filters import Filter
-
     return add_typed(Filter(), where, table) if where and len(table) else Filter()
 
 
-def _as_json(study: "StudyHandle", numbers: Sequence[int]) -> list[dict[str, Any]]:
+def _as_json(study: StudyHandle, numbers: Sequence[int]) -> list[dict[str, Any]]:
     rows = {row.number: row for row in study.trials(_few(numbers))}
     return [trial_json(rows[number]) for number in numbers if number in rows]
 

@@ -14,6 +14,10 @@ from sweep.cli.options import Storage, StudyName, StudyNameOrOnly, output_option
 from sweep.cli.output import STDOUT, deliver, say, to_json, write_file
 from sweep.errors import CorruptValueError, StoreError, UsageError
 from sweep.files import file_name
+from sweep.store import annotate, artifacts
+from sweep.store.handle import open_study
+from sweep.store.migrate import open_store
+from sweep.studyfile import json_schema
 
 
 def report(
@@ -41,10 +45,6 @@ def delete(
     storage: Storage = None,
 ) -> None:
     """Delete a study permanently: trials, curves, notes, pictures, weights."""
-    from sweep.store import annotate, artifacts
-    from sweep.store.handle import open_study
-    from sweep.store.migrate import open_store
-
     engine = open_store(storage)
     n_trials = words.count(annotate.count_trials(engine, name), "trial")
     if not yes:
@@ -79,8 +79,6 @@ def schema(
     ] = None,
 ) -> None:
     """Print the JSON schema of study files, by which editors complete and check them."""
-    from sweep.studyfile import json_schema
-
     text = to_json(json_schema()) + "\n"
     if output is None or output == STDOUT:
         sys.stdout.write(text)

@@ -7,15 +7,13 @@ from datetime import datetime
 from importlib.util import find_spec
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from sweep.catalogue.metrics import METRICS
 from sweep.catalogue.settings import in_use
 from sweep.errors import NoRoomError, SweepError, UsageError
-
-if TYPE_CHECKING:
-    from sweep.store.handle import StudyHandle
-    from sweep.store.records import CurvePoint, TrialRow
+from sweep.store.handle import StudyHandle
+from sweep.store.records import CurvePoint, TrialRow
 
 _STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 _CURVE = ("train_loss", "val_mse", "val_bce")
@@ -32,9 +30,7 @@ class Exported(NamedTuple):
     n_known: int
 
 
-def export_runs(
-    study: "StudyHandle", trials: Sequence["TrialRow"], folder: Path | None
-) -> Exported:
+def export_runs(study: StudyHandle, trials: Sequence[TrialRow], folder: Path | None) -> Exported:
     """Write each finished one of these trials as a run of the experiment with the study's name.
 
     The destination is the server of ``MLFLOW_TRACKING_URI``, or ``mlflow.db`` and ``artifacts`` in
@@ -78,7 +74,7 @@ def _database(folder: Path) -> str:
 
 
 def _export(
-    study: "StudyHandle", trials: Sequence["TrialRow"], client: Any, artifacts: str | None
+    study: StudyHandle, trials: Sequence[TrialRow], client: Any, artifacts: str | None
 ) -> Exported:
     found = client.get_experiment_by_name(study.name)
     experiment = (
@@ -117,11 +113,11 @@ def _finish_known(client: Any, experiment: str) -> set[str]:
             return known
 
 
-def _identity(study: "StudyHandle", row: "TrialRow") -> str:
+def _identity(study: StudyHandle, row: TrialRow) -> str:
     return f"{study.key.created_at}/{row.number}"
 
 
-def _begin(client: Any, experiment: str, study: "StudyHandle", row: "TrialRow") -> str:
+def _begin(client: Any, experiment: str, study: StudyHandle, row: TrialRow) -> str:
     tags = {
         _TRIAL: _identity(study, row),
         "sweep.outcome": row.outcome,
@@ -140,13 +136,13 @@ def _begin(client: Any, experiment: str, study: "StudyHandle", row: "TrialRow") 
     return run_id
 
 
-def _milliseconds(row: "TrialRow", *, started: bool = False) -> int:
+def _milliseconds(row: TrialRow, *, started: bool = False) -> int:
     ended = row.datetime_complete or row.datetime_start
     moment: datetime | None = row.datetime_start or ended if started else ended
     return 0 if moment is None else round(moment.timestamp() * 1000)
 
 
-def _log_numbers(client: Any, run: str, row: "TrialRow", curve: "Sequence[CurvePoint]") -> None:
+def _log_numbers(client: Any, run: str, row: TrialRow, curve: Sequence[CurvePoint]) -> None:
     from mlflow.entities import Metric, Param
 
     params = [Param(name, str(value)) for name, value in in_use(row.config).items()]
@@ -159,7 +155,7 @@ def _log_numbers(client: Any, run: str, row: "TrialRow", curve: "Sequence[CurveP
         client.log_batch(run, metrics=metrics)
 
 
-def _results(row: "TrialRow") -> Iterator[tuple[str, float, int]]:
+def _results(row: TrialRow) -> Iterator[tuple[str, float, int]]:
     # The error by epoch, whose last value this is, has the name already.
     results: Mapping[str, float | None] = {name: getattr(row, name) for name in METRICS}
     for name, value in {"value": row.value, **results}.items():
@@ -167,14 +163,14 @@ def _results(row: "TrialRow") -> Iterator[tuple[str, float, int]]:
             yield name, float(value), 0
 
 
-def _epochs(curve: "Sequence[CurvePoint]") -> Iterator[tuple[str, float, int]]:
+def _epochs(curve: Sequence[CurvePoint]) -> Iterator[tuple[str, float, int]]:
     for point in curve:
         for name in _CURVE:
             if (value := getattr(point, name)) is not None:
                 yield name, float(value), point.epoch
 
 
-def _log_pictures(client: Any, run: str, study: "StudyHandle", number: int) -> None:
+def _log_pictures(client: Any, run: str, study: StudyHandle, number: int) -> None:
     pictures = study.reconstruction(number)
     if pictures is None:
         return

@@ -2,19 +2,27 @@
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import numpy as np
 import typer
 
+from sweep.analysis.study_data import study_images
 from sweep.cli import words
 from sweep.cli.options import LARGEST, Json, Number, Storage, StudyName, output_option, stored_study
 from sweep.cli.output import deliver, say, show, show_json, write_file
+from sweep.coordinator.verify import train_weights
 from sweep.errors import NotFoundError, UsageError
 from sweep.extras import require_torch
 from sweep.files import file_name
-
-if TYPE_CHECKING:
-    from sweep.store.handle import StudyHandle
+from sweep.findings.weights import (
+    best_with_weights,
+    command_to_train,
+    model_files,
+    no_weights,
+    read_weights,
+)
+from sweep.store.handle import StudyHandle
 
 
 def model(
@@ -49,8 +57,6 @@ def model(
     the best trial of each width; any other can be trained again with its settings and seeds, and
     is written if it comes out as it is on record.
     """
-    from sweep.findings.weights import best_with_weights, model_files
-
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder. Create it first.")
     study = stored_study(name, storage)
@@ -72,17 +78,13 @@ def model(
         show(str(path))
 
 
-def _weights(study: "StudyHandle", number: int, *, train: bool) -> bytes:
-    from sweep.findings.weights import command_to_train, no_weights, read_weights
-
+def _weights(study: StudyHandle, number: int, *, train: bool) -> bytes:
     if study.trial(number).artifact_id is not None:
         return read_weights(study, number)
     if not train:
         command = command_to_train(study.name, number)
         raise NotFoundError(f"{no_weights(study, number)} `{command}` trains it again.")
     require_torch("model --train")
-    from sweep.coordinator.verify import train_weights
-
     return train_weights(study, number, say=say)
 
 
@@ -109,14 +111,9 @@ def encode(
     The file holds `train` and `test`, float32 arrays (images, hidden width), and the labels.
     """
     study = stored_study(name, storage)
-    from sweep.findings.weights import read_weights
-
     weights = read_weights(study, number)
     require_torch("encode")
-    import numpy as np
-
     from sweep import datasets, trainer
-    from sweep.analysis.study_data import study_images
 
     data = datasets.load(images) if images else study_images(study)
     found = {

@@ -10,6 +10,8 @@ import typer
 from sweep.cli.output import say, show, to_json, write_file
 from sweep.enums import Dataset
 from sweep.errors import UsageError
+from sweep.studyfile import json_schema, loads
+from sweep.studyfile.template import new_study_text
 
 #: Written next to the study file, which refers to it.
 SCHEMA = "sweep.schema.json"
@@ -35,9 +37,6 @@ def new(
     Editors complete and check the file by the JSON schema of study files, written to the same
     folder.
     """
-    from sweep.studyfile import json_schema, loads
-    from sweep.studyfile.template import new_study_text
-
     path = path.expanduser()
     if path.is_dir():
         raise UsageError(f"{path} is a folder. Name a file in it, such as {path / 'study.toml'}.")

@@ -6,9 +6,12 @@ from typing import Annotated
 
 import typer
 
+from sweep.analysis.study_reader import StudyReader
 from sweep.cli import words
 from sweep.cli.options import Storage, StudyName, output_option, stored_study
 from sweep.cli.output import STDOUT, deliver, say
+from sweep.findings.next_study import next_study
+from sweep.findings.study import gather_study
 
 
 def next_(
@@ -28,10 +31,6 @@ def next_(
     settings without effect are fixed, the best configurations run first, and tpe learns from the
     study. A comment above each change says why. `sweep findings NAME` shows the advice.
     """
-    from sweep.analysis.study_reader import StudyReader
-    from sweep.findings.next_study import next_study
-    from sweep.findings.study import gather_study
-
     reader = StudyReader(stored_study(name, storage))
     found = next_study(reader, gather_study(reader, in_short=True).advice, new_name)
     for sentence in found.left_out:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,14 +11,11 @@ from sweep.cli import logs
 from sweep.cli.options import INTERRUPTED
 from sweep.cli.output import say
 from sweep.enums import StudyPhase
-from sweep.errors import DataError, UsageError
-from sweep.files import read_secret
+from sweep.files import secret_from_environment
 
 if TYPE_CHECKING:
     from sweep.coordinator.progress import Observer, Progress
     from sweep.coordinator.webhook import Endpoint, WebhookObserver
-
-_SECRET = "SWEEP_WEBHOOK_SECRET"
 
 
 @contextmanager
@@ -59,20 +55,9 @@ def _shown() -> AbstractContextManager["Observer"]:
 
 
 def _endpoint(option: str | None) -> "Endpoint | None":
+    """Return the webhook; SWEEP_WEBHOOK_SECRET, or the file SWEEP_WEBHOOK_SECRET_FILE, signs."""
     from sweep.coordinator.webhook import Endpoint
 
-    url = option or os.environ.get("SWEEP_WEBHOOK")
-    return Endpoint(url=url, secret=_secret()) if url else None
-
-
-def _secret() -> str | None:
-    """Read the secret from the environment; others could read it on the command line."""
-    if path := os.environ.get("SWEEP_WEBHOOK_SECRET_FILE"):
-        try:
-            return read_secret(Path(path))
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not UTF-8 text"
-            raise UsageError(f"SWEEP_WEBHOOK_SECRET_FILE: {path}: {reason}.") from error
-        except DataError as error:
-            raise UsageError(f"SWEEP_WEBHOOK_SECRET_FILE: {error}") from error
-    return os.environ.get(_SECRET) or None
+    if not (url := option or os.environ.get("SWEEP_WEBHOOK")):
+        return None
+    return Endpoint(url=url, secret=secret_from_environment("SWEEP_WEBHOOK_SECRET"))

@@ -19,12 +19,12 @@ from rich.console import Console
 from rich.table import Table
 
 from sweep.catalogue.columns import COLUMNS
-from sweep.cli import logs
+from sweep.cli import logs, words
 from sweep.cli.layout import ENDLESS, TextColumn, fit
 from sweep.cli.words import clean, escaped, in_terminal
 from sweep.errors import NoRoomError, UsageError
 from sweep.findings.dialects import in_ascii
-from sweep.findings.tables import Cell, FindingTable
+from sweep.findings.tables import NOTHING, Cell, FindingTable, TableColumn
 
 if TYPE_CHECKING:
     from sweep.findings.decision import Decision
@@ -106,9 +106,9 @@ def terminal_columns() -> int:
     return shutil.get_terminal_size().columns
 
 
-def make_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> Table:
-    """Build a table like ``show_table``'s, of the terminal's width, to be redrawn."""
-    return fit(_columns(header, rows, left), terminal_columns())[0]
+def make_table(table: FindingTable) -> Table:
+    """Build a table of the terminal's width, to be redrawn; a line a row."""
+    return fit(_columns_of(table, details=False), terminal_columns())[0]
 
 
 def show_finding(table: FindingTable, storage: str | None = None) -> None:
@@ -133,8 +133,8 @@ def show_list(table: FindingTable, *, wide: bool = False) -> None:
     _print_table(_columns_of(shown), wide=wide)
 
 
-def _columns_of(table: FindingTable, indent: str = "") -> list[TextColumn]:
-    rows = [_row(table, row) for row in table.rows]
+def _columns_of(table: FindingTable, indent: str = "", *, details: bool = True) -> list[TextColumn]:
+    rows = [_row(table, row, details) for row in table.rows]
     return [
         TextColumn(
             heading=in_ascii(of.title),
@@ -151,12 +151,20 @@ def show_decision(decision: "Decision", storage: str | None = None) -> None:
     show_finding(decision.table, storage)
 
 
-def _row(table: FindingTable, row: Sequence[Cell]) -> list[str]:
-    cells = zip(table.columns, row, strict=True)
-    return [
-        cell.value if column.is_name and cell.value in COLUMNS else in_ascii(cell.text)
-        for column, cell in cells
-    ]
+def _row(table: FindingTable, row: Sequence[Cell], details: bool) -> list[str]:
+    return [_cell(column, cell, details) for column, cell in zip(table.columns, row, strict=True)]
+
+
+def _cell(column: TableColumn, cell: Cell, details: bool) -> str:
+    if column.is_name and cell.value in COLUMNS:
+        return str(cell.value)
+    if cell.at is not None:
+        return words.moment(cell.at)
+    text = in_ascii(words.unrolled(cell.text))
+    if not (details and cell.detail):
+        return text
+    detail = in_ascii(cell.detail)
+    return detail if cell.text == NOTHING else f"{text}\n{detail}"
 
 
 def show_pairs(pairs: Mapping[str, str]) -> None:

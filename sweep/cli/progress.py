@@ -8,18 +8,20 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from shlex import quote
 
 from rich.console import Console
 from rich.live import Live
 
+from sweep.catalogue import formats
 from sweep.cli import words
 from sweep.cli.output import say
-from sweep.cli.study_view import StudyView, device, outcome, pace, render
+from sweep.cli.study_view import StudyView, outcome, pace, render
 from sweep.coordinator.progress import Observer, Progress, WorkerProgress
 from sweep.enums import StudyPhase
+from sweep.findings.tables import Cell, FindingTable, TableColumn
 
 #: Interval between plain lines, unless there is a new best.
 PLAIN_SECONDS = 5.0
@@ -90,23 +92,32 @@ def view_of(state: Progress) -> StudyView:
         best_number=state.best_number,
         trials_per_second=state.trials_per_second,
         seconds_left=state.seconds_left,
-        workers=[_worker(worker) for worker in state.workers],
+        tables=[FindingTable(title="Workers", columns=_COLUMNS, rows=[*map(_row, state.workers)])],
         notice=state.message or _notice_of_phase(state),
     )
 
 
-def _worker(worker: WorkerProgress) -> dict[str, str]:
+_COLUMNS = (
+    *(TableColumn(of.lower(), of) for of in ("Worker", "State", "Device")),
+    *(
+        TableColumn(of.lower(), of, is_number=True)
+        for of in ("In training", "Trial", "Epoch", "Busy", "Finished")
+    ),
+)
+
+
+def _row(worker: WorkerProgress) -> Sequence[Cell]:
     trains, is_one = worker.number is not None, worker.n_training <= 1
-    return {
-        "worker": worker.name,
-        "state": worker.state,
-        "device": device(worker.device),
-        "training": f"{worker.n_training:,}",
-        "trial": words.text(worker.number if is_one else None),
-        "epoch": f"{worker.epoch}/{worker.epochs}" if trains else words.NOTHING,
-        "busy": words.percent(worker.busy),
-        "finished": f"{worker.n_finished:,}",
-    }
+    return (
+        Cell(worker.name),
+        Cell(worker.state),
+        Cell(formats.device(worker.device)),
+        Cell(f"{worker.n_training:,}"),
+        Cell(words.text(worker.number if is_one else None)),
+        Cell(f"{worker.epoch}/{worker.epochs}" if trains else words.NOTHING),
+        Cell(words.percent(worker.busy)),
+        Cell(f"{worker.n_finished:,}"),
+    )
 
 
 class MovingLine:

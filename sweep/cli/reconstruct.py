@@ -3,21 +3,25 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
+from sweep import datasets
+from sweep.analysis.study_data import study_images
 from sweep.cli import words
 from sweep.cli.options import Json, Number, Storage, StudyName, output_option, stored_study
 from sweep.cli.output import deliver, show_json, write_file
+from sweep.datasets.formats import format_of
+from sweep.datasets.idx import read_idx
 from sweep.errors import DataError
 from sweep.extras import require_torch
 from sweep.files import file_name
+from sweep.findings.weights import read_weights
+from sweep.store.handle import StudyHandle
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from sweep.cli.picture import Pixels
-    from sweep.store.handle import StudyHandle
 
 #: Images per row; more go below.
 COLUMNS = 10
@@ -46,8 +50,6 @@ def reconstruct(
 
     Weights are kept for trials that were the best so far. An error of half the scale is white.
     """
-    from sweep.findings.weights import read_weights
-
     study = stored_study(name, storage)
     weights = read_weights(study, number)
     require_torch("reconstruct")
@@ -68,8 +70,6 @@ def reconstruct(
 
 
 def _study_images(study: "StudyHandle") -> "Pixels":
-    from sweep.analysis.study_data import study_images
-
     data = study_images(study)
     return data.unflattened(data.test_images)
 
@@ -79,10 +79,6 @@ def _images(source: str) -> "Pixels":
 
     (N, height, width) if they are grey, (N, height, width, 3) in colour.
     """
-    from sweep import datasets
-    from sweep.datasets.formats import format_of
-    from sweep.datasets.idx import read_idx
-
     path = Path(source).expanduser()
     if not path.is_file() or format_of(path) is not None:
         data = datasets.load(source)

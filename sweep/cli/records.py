@@ -1,12 +1,11 @@
 """Convert studies and trials for ``--json`` and exports, with Optuna's terms as keys."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from sweep.store.records import StudySummary, TrialRow
+from sweep.store.records import StudySummary, TrialRow
 
 
-def trial_json(row: "TrialRow") -> dict[str, Any]:
+def trial_json(row: TrialRow) -> dict[str, Any]:
     """Convert one trial, flat where Optuna is flat."""
     return {
         "number": row.number,
@@ -32,7 +31,7 @@ def trial_json(row: "TrialRow") -> dict[str, Any]:
     }
 
 
-def study_json(study: "StudySummary") -> dict[str, Any]:
+def study_json(study: StudySummary) -> dict[str, Any]:
     """Convert one study with its counts."""
     return {
         "study_name": study.name,

@@ -2,20 +2,27 @@
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from sweep.cli import budgets, study_view, words
+from sweep.cli import budgets, words
 from sweep.cli.options import Json, Storage, StudyNameOrOnly, stored_study
-from sweep.cli.output import clear, section, show_json, show_pairs, show_titled_table
+from sweep.cli.output import clear, section, show_finding, show_json, show_pairs
 from sweep.cli.records import study_json
 from sweep.enums import WorkerState
 from sweep.errors import UsageError
-
-if TYPE_CHECKING:
-    from sweep.store.handle import StudyHandle
-    from sweep.store.records import CommandRow, StudySummary, WorkerRow
+from sweep.findings.activity import command_table, event_table, worker_table
+from sweep.findings.progress import (
+    progress_table,
+    study_status,
+    tally,
+    trained_on,
+    trainers,
+    trial_counts,
+)
+from sweep.store.handle import StudyHandle
+from sweep.store.records import StudySummary, WorkerRow
 
 _N_EVENTS = 8
 _WATCH_SECONDS = 2.0
@@ -48,9 +55,7 @@ def status(
         running = _show_status(stored_study(study.name, storage), storage)
 
 
-def _as_json(handle: "StudyHandle") -> dict[str, Any]:
-    from sweep.findings.progress import trained_on
-
+def _as_json(handle: StudyHandle) -> dict[str, Any]:
     return {
         **study_json(study := handle.summary()),
         "trained_on": trained_on(handle.record()),
@@ -61,50 +66,34 @@ def _as_json(handle: "StudyHandle") -> dict[str, Any]:
     }
 
 
-def _show_status(handle: "StudyHandle", storage: str | None = None) -> bool:
+def _show_status(handle: StudyHandle, storage: str | None = None) -> bool:
     """Print the status; return whether the study runs."""
-    study = handle.summary()
-    everyone = handle.workers()
-    workers = [
-        study_view.stored_worker(worker, since_first=True)
-        for worker in everyone
-        if study.running or worker.state != WorkerState.GONE
-    ]
-    events = handle.events(newest=_N_EVENTS)
-    view = study_view.stored_view(study, workers, events)
-    show_pairs(_summary(handle, study, view, everyone, storage))
+    study, workers = handle.summary(), handle.workers()
+    here = [of for of in workers if study.running or of.state != WorkerState.GONE]
+    show_pairs(_summary(handle, study, workers, storage))
+    show_finding(progress_table(study, workers))
     section("Budgets", budgets.said(handle, study))
-    _show_cells("Workers", study_view.worker_cells([view]))
-    if waiting := handle.commands(pending_only=True):
-        show_titled_table("Waiting", _COMMAND_HEADER, map(_command_cells, waiting), left=3)
-    _show_cells("Lately", study_view.event_cells([view]))
+    for table in (
+        worker_table(here, running=study.running),
+        command_table(handle.commands(pending_only=True)),
+        event_table(handle.events(newest=_N_EVENTS)),
+    ):
+        show_finding(table)
     return study.running
 
 
-def _show_cells(title: str, cells: study_view.StudyCells) -> None:
-    if cells.rows:
-        show_titled_table(title, cells.header, cells.rows, left=cells.left)
-
-
 def _summary(
-    handle: "StudyHandle",
-    study: "StudySummary",
-    view: study_view.StudyView,
-    workers: "Sequence[WorkerRow]",
+    handle: StudyHandle,
+    study: StudySummary,
+    workers: Sequence[WorkerRow],
     storage: str | None,
 ) -> dict[str, str]:
-    from sweep.findings.progress import study_status, trained_on, trainers
-
     record, status = handle.record(), study_status(study)
-
     pairs = {
         "study": study.name + (f" - {study.description}" if study.description else ""),
         "state": status.word,
         "because": "" if study.running else words.in_terminal(status.detail, storage),
-        "trials": f"{study.n_finished:,} of {words.text(study.n_trials)} finished",
-        "": study_view.tally(view),
-        "best": study_view.best(view),
-        "pace": study_view.pace(view),
+        "trials": tally(trial_counts(study)),
         "trainer": trainers(record, workers),
         "WARNING": _fallbacks(study, workers),
         "data": trained_on(record),
@@ -116,7 +105,7 @@ def _summary(
     return {name: said for name, said in pairs.items() if said}
 
 
-def _fallbacks(study: "StudySummary", workers: "Sequence[WorkerRow]") -> str:
+def _fallbacks(study: StudySummary, workers: Sequence[WorkerRow]) -> str:
     """List short reasons why GPUs do not use the fused trainer; events have them in full."""
     reasons: dict[str, list[str]] = {}
     for worker in workers:
@@ -128,7 +117,7 @@ def _fallbacks(study: "StudySummary", workers: "Sequence[WorkerRow]") -> str:
     )
 
 
-def _coordinator(study: "StudySummary") -> str:
+def _coordinator(study: StudySummary) -> str:
     lease = study.held_by
     if lease is None:
         return "none so far"
@@ -136,12 +125,3 @@ def _coordinator(study: "StudySummary") -> str:
     if lease.live:
         return f"{who}, since {words.moment(lease.taken_at)}"
     return f"none now; the last was {who}"
-
-
-_COMMAND_HEADER = ("asked", "command", "with")
-
-
-def _command_cells(command: "CommandRow") -> Sequence[str]:
-    payload = command.payload.get("configuration", command.payload)
-    said = " ".join(f"{key}={words.text(value)}" for key, value in payload.items())
-    return words.moment(command.created_at), command.kind, said or words.NOTHING

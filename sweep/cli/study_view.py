@@ -6,7 +6,7 @@ in how often it is redrawn.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
@@ -15,21 +15,12 @@ from rich.text import Text
 
 from sweep.cli import words
 from sweep.cli.output import make_table
-from sweep.enums import WorkerState
+from sweep.findings.tables import FindingTable
 
 if TYPE_CHECKING:
-    from sweep.store.records import EventRow, StudySummary, WorkerRow
+    from sweep.store.records import StudySummary
 
 _BAR_COLUMNS = 20
-#: Characters of an event's message if the height of the terminal is limited.
-_LONGEST_MESSAGE = 100
-
-
-#: Columns of the table of workers: words, then numbers.
-_WORDS = ("study", "worker", "state", "device", "trainer", "host")
-_NUMBERS = (
-    *("pid", "training", "trial", "epoch", "busy", "gpu-util", "memory", "finished", "last seen"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,26 +38,13 @@ class StudyView:
     best_number: int | None
     trials_per_second: float | None
     seconds_left: float | None
-    #: Cells by column; empty columns are omitted.
-    workers: Sequence[Mapping[str, str]] = ()
-    #: Oldest first.
-    events: Sequence["EventRow"] = ()
+    #: Of workers and events, where there are some.
+    tables: Sequence[FindingTable] = ()
     #: Why no trials are dispatched.
     notice: str | None = None
 
 
-class StudyCells(NamedTuple):
-    """Cells of a table."""
-
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    #: Number of leading columns that are text.
-    left: int
-
-
-def stored_view(
-    study: "StudySummary", workers: Sequence[Mapping[str, str]], events: Sequence["EventRow"]
-) -> StudyView:
+def stored_view(study: "StudySummary", tables: Sequence[FindingTable] = ()) -> StudyView:
     """Make a study's view from the database."""
     from sweep.findings.progress import seconds_left, study_status, trial_counts
 
@@ -81,49 +59,9 @@ def stored_view(
         best_number=study.best_number,
         trials_per_second=study.trials_per_second,
         seconds_left=seconds_left(study),
-        workers=workers,
-        events=events,
+        tables=tables,
         notice=words.in_terminal(status.detail) if status.lacks_coordinator else None,
     )
-
-
-def stored_worker(worker: "WorkerRow", *, since_first: bool) -> dict[str, str]:
-    """Return the cells of a worker: its last report, or means since its first epoch."""
-    used, total = worker.memory_used_bytes, worker.memory_total_bytes
-    if since_first:
-        busy, utilisation = worker.busy_since_first, worker.utilisation_since_first
-        memory = words.memory(used, total)
-    else:
-        busy, utilisation = worker.busy, worker.utilisation
-        memory = words.percent(used / total if used is not None and total else None)
-    is_gone = worker.state == WorkerState.GONE  # another worker has its device by now
-    return {
-        "worker": worker.name,
-        "state": worker.state,
-        "device": _device(worker),
-        "trainer": words.text(worker.trainer),
-        "host": worker.host,
-        **({"pid": str(worker.pid)} if since_first else {}),
-        "training": f"{worker.n_training:,}"
-        + ("" if worker.slots is None else f" of {worker.slots:,}"),
-        "busy": words.percent(busy),
-        "gpu-util": words.NOTHING if is_gone else words.percent(utilisation),
-        "memory": words.NOTHING if is_gone else memory,
-        "finished": f"{worker.n_finished:,}",
-        "last seen": words.moment(worker.seen_at),
-    }
-
-
-def _device(worker: "WorkerRow") -> str:
-    named = f"{device(worker.device)} {worker.device_name or ''}".strip()
-    if worker.n_threads is None:
-        return named
-    return f"{named}, {words.count(worker.n_threads, 'thread')}"
-
-
-def device(index: str) -> str:
-    """Return the name of a device: ``cpu``, ``GPU 0``."""
-    return index if index == "cpu" else f"GPU {index}"
 
 
 def render(views: Sequence[StudyView]) -> RenderableType:
@@ -133,10 +71,10 @@ def render(views: Sequence[StudyView]) -> RenderableType:
     parts: list[RenderableType] = []
     for view in views:
         parts += [_heading(view, names, states), Text(words.clean(f"  {outcome(view)}"))]
-    for cells in (worker_cells(views), event_cells(views, longest=_LONGEST_MESSAGE)):
-        if cells.rows:
-            parts += [Text(), make_table(cells.header, cells.rows, left=cells.left)]
-    parts += [Text(words.clean(view.notice), style="yellow") for view in views if view.notice]
+        for table in filter(None, view.tables):
+            parts += [Text(), make_table(table)]
+        if view.notice:
+            parts.append(Text(words.clean(view.notice), style="yellow"))
     return Group(*parts)
 
 
@@ -179,38 +117,3 @@ def pace(view: StudyView) -> str:
     if view.seconds_left:
         parts.append(f"{words.seconds(view.seconds_left)} left")
     return ", ".join(parts)
-
-
-def worker_cells(views: Sequence[StudyView]) -> StudyCells:
-    """Return the cells of all workers, with the columns that any of them has."""
-    named = len(views) > 1
-    workers = [
-        {**({"study": view.name} if named else {}), **worker}
-        for view in views
-        for worker in view.workers
-    ]
-    header = [name for name in (*_WORDS, *_NUMBERS) if any(name in of for of in workers)]
-    rows = [[of.get(name, words.NOTHING) for name in header] for of in workers]
-    return StudyCells(header, rows, left=sum(name in _WORDS for name in header))
-
-
-def event_cells(views: Sequence[StudyView], *, longest: int | None = None) -> StudyCells:
-    """Return the cells of all events, oldest first; messages cut to ``longest`` characters."""
-    events = sorted(
-        ((view.name, event) for view in views for event in view.events),
-        key=lambda pair: pair[1].at,
-    )
-    several = len(views) > 1
-    rows = [
-        (
-            words.moment(event.at),
-            *([name] if several else []),
-            event.kind,
-            words.text(event.number),
-            event.worker or words.NOTHING,
-            words.shortened(message := words.unrolled(event.message), longest or len(message)),
-        )
-        for name, event in events
-    ]
-    header = ("when", *(["study"] if several else []), "event", "trial", "worker", "what")
-    return StudyCells(header, rows, len(header))

@@ -1,21 +1,22 @@
 """Command ties: which top configurations are statistically indistinguishable from the best."""
 
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from sweep.analysis.study_ties import ignored_ties, own_ties, study_ties, ties_in
+from sweep.analysis.ties import TieSet
 from sweep.cli import words
 from sweep.cli.observing import train_child
 from sweep.cli.options import Json, Storage, StudyName, stored_study
 from sweep.cli.output import say, show, show_finding, show_json
 from sweep.cli.run_options import takes_run_options
+from sweep.coordinator.retrain import choose_retraining, run_retraining
 from sweep.errors import UsageError
-
-if TYPE_CHECKING:
-    from sweep.analysis.ties import TieSet
-    from sweep.launch.resources import RunOptions
-    from sweep.store.handle import StudyHandle
+from sweep.findings.ties import next_ties, ties_table
+from sweep.launch.resources import RunOptions
+from sweep.store.handle import StudyHandle, open_study
 
 
 @takes_run_options
@@ -59,7 +60,7 @@ def ties(
         ),
     ] = None,
     *,
-    options: "RunOptions",
+    options: RunOptions,
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:
@@ -69,9 +70,6 @@ def ties(
     `study.repeat` are used. Welch's t test of log validation errors, corrected after Holm over all
     pairs; among ties with an error at most 10 % higher, the smallest and cheapest are named.
     """
-    from sweep.analysis.study_ties import ignored_ties, own_ties, study_ties
-    from sweep.findings.ties import next_ties, ties_table
-
     _check(n, train, top, seeds)
     study = stored_study(name, storage)
     for sentence in ignored_ties(study):
@@ -96,16 +94,12 @@ def _check(n: int | None, train: bool, top: int | None, seeds: int | None) -> No
 
 
 def _run(
-    study: "StudyHandle",
+    study: StudyHandle,
     sizes: tuple[int | None, int | None],
-    options: "RunOptions",
+    options: RunOptions,
     storage: str | None,
-) -> "TieSet | None":
+) -> TieSet | None:
     """Train ``sizes``, configurations and seeds; return the ties, None with too few results."""
-    from sweep.analysis.study_ties import ties_in
-    from sweep.coordinator.retrain import choose_retraining, run_retraining
-    from sweep.store.handle import open_study
-
     job = choose_retraining(study, *sizes)
     sized = f"--top {len(job.trials.numbers)} --seeds {job.n_seeds}"
     again = words.command(f"sweep ties {quote(study.name)} --run {sized}", storage)
@@ -121,9 +115,7 @@ def _run(
     return found
 
 
-def _plain(study: str, found: "TieSet | None") -> dict[str, Any]:
-    from sweep.findings.ties import ties_table
-
+def _plain(study: str, found: TieSet | None) -> dict[str, Any]:
     return {
         "compared": ties_table(study, found).records(),
         "smallest": found.smallest if found else None,

@@ -2,7 +2,8 @@
 
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import replace
+from typing import Annotated
 
 import typer
 from rich.console import Console, RenderableType
@@ -11,16 +12,17 @@ from rich.text import Text
 
 from sweep.cli import words
 from sweep.cli.options import Storage
-from sweep.cli.study_view import StudyView, render, stored_view, stored_worker
+from sweep.cli.study_view import StudyView, render, stored_view
 from sweep.enums import WorkerState
 from sweep.errors import NotFoundError, StoreError, UsageError
-
-if TYPE_CHECKING:
-    from sweep.store.handle import DatabaseHandle, StudyHandle
-    from sweep.store.records import StudySummary
+from sweep.findings.activity import event_table, worker_table
+from sweep.store.handle import DatabaseHandle, StudyHandle
+from sweep.store.migrate import open_store
+from sweep.store.records import StudySummary
 
 _SECONDS = 1.0
 _N_EVENTS = 6
+_LONGEST_MESSAGE = 100
 
 
 def top(
@@ -33,9 +35,6 @@ def top(
 
     It reads the database once a second, so it also shows studies that run on other hosts.
     """
-    from sweep.store.handle import DatabaseHandle
-    from sweep.store.migrate import open_store
-
     database = DatabaseHandle(open_store(storage))
     if name is not None:
         database.study(name)  # raises NotFoundError that suggests similar names
@@ -48,14 +47,14 @@ def top(
             time.sleep(_SECONDS)
 
 
-def _now(database: "DatabaseHandle", name: str | None) -> RenderableType:
+def _now(database: DatabaseHandle, name: str | None) -> RenderableType:
     try:
         return picture(database, name)
     except (StoreError, NotFoundError) as error:  # unavailable, or deleted: it may come back
         return Text(words.clean(f"{error} Trying again …"), style="yellow")
 
 
-def picture(database: "DatabaseHandle", name: str | None = None) -> RenderableType:
+def picture(database: DatabaseHandle, name: str | None = None) -> RenderableType:
     """Draw the running studies (or the named one), their workers and their latest events."""
     if name is not None:
         study = database.study(name)
@@ -66,10 +65,11 @@ def picture(database: "DatabaseHandle", name: str | None = None) -> RenderableTy
     return render([_view(database.study(summary.name), summary) for summary in shown])
 
 
-def _view(study: "StudyHandle", summary: "StudySummary") -> StudyView:
+def _view(study: StudyHandle, summary: StudySummary) -> StudyView:
     workers = study.workers() if summary.running else []
-    return stored_view(
-        summary,
-        [stored_worker(of, since_first=False) for of in workers if of.state != WorkerState.GONE],
-        study.events(newest=_N_EVENTS),
-    )
+    alive = [of for of in workers if of.state != WorkerState.GONE]
+    events = [
+        replace(of, message=words.shortened(words.unrolled(of.message), _LONGEST_MESSAGE))
+        for of in study.events(newest=_N_EVENTS)
+    ]
+    return stored_view(summary, [worker_table(alive, running=True), event_table(events)])

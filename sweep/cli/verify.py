@@ -1,18 +1,18 @@
 """Command verify: train a trial again, and check whether the result is the same."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from sweep.cli import words
 from sweep.cli.options import Json, Number, Storage, StudyName
 from sweep.cli.output import say, section, show_json, show_pairs
+from sweep.coordinator.replay import Agreement, TraceDifference
+from sweep.coordinator.verify import Verification, VerifyOptions
+from sweep.coordinator.verify import verify as verify_trial
 from sweep.enums import Trainer
-
-if TYPE_CHECKING:
-    from sweep.coordinator.replay import TraceDifference
-    from sweep.coordinator.verify import Verification
+from sweep.store.migrate import open_store
 
 #: Exit code for a different result.
 OTHERWISE = 11
@@ -54,11 +54,6 @@ def verify(
     too when data, code, versions or the device are others than are on record. Writes nothing. Exits
     with 11 when it diverged.
     """
-    from sweep.coordinator.replay import Agreement
-    from sweep.coordinator.verify import VerifyOptions
-    from sweep.coordinator.verify import verify as verify_trial
-    from sweep.store.migrate import open_store
-
     options = VerifyOptions(gpus=gpus, trainer=trainer, tolerance=tolerance)
     found = verify_trial(open_store(storage), name, number, options, say=say)
     if as_json:
@@ -69,7 +64,7 @@ def verify(
         raise typer.Exit(OTHERWISE)
 
 
-def _as_json(found: "Verification") -> dict[str, Any]:
+def _as_json(found: Verification) -> dict[str, Any]:
     comparison = found.comparison
     return {
         **{key: value for key, value in asdict(found).items() if key not in _NO_JSON},
@@ -81,7 +76,7 @@ def _as_json(found: "Verification") -> dict[str, Any]:
     }
 
 
-def _show(name: str, found: "Verification") -> None:
+def _show(name: str, found: Verification) -> None:
     seeds = words.count(found.n_seeds, "seed")
     pairs = {
         "trial": f"{found.number} of study '{name}'",
@@ -95,7 +90,7 @@ def _show(name: str, found: "Verification") -> None:
     section("Different from the record", {what: how for what, _, how in others})
 
 
-def _verdict(found: "Verification") -> str:
+def _verdict(found: Verification) -> str:
     comparison = found.comparison
     if comparison.first is not None:
         where = "in the test results"
@@ -108,6 +103,6 @@ def _verdict(found: "Verification") -> str:
     return "equal, bit for bit"
 
 
-def _said(difference: "TraceDifference") -> str:
+def _said(difference: TraceDifference) -> str:
     then, now = (words.number(n, 8) for n in (difference.stored, difference.again))
     return f"{difference.metric} of seed {difference.seed_index} was {then}, is {now}"

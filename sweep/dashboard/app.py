@@ -75,6 +75,7 @@ def create_app(engine: Engine, access: Access | None = None) -> Dash:
         enable_mcp=False,
         serve_locally=True,
         suppress_callback_exceptions=True,
+        prevent_initial_callbacks=True,
         on_error=_tell,
     )
     app.layout = shell.layout(view, PULSE_MILLISECONDS)
@@ -97,6 +98,7 @@ def _register(app: Dash, view: View) -> None:
         Output("title", "data"),
         Input("location", "pathname"),
         Input("location", "search"),
+        prevent_initial_call=False,
     )
     def show(pathname: str | None, search: str | None) -> tuple[Any, Any, str]:
         place = links.parse(pathname, search)
@@ -113,7 +115,9 @@ def _register(app: Dash, view: View) -> None:
         except SweepError as error:  # an invalid address
             return _framed(shell.dead_end(str(error), place.study)), shell.navigation(place), title
 
-    app.clientside_callback(ClientsideFunction("sweep", "entitle"), Input("title", "data"))
+    app.clientside_callback(
+        ClientsideFunction("sweep", "entitle"), Input("title", "data"), prevent_initial_call=False
+    )
 
     # Asks for news; reports a lost connection in the page instead of the console.
     app.clientside_callback(
@@ -124,14 +128,12 @@ def _register(app: Dash, view: View) -> None:
         State("place", "data"),
         State("revision", "data"),
         State("problem", "children"),
-        prevent_initial_call=True,
     )
     # The state that a page keeps in ``query`` is written to the address, to be shared.
     app.clientside_callback(
         ClientsideFunction("sweep", "address"),
         Input("query", "data"),
         State("path", "data"),
-        prevent_initial_call=True,
     )
 
 

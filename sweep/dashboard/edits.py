@@ -16,13 +16,14 @@ from sweep.coordinator.requests import request, request_trial
 from sweep.dashboard.links import StudyPlace, TrialPlace, trial_number
 from sweep.dashboard.parts import cards, variation
 from sweep.dashboard.parts.attributes import attributes
+from sweep.dashboard.parts.findings import finding_table
 from sweep.dashboard.parts.remarks import remarks
-from sweep.dashboard.parts.waiting import waiting_commands
 from sweep.dashboard.view import View
 from sweep.enums import CommandKind, StudyPhase
 from sweep.errors import StudyFileError, UsageError
+from sweep.findings.activity import command_table
 from sweep.store import annotate, commands
-from sweep.store.records import StudySummary, TrialRow
+from sweep.store.records import CommandRow, StudySummary, TrialRow
 from sweep.studyfile import StudyFile, loads
 
 # --- what is written, each with the sentence that confirms it -------------------------------------
@@ -238,7 +239,17 @@ def _can(study: StudySummary, kind: CommandKind) -> bool:
 
 
 def _waiting(view: View, name: str) -> Any:
-    return waiting_commands(view.study(name).commands(pending_only=True), allow_edit=True)
+    commands = view.study(name).commands(pending_only=True)
+    return finding_table(name, command_table(commands), "waiting", [*map(_cancel, commands)])
+
+
+def _cancel(command: CommandRow) -> Any:
+    return html.Button(
+        "Cancel",
+        id={"type": "cancel", "command": str(command.command_id)},
+        className="plain small",
+        **attributes(aria_label=f"Cancel {command.kind}"),
+    )
 
 
 def _remarks(view: View, study: StudySummary) -> list[Any]:
@@ -269,7 +280,6 @@ def _register_remarks(app: Dash, view: View) -> None:
         _TOLD,
         Input({"type": "untag", "tag": ALL}, "n_clicks"),
         _PLACE,
-        prevent_initial_call=True,
     )
     def untag(clicks: list[int | None], place: StudyPlace) -> Any:
         if not _was_clicked(clicks):
@@ -286,7 +296,6 @@ def _register_text(
         Input(f"{kind}-save", "n_clicks"),
         State(f"{kind}-text", "value"),
         _PLACE,
-        prevent_initial_call=True,
     )
     def save(_: Any, text: str | None, place: StudyPlace) -> Any:
         return write(view, place.name, place.number, text), ""
@@ -299,12 +308,11 @@ def _register_validity(app: Dash, view: View) -> None:
         Input("invalid-save", "n_clicks"),
         State("invalid-reason", "value"),
         _PLACE,
-        prevent_initial_call=True,
     )
     def mark(_: Any, reason: str | None, place: TrialPlace) -> Any:
         return mark_invalid(view, place.name, place.trial, reason), ""
 
-    @app.callback(_TOLD, Input("valid-save", "n_clicks"), _PLACE, prevent_initial_call=True)
+    @app.callback(_TOLD, Input("valid-save", "n_clicks"), _PLACE)
     def undo(_: Any, place: TrialPlace) -> Any:
         return count_again(view, place.name, place.trial)
 
@@ -313,7 +321,6 @@ def _register_validity(app: Dash, view: View) -> None:
         Output("valid-save", "hidden"),
         Input("revision", "data"),
         _PLACE,
-        prevent_initial_call=True,
     )
     def offer(_: Any, place: TrialPlace) -> Any:
         table = view.table(place.name)
@@ -328,7 +335,6 @@ def _register_variation(app: Dash, view: View) -> None:
     @app.callback(
         Output("variation-modal", "opened"),
         Input("variation-open", "n_clicks"),
-        prevent_initial_call=True,
     )
     def show(_: Any) -> bool:
         return True
@@ -338,7 +344,6 @@ def _register_variation(app: Dash, view: View) -> None:
         Output({"type": "variation-about", "setting": ALL}, "children"),
         Input({"type": "variation", "setting": ALL}, "value"),
         _PLACE,
-        prevent_initial_call=True,
     )
     def follow(_: list[str | None], place: StudyPlace) -> Any:
         found = variation.fields(_study_file(view, place.name).space, _given(0))
@@ -351,7 +356,6 @@ def _register_variation(app: Dash, view: View) -> None:
         Input("variation-send", "n_clicks"),
         given,
         _PLACE,
-        prevent_initial_call=True,
     )
     def send(_: Any, values: list[str | None], place: StudyPlace) -> Any:
         try:
@@ -371,7 +375,6 @@ def _register_study(app: Dash, view: View) -> None:
         _TOLD,
         Input({"type": "ask", "kind": ALL}, "n_clicks"),
         _PLACE,
-        prevent_initial_call=True,
     )
     def asked(clicks: list[int | None], place: StudyPlace) -> Any:
         if not _was_clicked(clicks):
@@ -382,7 +385,6 @@ def _register_study(app: Dash, view: View) -> None:
         _TOLD,
         Input({"type": "cancel", "command": ALL}, "n_clicks"),
         _PLACE,
-        prevent_initial_call=True,
     )
     def withdraw(clicks: list[int | None], place: StudyPlace) -> Any:
         command_id = trial_number(ctx.triggered_id["command"]) if _was_clicked(clicks) else None
@@ -394,7 +396,6 @@ def _register_study(app: Dash, view: View) -> None:
         Output("study-remarks", "children"),
         Input("revision", "data"),
         _PLACE,
-        prevent_initial_call=True,
     )
     def update(_: Any, place: StudyPlace) -> Any:
         study = view.study(place.name).summary()

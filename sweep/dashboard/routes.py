@@ -1,10 +1,10 @@
 """Serve responses that are not pages: the pulse, pictures, health, metrics."""
 
-import hashlib
 from typing import Any
 
 from flask import Flask, Response, abort, jsonify, request
 
+from sweep.analysis.filters import Filter
 from sweep.dashboard import links, metrics
 from sweep.dashboard.guard import HEALTH
 from sweep.dashboard.parts.model import MODEL_FILES
@@ -14,7 +14,6 @@ from sweep.figures.atlas import apart_png, nearer_png
 from sweep.figures.pictures import see_through
 from sweep.figures.plotlyjs import plotlyjs_gzip
 from sweep.figures.registry import require_figure
-from sweep.findings.filters import Filter
 from sweep.findings.weights import model_files
 from sweep.store.handle import StudyHandle
 
@@ -22,22 +21,28 @@ from sweep.store.handle import StudyHandle
 def register(server: Flask, view: View) -> None:
     """Add the routes. The address of a picture: see ``picture_url`` in parts.pictures."""
 
+    @server.errorhandler(SweepError)
+    def refuse(error: SweepError) -> Any:
+        match error:
+            case NotFoundError():
+                status = 404
+            case UsageError():
+                status = 400
+            case _:  # its message may name the database
+                return Response(f"{type(error).__name__}\n", 503, mimetype="text/plain")
+        return Response(f"{error}\n", status, mimetype="text/plain")
+
     @server.get(HEALTH)
     def healthz() -> Any:
-        try:
-            view.database.revisions()
-        except SweepError as error:
-            return Response(f"{type(error).__name__}\n", 503, mimetype="text/plain")
+        view.database.revisions()
         return Response("ok\n", mimetype="text/plain")
 
     # Replaces the build that Dash would send, which needs eval.
     @server.get("/_dash-component-suites/plotly/package_data/plotly.min.js")
     def plotly_script() -> Any:
-        answer = Response(plotlyjs_gzip(), mimetype="text/javascript")
+        answer = _kept(plotlyjs_gzip(), "text/javascript")
         answer.headers["Content-Encoding"] = "gzip"  # accepted by every browser
-        answer.headers["Cache-Control"] = "private, no-cache"
-        answer.add_etag()
-        return answer.make_conditional(request)
+        return answer
 
     @server.get("/api/revision")
     def revision() -> Any:
@@ -52,54 +57,37 @@ def register(server: Flask, view: View) -> None:
 
     @server.get("/api/picture/<kind>.png")
     def picture(kind: str) -> Any:
-        study = request.args.get("study", "")
         number = links.trial_number(request.args.get("trial", ""))
-        try:
-            beside = links.trial_number(request.args.get("beside", ""))
-            png = _picture(view.study(study), kind, number, beside)
-        except NotFoundError:
-            png = None
-        except SweepError as error:
-            return Response(f"{type(error).__name__}\n", 503, mimetype="text/plain")
-        if png is None:
-            abort(404)
-        answer = Response(png, mimetype="image/png")
-        answer.headers["Cache-Control"] = "private, no-cache"
-        answer.set_etag(hashlib.sha256(png).hexdigest()[:32])
-        return answer.make_conditional(request)
+        beside = links.trial_number(request.args.get("beside", ""))
+        png = _picture(view.study(request.args.get("study", "")), kind, number, beside)
+        return abort(404) if png is None else _kept(png, "image/png")
 
     @server.get("/api/figure/<name>.csv")
     def figure(name: str) -> Any:
         """Send the data of a figure: ``study``, ``where`` and the figure's options."""
         options = request.args.to_dict()
         study, where = options.pop("study", ""), options.pop("where", "")
-        try:
-            reader = PageReader(view, study, Filter.parse(where))
-            text = require_figure(reader, name, options).csv()
-        except NotFoundError as error:
-            return Response(f"{error}\n", 404, mimetype="text/plain")
-        except UsageError as error:
-            return Response(f"{error}\n", 400, mimetype="text/plain")
-        except SweepError as error:
-            return Response(f"{type(error).__name__}\n", 503, mimetype="text/plain")
-        return Response(text, mimetype="text/csv", headers={"Cache-Control": "private, no-cache"})
+        reader = PageReader(view, study, Filter.parse(where))
+        return _kept(require_figure(reader, name, options).csv().encode(), "text/csv")
 
     @server.get("/api/model/<study>/<number>/<kind>")
     def model(study: str, number: str, kind: str) -> Any:
         at = links.trial_number(number)
         if at is None or kind not in MODEL_FILES:
             abort(404)
-        try:
-            files = model_files(view.study(study), at)
-        except NotFoundError as error:
-            return Response(f"{error}\n", 404, mimetype="text/plain")
-        except SweepError as error:
-            return Response(f"{type(error).__name__}\n", 503, mimetype="text/plain")
+        files = model_files(view.study(study), at)
         name, content = list(files.items())[MODEL_FILES.index(kind)]
-        answer = Response(content, mimetype="application/octet-stream")
+        answer = _kept(content, "application/octet-stream")
         answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-        answer.headers["Cache-Control"] = "private, no-cache"
         return answer
+
+
+def _kept(content: bytes, mimetype: str) -> Any:
+    """Answer with what a browser may keep, and asks for again with its digest."""
+    answer = Response(content, mimetype=mimetype)
+    answer.headers["Cache-Control"] = "private, no-cache"
+    answer.add_etag()
+    return answer.make_conditional(request)
 
 
 def register_metrics(server: Flask, view: View) -> None:
@@ -107,10 +95,7 @@ def register_metrics(server: Flask, view: View) -> None:
 
     @server.get("/metrics")
     def prometheus() -> Any:
-        try:
-            return Response(metrics.exposition(view.database), content_type=metrics.CONTENT_TYPE)
-        except SweepError as error:
-            return Response(f"{type(error).__name__}\n", 503, mimetype="text/plain")
+        return Response(metrics.exposition(view.database), content_type=metrics.CONTENT_TYPE)
 
 
 def _picture(study: StudyHandle, kind: str, number: int | None, beside: int | None) -> bytes | None:

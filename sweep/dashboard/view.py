@@ -12,6 +12,7 @@ from typing import NamedTuple
 from flask import g, has_request_context
 
 from sweep.analysis.atlas import Atlas
+from sweep.analysis.filters import Filter
 from sweep.analysis.floors import Floors
 from sweep.analysis.probe_summary import ProbeSummary
 from sweep.analysis.study_atlas import AtlasReader, pictured_widths
@@ -20,7 +21,6 @@ from sweep.analysis.study_probes import ProbeReader
 from sweep.analysis.study_reader import StudyReader
 from sweep.dashboard import links
 from sweep.errors import NotFoundError, SweepError
-from sweep.findings.filters import Filter
 from sweep.findings.study import StudyFindings, gather_study
 from sweep.store.engine import Engine
 from sweep.store.handle import DatabaseHandle, StudyHandle
@@ -203,19 +203,17 @@ class PageReader(StudyReader):
     """
 
     def __init__(self, view: View, name: str, where: Filter | None = None) -> None:
-        super().__init__(view.study(name), lambda study: view.floors(study.name))
+        super().__init__(view.study(name), lambda study: view.floors(study.name), where)
         self._view = view
-        self.where = where or Filter()
-
-    @cached_property
-    def table(self) -> TrialTable:
-        """Return the trials that pass ``where``."""
-        return self.where.apply(self.whole)
 
     @cached_property
     def whole(self) -> TrialTable:
         """Return the table of all trials, from the cache."""
         return self._view.table(self.study.name)
+
+    def table_of(self, other: str) -> TrialTable:
+        """Return another study's trials, from the cache."""
+        return self._view.table(other)
 
     @cached_property
     def atlas(self) -> Atlas | None:

@@ -11,7 +11,6 @@ from sweep.analysis.atlas import Atlas, AtlasTrial, PixelKind, StoppingWidth
 from sweep.analysis.strips import Pixels, images_of
 from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue import formats
-from sweep.catalogue.columns import column_named
 from sweep.figures import style
 from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stacked
 from sweep.figures.pictures import Picture, PictureRow, picture_of, strip_of
@@ -123,7 +122,6 @@ def atlas_note(atlas: Atlas) -> str:
 class ErrorsByWidth(NamedTuple):
     """The errors of several classes or kinds, each a line over the width."""
 
-    title: str
     #: Ascending, of the best trial of each width.
     widths: list[int]
     numbers: list[int]
@@ -136,7 +134,6 @@ class ErrorsByWidth(NamedTuple):
 def gather_class_errors(atlas: Atlas) -> ErrorsByWidth:
     """Gather the error of each class over all test images, by width."""
     return ErrorsByWidth(
-        title="Error of each class by width",
         widths=[row.hidden_width or 0 for row in atlas.by_class],
         numbers=[row.number for row in atlas.by_class],
         errors={
@@ -153,7 +150,6 @@ def gather_kind_errors(atlas: Atlas) -> ErrorsByWidth:
     found = [{kind.kind: kind for kind in of.kinds} for of in atlas.trials]
     shown = [kind for kind in PixelKind if found and kind in found[0]]
     return ErrorsByWidth(
-        title="Error at saturated and other pixels",
         widths=[of.trial.hidden_width or 0 for of in atlas.trials],
         numbers=[of.trial.number for of in atlas.trials],
         errors={_SAID[kind]: [of[kind].mse for of in found] for kind in shown},
@@ -199,14 +195,7 @@ def stops_in_words(stops: Sequence[StoppingWidth], one: str, many: str) -> str:
 
 def draw_by_width(of: ErrorsByWidth) -> go.Figure:
     """Draw lines on logarithmic axes, with a ring where a line stops falling."""
-    drawn = style.figure(
-        of.title,
-        column_named("hidden_width").axis_title,
-        column_named("test_mse").axis_title,
-        height=440,
-    )
-    if len(of.widths) < 2:
-        return style.say(drawn, "Needs finished trials of two widths.")
+    drawn = style.figure("hidden_width", "test_mse")
     for place, (name, errors) in enumerate(of.errors.items()):
         drawn.add_trace(_line(of, name, errors, place))
     if of.stops:
@@ -289,9 +278,11 @@ def _finding_pixels(of: ErrorsByWidth) -> str:
 CLASSES = Figure(
     name="classes_by_width",
     question="At which width does a class of image stop improving?",
+    title="Error of each class by width",
     needs="trials of two widths, measured by class",
     gather=_class_errors,
     draw=draw_by_width,
+    note=lambda errors: errors.about,
     rows=_rows,
     finding=_finding_classes,
     section=ReportSection.ATLAS,
@@ -301,9 +292,11 @@ CLASSES = Figure(
 PIXELS = Figure(
     name="pixels_by_width",
     question="Is the error at saturated pixels or at others?",
+    title="Error at saturated and other pixels",
     needs="trials of two widths with pictures",
     gather=_kind_errors,
     draw=draw_by_width,
+    note=lambda errors: errors.about,
     rows=_rows,
     finding=_finding_pixels,
     section=ReportSection.ATLAS,

@@ -10,7 +10,6 @@ from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from sweep.analysis.usage import used
@@ -315,12 +314,6 @@ def colour_bar(title: str, ticks: Mapping[float, str] | None = None) -> dict[str
         "outlinewidth": 0,
         **chosen,
     }
-
-
-def note(drawn: go.Figure, text: str) -> go.Figure:
-    """Write below a chart's title what is shown."""
-    subtitle = {"text": style.escaped(text), "font": {"size": 12}}
-    return drawn.update_layout(title={"subtitle": subtitle}, margin={"t": 72})
 
 
 def finite(*columns: Numbers) -> Mask:

@@ -11,11 +11,9 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from sweep.analysis.study_reader import StudyReader
-from sweep.catalogue.columns import column_named
 from sweep.figures import style
 from sweep.figures.axes import error_axis
 from sweep.figures.figure import Columns, Figure, Names, Tab, stacked
-from sweep.store.handle import open_study
 from sweep.store.table import Numbers, TrialTable
 
 Over = Literal["trials", "seconds"]
@@ -51,16 +49,6 @@ class BestSoFar(NamedTuple):
     over: Over
     #: Those with a value, in the requested order.
     studies: Sequence[BestSteps]
-
-    @property
-    def title(self) -> str:
-        """Return the title as plain text."""
-        return TITLES[self.over]
-
-    @property
-    def about(self) -> str:
-        """Explain what counts as time."""
-        return NOTES[self.over]
 
 
 def gather_best_so_far(tables: Sequence[tuple[str, TrialTable]], over: Over) -> BestSoFar | None:
@@ -108,9 +96,7 @@ def draw_best_so_far(found: BestSoFar) -> go.Figure:
 
     Logarithmic if values differ by factors.
     """
-    drawn = style.figure(
-        found.title, _X_TITLES[found.over], column_named(found.objective).axis_title
-    )
+    drawn = style.figure(_X_TITLES[found.over], found.objective)
     for place, steps in enumerate(found.studies):
         colour = style.PALETTE[place % len(style.PALETTE)]
         name = style.escaped(steps.study)
@@ -135,8 +121,7 @@ def draw_best_so_far(found: BestSoFar) -> go.Figure:
 
 def _gather(reader: StudyReader, beside: Names = (), over: Over = "trials") -> BestSoFar | None:
     """Best so far; ``beside``: other studies, A,B; ``over``: trials, seconds."""
-    engine = reader.study.engine
-    others = [(name, open_study(engine, name).table()) for name in beside]
+    others = [(name, reader.table_of(name)) for name in beside]
     return gather_best_so_far([(reader.study.name, reader.table), *others], over)
 
 
@@ -157,9 +142,11 @@ def _rows(found: BestSoFar) -> Columns:
 FIGURE = Figure(
     name="best_so_far",
     question="How fast did each study improve, by trials and seconds?",
+    title=lambda found: TITLES[found.over],
     needs="a finished trial with a value",
     gather=_gather,
     draw=draw_best_so_far,
+    note=lambda found: NOTES[found.over],
     rows=_rows,
     pages=(Tab.COMPARE_STUDIES,),
 )

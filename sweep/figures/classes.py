@@ -7,7 +7,6 @@ import plotly.graph_objects as go
 
 from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.verdict import Verdict, baseline_number, best_number
-from sweep.catalogue.columns import column_named
 from sweep.figures import style
 from sweep.figures.figure import Columns, Figure, ReportSection, Tab, Trials, stacked
 from sweep.store.records import TrialRow
@@ -21,12 +20,6 @@ class ClassErrors(NamedTuple):
     mse: dict[str, list[float]]
     #: Label of the baseline.
     baseline: str | None
-    about: str = ""
-
-    @property
-    def title(self) -> str:
-        """Return the title as plain text."""
-        return "Error of each kind of image"
 
 
 def gather_classes(
@@ -50,9 +43,7 @@ def gather_classes(
 
 def draw_classes(errors: ClassErrors) -> go.Figure:
     """Draw grouped bars."""
-    drawn = style.figure(errors.title, "", column_named("test_mse").axis_title, height=400)
-    if not errors.classes:
-        return style.say(drawn, "No trial has been measured on the test images yet.")
+    drawn = style.figure(y="test_mse", height=400)
     colours = style.colours([label == errors.baseline for label in errors.mse])
     for (label, mse), colour in zip(errors.mse.items(), colours, strict=True):
         name = style.escaped(label)
@@ -110,6 +101,7 @@ def _finding(errors: ClassErrors) -> str:
 FIGURE = Figure(
     name="classes",
     question="Which kinds of image are reproduced worse than others?",
+    title="Error of each kind of image",
     needs="a trial measured by class",
     gather=_gather,
     draw=draw_classes,

@@ -13,7 +13,6 @@ from sweep.analysis.probe_summary import (
     ProbeSummary,
 )
 from sweep.analysis.study_reader import StudyReader
-from sweep.catalogue.columns import column_named
 from sweep.figures import style
 from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stacked
 from sweep.findings.probes import CLASSIFIERS, KINDS, about_codes, accuracy_text
@@ -51,11 +50,6 @@ class CodesChart(NamedTuple):
     lines: list[AccuracyLine]
     about: str
 
-    @property
-    def title(self) -> str:
-        """Plain text."""
-        return "What the code tells of the labels"
-
 
 def gather(found: ProbeSummary | None) -> CodesChart:
     """Gather what a study's codes tell (``analysis.study_probes``)."""
@@ -78,9 +72,7 @@ def _line(best: Sequence[ProbedTrial], kind: FeatureKind, classifier: Classifier
 
 def draw(chart: CodesChart) -> go.Figure:
     """Draw a line a classifier and kind of features, labelled at its end, with standard errors."""
-    drawn = style.figure(
-        chart.title, column_named("hidden_width").axis_title, "Label accuracy", height=520
-    )
+    drawn = style.figure("hidden_width", "Label accuracy", height=520)
     if not chart.lines:
         return style.say(drawn, "No network is analysed yet.")
     for line in chart.lines:
@@ -189,9 +181,11 @@ def _rows(chart: CodesChart) -> Columns:
 FIGURE = Figure(
     name="code",
     question="What do the codes tell of the labels?",
+    title="What the code tells of the labels",
     needs="a trial whose network is analysed (`sweep analyse`)",
     gather=_gather,
     draw=draw,
+    note=lambda chart: chart.about,
     rows=_rows,
     finding=lambda chart: chart.about.partition(". ")[0],
     section=ReportSection.CODE,

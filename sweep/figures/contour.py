@@ -16,7 +16,7 @@ from sweep.catalogue.columns import column_named
 from sweep.catalogue.metrics import METRICS
 from sweep.figures import axes, style
 from sweep.figures.axes import Axis, AxisCells
-from sweep.figures.figure import Columns, Figure, ReportSection, Tab, known
+from sweep.figures.figure import Columns, Figure, Metric, ReportSection, Setting, Side, Tab, known
 from sweep.figures.groups import Groups, grouped
 from sweep.figures.marks import Marks, draw_marks, marks_of
 from sweep.store.table import Numbers, TrialTable
@@ -117,9 +117,7 @@ def _best(usable: TrialTable, groups: Groups, x: Numbers, y: Numbers, *, highest
 def draw_contour(contour: Contour) -> go.Figure:
     """Draw the result of each cell as its colour, and a star at the best trial."""
     x, y, metric = contour.x, contour.y, contour.metric
-    drawn = style.figure(contour.title, x.title, y.title, height=500)
-    if not contour.n_trials:
-        return style.say(drawn, f"No finished trial has both {x.plain} and {y.plain}.")
+    drawn = style.figure(x.title, y.title, height=500)
     values = metric.scaled(contour.values)
     drawn.add_trace(
         go.Heatmap(
@@ -140,8 +138,6 @@ def draw_contour(contour: Contour) -> go.Figure:
     draw_marks(
         drawn, contour.best, n_marks=1, name="best trial", marker=dict(axes.STAR), cliponaxis=False
     )
-    if contour.about:
-        axes.note(drawn, contour.about)
     drawn.update_layout(showlegend=True)
     drawn.update_xaxes(contour.columns.layout(x), showgrid=False)
     return drawn.update_yaxes(contour.rows.layout(y), showgrid=False)
@@ -185,9 +181,9 @@ def _hovers(contour: Contour) -> list[list[str]]:
 
 def _gather(
     reader: StudyReader,
-    x: str | None = None,
-    y: str | None = None,
-    metric: str | None = None,
+    x: Setting | None = None,
+    y: Setting | None = None,
+    metric: Metric | None = None,
     statistic: Statistic = "best",
 ) -> Contour | None:
     """Best or median (``statistic``) of a ``metric`` over two settings, ``x`` and ``y``.
@@ -232,9 +228,16 @@ def _finding(contour: Contour) -> str:
 FIGURE = Figure(
     name="contour",
     question="Which values of two settings go well together?",
+    label="Two settings",
+    title=lambda contour: contour.title,
     needs="finished trials that differ in two settings",
     gather=_gather,
     draw=draw_contour,
+    note=lambda contour: contour.about,
+    sides=lambda of: (
+        Side(of.x.name, of.x, in_cells=of.columns.single),
+        Side(of.y.name, of.y, in_cells=of.rows.single),
+    ),
     rows=_rows,
     finding=_finding,
     section=ReportSection.SETTINGS,

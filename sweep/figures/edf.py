@@ -12,7 +12,7 @@ from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue.metrics import METRICS
 from sweep.figures import axes, style
 from sweep.figures.axes import Axis
-from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, known, stacked
+from sweep.figures.figure import Columns, Figure, Metric, Panel, ReportSection, Tab, known, stacked
 from sweep.findings.verdict import beaten_by
 from sweep.store.table import TrialTable
 
@@ -39,11 +39,6 @@ class Edf(NamedTuple):
     curves: list[Shares]
     about: str = ""
 
-    @property
-    def title(self) -> str:
-        """Return the title with the metric."""
-        return f"Share of finished trials with at most this {self.axis.plain}"
-
 
 def gather_edf(tables: Mapping[str, TrialTable], metric: str = "val_mse") -> Edf:
     """Gather a curve for each labelled table that has trials that count."""
@@ -67,9 +62,7 @@ def _shares(label: str, axis: Axis) -> Shares:
 def draw_edf(edf: Edf) -> go.Figure:
     """Draw step curves; the farther to the left, the better the trials as a whole."""
     axis = edf.axis
-    drawn = style.figure(edf.title, axis.title, "Share of trials")
-    if not edf.curves:
-        return style.say(drawn, "No trial has finished yet.")
+    drawn = style.figure(axis.title, "Share of trials")
     # More studies than colours reuse them, dashed.
     looks = cycle((colour, dash) for dash in ("solid", "dash", "dot") for colour in style.PALETTE)
     for curve, (colour, dash) in zip(edf.curves, looks, strict=False):
@@ -88,7 +81,7 @@ def draw_edf(edf: Edf) -> go.Figure:
     return drawn.update_yaxes(range=[-0.02, 1.03], tickformat=".0%")
 
 
-def _gather(reader: StudyReader, metric: str = "val_mse") -> Edf | None:
+def _gather(reader: StudyReader, metric: Metric = "val_mse") -> Edf | None:
     """Share of the trials at each value of a ``metric`` or below."""
     table = reader.table
     tables = {reader.study.name: table}
@@ -117,9 +110,12 @@ def _of_many(reader: StudyReader) -> list[Panel]:
 FIGURE = Figure(
     name="edf",
     question="How good are the trials overall?",
+    label="Distribution",
+    title=lambda edf: f"Share of finished trials with at most this {edf.axis.plain}",
     needs="two finished trials",
     gather=_gather,
     draw=draw_edf,
+    note=lambda edf: edf.about,
     rows=_rows,
     finding=lambda edf: edf.about.removesuffix("."),
     section=ReportSection.SEARCH,

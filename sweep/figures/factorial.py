@@ -101,7 +101,7 @@ def draw_factorial(chart: FactorialChart) -> go.Figure:
     labels = [_label(cause, change) for cause, change in chart.causes.items()]
     n_lines = max(1 + label.count("<br>") for label in labels)
     height = 120 + max(_ROW_HEIGHT, 8 + _LINE_HEIGHT * n_lines) * max(2, len(places))
-    drawn = style.figure(chart.title, "Error without over error with", "", height=height)
+    drawn = style.figure("Error without over error with", height=height)
     drawn.add_vline(x=1.0, line={"color": style.GREY, "width": 1, "dash": "dot"})
     axis = _axis(chart)
     for kind in _KINDS:
@@ -248,11 +248,12 @@ def _panels(reader: StudyReader) -> list[Panel]:
 FIGURE = Figure(
     name="factorial",
     question="How much does each cause contribute to the difference from the best, in any order?",
+    title=lambda chart: chart.title,
     needs="every combination of at most five causes (`sweep explain --factorial --run`)",
     gather=_gather,
     draw=draw_factorial,
+    note=lambda chart: chart.about,
     rows=_rows,
-    finding=lambda chart: chart.title,
     section=ReportSection.CAUSES,
     panels=_panels,
     pages=(Tab.WHY,),

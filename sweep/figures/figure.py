@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import plotly.graph_objects as go
@@ -13,24 +13,15 @@ from pydantic import BeforeValidator
 from sweep.analysis.study_reader import StudyReader
 from sweep.errors import UsageError
 from sweep.figures import style
+from sweep.figures.axes import Axis
+from sweep.store.table import TrialTable
 
 #: Columns of equal lengths, by name: lists, tuples or arrays.
 Columns = Mapping[str, Any]
 
 
-class FigureData(Protocol):
-    """Gathered data of a figure, before it is drawn."""
-
-    @property
-    def title(self) -> str:
-        """Return the title as plain text."""
-
-    @property
-    def about(self) -> str:
-        """Note below the title; may be empty."""
-
-
-DataT = TypeVar("DataT", bound=FigureData)
+#: Gathered data of a figure, before it is drawn.
+DataT = TypeVar("DataT")
 
 
 class ReportSection(StrEnum):
@@ -57,6 +48,20 @@ class Tab(StrEnum):
     COMPARE_STUDIES = "Compare studies"
 
 
+class Side(NamedTuple):
+    """A column along one side of a chart."""
+
+    column: str
+    #: None for unchanged numbers and for words, which ``names`` lists.
+    axis: Axis | None = None
+    #: By index.
+    names: tuple[str, ...] = ()
+    #: Whether single numbers are drawn by index, as in the cells of a map.
+    in_cells: bool = False
+    #: Added to a number as drawn.
+    offset: float = 0.0
+
+
 class Panel(NamedTuple):
     """A drawing of a figure in a report."""
 
@@ -76,6 +81,10 @@ class Figure(Generic[DataT]):
     #: Name for ``Study.figure`` and ``sweep figure``.
     name: str
     question: str
+    #: On the switch between figures of which a page shows one at a time; empty for others.
+    label: str = ""
+    #: Plain text.
+    title: str | Callable[[DataT], str]
     #: Precondition, to follow "it needs".
     needs: str
     #: Names the study that would meet it, if possible; a sentence.
@@ -83,7 +92,14 @@ class Figure(Generic[DataT]):
     #: Called with a StudyReader and the options that its docstring names; None if there is nothing
     #: to show. Options are checked against their annotations.
     gather: Callable[..., DataT | None]
+    #: Without a title.
     draw: Callable[[DataT], go.Figure]
+    #: Sentences below the chart; may be empty.
+    note: Callable[[DataT], str] = lambda _: ""
+    #: The columns along its sides, by which a box on it is a filter; None if boxes have no meaning.
+    sides: Callable[[DataT], tuple[Side, Side] | None] = lambda _: None
+    #: Objectives that a study needs for it to apply.
+    n_objectives: int = 1
     #: The data as tidy columns, one row per mark.
     rows: Callable[[DataT], Columns]
     #: The result in one line, the heading of the figure in a report; empty if there is none.
@@ -95,6 +111,19 @@ class Figure(Generic[DataT]):
     pages: tuple[Tab, ...]
     #: With more trials, zooming in shows grouped ones, if it has the option ``between``.
     most_marks: int = style.MAX_MARKS
+
+    def panels_of(self, reader: StudyReader) -> Sequence[Panel]:
+        """List its drawings in a report of this study."""
+        return self.panels(reader) if self.section and self.applies(reader.whole) else []
+
+    def applies(self, table: TrialTable) -> bool:
+        """Tell whether it is a figure for studies like this one, whatever its trials."""
+        return len(table.objectives) >= self.n_objectives
+
+
+#: Options of ``gather`` that are the name of a setting, and of a measured number.
+Setting = Annotated[str, "setting"]
+Metric = Annotated[str, "metric"]
 
 
 def _ends(value: Any) -> Any:

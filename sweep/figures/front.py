@@ -48,11 +48,6 @@ class FrontChart(NamedTuple):
     about: str = ""
 
     @property
-    def title(self) -> str:
-        """Return the title as plain text."""
-        return "What is still missing, by principal component"
-
-    @property
     def is_of_one_trial(self) -> bool:
         """Return whether all lines belong to one trial."""
         return len({line.trial for line in self.lines}) == 1
@@ -120,7 +115,7 @@ def _line(spectrum: Spectrum, point: SpectrumPoint, trial: int, label: str) -> F
 def draw_front(chart: FrontChart) -> go.Figure:
     """Draw the missing share by component on log axes; dashed at one half."""
     drawn = style.figure(
-        chart.title, "Principal component, largest variance first", "Share of its variance missing"
+        "Principal component, largest variance first", "Share of its variance missing"
     )
     for line, colour in zip(chart.lines, _colours(chart), strict=True):
         _draw_line(drawn, line, colour)
@@ -190,9 +185,11 @@ def _rows(chart: FrontChart) -> Columns:
 FIGURE = Figure(
     name="front",
     question="Which principal components has the network learned, and how far?",
+    title="What is still missing, by principal component",
     needs="a trial whose error spectrum was measured (`study.spectrum`)",
     gather=_gather,
     draw=draw_front,
+    note=lambda chart: chart.about,
     rows=_rows,
     section=ReportSection.CAUSES,
     pages=(Tab.WHY, Tab.TRIAL, Tab.COMPARE),

@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 
 from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.verdict import baseline_number
-from sweep.catalogue.columns import column_named
 from sweep.catalogue.formats import count
 from sweep.figures import style
-from sweep.figures.figure import Columns, Figure, ReportSection, Span, Tab, stacked
+from sweep.figures.figure import Columns, Figure, ReportSection, Side, Span, Tab, stacked
 from sweep.figures.marks import (
     Marks,
     TrialBand,
@@ -24,6 +23,7 @@ from sweep.figures.marks import (
 )
 from sweep.store.table import Numbers, TrialTable
 
+TITLE = "Value of each trial, and the best so far"
 _N_GROUPS = 150
 #: Maximum number of drawn pruned trials: enough to see where pruning happened, and few enough to
 #: see the others.
@@ -48,11 +48,6 @@ class History(NamedTuple):
     best_y: Numbers
     #: What a mark represents if not a single trial, in words.
     about: str
-
-    @property
-    def title(self) -> str:
-        """Return the title as plain text."""
-        return "Value of each trial, and the best so far"
 
 
 def gather_history(table: TrialTable, between: tuple[float, float] | None = None) -> History:
@@ -125,11 +120,7 @@ def _best_so_far(table: TrialTable) -> tuple[NDArray[np.int64], Numbers]:
 
 def draw_history(history: History) -> go.Figure:
     """Draw trials as marks and the best so far as steps, on a logarithmic scale."""
-    drawn = style.figure(
-        history.title,
-        column_named("number").axis_title,
-        column_named(history.objective).axis_title,
-    )
+    drawn = style.figure("number", history.objective)
     n_marks = history.finished.n + history.pruned.n
     if not n_marks:
         return style.say(drawn, "No trial has finished yet.")
@@ -203,9 +194,13 @@ def _finding(history: History) -> str:
 FIGURE = Figure(
     name="history",
     question="How did the search proceed?",
+    label="History",
+    title=TITLE,
     needs="two trials with a value",
     gather=_gather,
     draw=draw_history,
+    note=lambda history: history.about,
+    sides=lambda _: (Side("number"), Side("value")),
     rows=_rows,
     finding=_finding,
     section=ReportSection.SEARCH,

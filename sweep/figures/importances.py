@@ -25,44 +25,35 @@ class ImportanceBars(NamedTuple):
     #: In words.
     names: list[str]
     shares: list[float]
-    #: What the shares refer to, or why there are none; in words.
+    #: What the shares refer to.
     about: str
     #: Appended to a share if there are few trials.
     doubt: str = ""
-
-    @property
-    def title(self) -> str:
-        """Return the title as plain text."""
-        return "Importance of each setting"
 
 
 def gather_importances(
     importances: Importances, study: str, explained_in: str | None = None
 ) -> ImportanceBars:
     """Gather shares and settings in words; ``explained_in`` is a study with stronger evidence."""
-    if importances.reason:
-        about = f"Importance {importances.reason}."
-    else:
-        about = (
-            f"What sets the best {formats.percent(importances.best_share)} of "
-            f"{importances.n_trials:,} finished trials apart from the rest (PED-ANOVA); the shares "
-            "add up to 100 %."
-        )
-    if importances.shares and importances.n_compared < importances.n_trials:
+    is_rough = importances.n_trials < _ROUGH_BELOW
+    about = (
+        f"What sets the best {formats.percent(importances.best_share)} of "
+        f"{importances.n_trials:,} finished trials apart from the rest (PED-ANOVA); the shares add "
+        "up to 100 %."
+    )
+    if importances.n_compared < importances.n_trials:
         about += f" A random sample of {importances.n_compared:,} was compared."
-    if importances.shares and importances.n_trials < _ROUGH_BELOW:
+    if is_rough:
         about += " Rough, because there are few trials."
-    if importances.shares and importances.left_out:
+    if importances.left_out:
         left_out = ", ".join(column_named(name).title for name in importances.left_out)
         about += f" Omitted, because few trials have it: {left_out}."
-    if importances.shares:
-        about += _outranked(study, explained_in)
     return ImportanceBars(
         settings=tuple(importances.shares),
         names=[column_named(name).title for name in importances.shares],
         shares=list(importances.shares.values()),
-        about=about,
-        doubt=", rough" if importances.n_trials < _ROUGH_BELOW else "",
+        about=about + _outranked(study, explained_in),
+        doubt=", rough" if is_rough else "",
     )
 
 
@@ -79,14 +70,7 @@ def _outranked(study: str, explained_in: str | None) -> str:
 
 def draw_importances(bars: ImportanceBars) -> go.Figure:
     """Draw horizontal bars, labelled with their share."""
-    drawn = style.figure(
-        bars.title,
-        "Share of the importance",
-        "",
-        height=120 + 34 * len(bars.names),
-    )
-    if not bars.names:
-        return style.say(drawn, bars.about).update_layout(height=160)
+    drawn = style.figure("Share of the importance", height=120 + 34 * len(bars.names))
     drawn.add_trace(
         go.Bar(
             x=[100 * share for share in bars.shares],
@@ -107,14 +91,14 @@ def draw_importances(bars: ImportanceBars) -> go.Figure:
 
 def _gather(reader: StudyReader) -> ImportanceBars | None:
     """Share of the variation of the value that each setting explains."""
-    bars = bars_of(reader)
-    return bars if bars.names else None
-
-
-def bars_of(reader: StudyReader) -> ImportanceBars:
-    """Return a study's importances, empty if there are too few trials."""
+    if reader.importances.reason:
+        return None
     outranked_by = explained_in(reader.explanation)
     return gather_importances(reader.importances, reader.study.name, outranked_by)
+
+
+def _why_none(reader: StudyReader) -> str:
+    return f"Importance: {reader.importances.reason}." if reader.importances.reason else ""
 
 
 def _rows(bars: ImportanceBars) -> Columns:
@@ -129,9 +113,12 @@ def _finding(bars: ImportanceBars) -> str:
 FIGURE = Figure(
     name="importances",
     question="Which settings set the best trials apart?",
+    title="Importance of each setting",
     needs=f"{MIN_TRIALS} finished trials that differ in a setting",
+    remedy=_why_none,
     gather=_gather,
     draw=draw_importances,
+    note=lambda bars: bars.about,
     rows=_rows,
     finding=_finding,
     section=ReportSection.SETTINGS,

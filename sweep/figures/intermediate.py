@@ -8,7 +8,6 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from sweep.analysis.study_reader import StudyReader
-from sweep.catalogue.columns import column_named
 from sweep.figures import axes, style
 from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stacked
 from sweep.store.records import CurvePoint
@@ -42,14 +41,17 @@ class Intermediate(NamedTuple):
     n_total: int
 
     @property
-    def title(self) -> str:
-        """Return the title as plain text."""
-        return "Validation error by epoch, trial by trial"
-
-    @property
     def about(self) -> str:
         """Say which trials are drawn."""
-        return _about(self) if self.lines else ""
+        n_lines = len(self.lines)
+        if n_lines >= self.n_total:
+            return f"All {n_lines:,} trials" if n_lines > 1 else "One trial"
+        which = (
+            "the best, and an even sample of the rest"
+            if self.n_total > _LIMIT
+            else "those that finished an epoch"
+        )
+        return f"{n_lines:,} of {self.n_total:,} trials: {which}"
 
     @property
     def lines(self) -> list[TrialLine]:
@@ -109,14 +111,7 @@ def _line(number: int, points: Sequence[CurvePoint], pruned: set[int]) -> TrialL
 
 def draw_intermediate(shown: Intermediate) -> go.Figure:
     """Draw the best few in colour, the others as one faint trace, and a cross for each pruning."""
-    drawn = style.figure(
-        shown.title,
-        column_named("epoch").axis_title,
-        column_named("val_mse").axis_title,
-    )
-    if not shown.lines:
-        return style.say(drawn, "No epoch has finished yet.")
-    axes.note(drawn, shown.about)
+    drawn = style.figure("epoch", "val_mse")
     _draw_others(drawn, shown.others)
     _draw_pruned(drawn, [line for line in shown.lines if line.pruned])
     for place, line in reversed(list(enumerate(shown.named))):
@@ -125,18 +120,6 @@ def draw_intermediate(shown: Intermediate) -> go.Figure:
     errors = np.concatenate([line.val_mse for line in shown.lines])
     drawn.update_yaxes(style.log_axis(errors))
     return drawn.update_xaxes(axes.epoch_axis(max(line.epochs[-1] for line in shown.lines)))
-
-
-def _about(shown: Intermediate) -> str:
-    n_lines = len(shown.lines)
-    if n_lines >= shown.n_total:
-        return f"All {n_lines:,} trials" if n_lines > 1 else "One trial"
-    which = (
-        "the best, and an even sample of the rest"
-        if shown.n_total > _LIMIT
-        else "those that finished an epoch"
-    )
-    return f"{n_lines:,} of {shown.n_total:,} trials: {which}"
 
 
 def _draw_others(drawn: go.Figure, lines: Sequence[TrialLine]) -> None:
@@ -226,9 +209,12 @@ def _with_pruning(reader: StudyReader) -> list[Panel]:
 FIGURE = Figure(
     name="intermediate",
     question="Where were trials pruned?",
+    label="Epoch by epoch",
+    title="Validation error by epoch, trial by trial",
     needs="a trial that trained for two epochs",
     gather=_gather,
     draw=draw_intermediate,
+    note=lambda shown: shown.about,
     rows=_rows,
     finding=lambda shown: (
         f"{sum(line.pruned for line in shown.lines)} of {len(shown.lines)} curves end by pruning"

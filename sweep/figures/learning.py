@@ -8,7 +8,6 @@ from pydantic import Field
 
 from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.verdict import baseline_number
-from sweep.catalogue.columns import column_named
 from sweep.catalogue.formats import percent
 from sweep.figures import axes, style
 from sweep.figures.figure import Columns, Figure, ReportSection, Tab, Trials, stacked
@@ -27,18 +26,6 @@ class Curve(NamedTuple):
     epochs: list[int]
     val_mse: list[float]
     is_baseline: bool
-
-
-class LearningCurves(NamedTuple):
-    """The curves of a study's best trials, or of requested trials."""
-
-    curves: list[Curve]
-    about: str = ""
-
-    @property
-    def title(self) -> str:
-        """Return the title as plain text."""
-        return "Learning curves"
 
 
 def gather_curves(
@@ -68,9 +55,7 @@ def _curve(row: TrialRow, points: Sequence[CurvePoint], *, is_baseline: bool) ->
 
 def draw_curves(curves: Sequence[Curve]) -> go.Figure:
     """Draw a line for each curve, the first one thickest and the baseline dashed."""
-    drawn = style.figure(
-        "Learning curves", column_named("epoch").axis_title, column_named("val_mse").axis_title
-    )
+    drawn = style.figure("epoch", "val_mse")
     curves = [curve for curve in curves if curve.val_mse]
     if not curves:
         return style.say(drawn, "No epoch has finished yet.")
@@ -98,7 +83,7 @@ def draw_curves(curves: Sequence[Curve]) -> go.Figure:
 
 def _gather(
     reader: StudyReader, n: Annotated[int, Field(ge=1)] = 6, trials: Trials = ()
-) -> LearningCurves | None:
+) -> list[Curve] | None:
     """Learning curves of the ``n`` best trials, the baseline among them; or of ``trials``."""
     rows = _best(reader, n)
     if trials:
@@ -106,7 +91,7 @@ def _gather(
     found = reader.study.curves([row.number for row in rows])
     curves = gather_curves(rows, found, baseline_number(reader.table))
     is_enough = any(len(of.epochs) > 1 for of in curves)
-    return LearningCurves(curves) if trials or is_enough else None
+    return curves if trials or is_enough else None
 
 
 def _best(reader: StudyReader, n: int) -> list[TrialRow]:
@@ -117,18 +102,15 @@ def _best(reader: StudyReader, n: int) -> list[TrialRow]:
     return [*best[: n - 1], baseline]
 
 
-def _rows(found: LearningCurves) -> Columns:
+def _rows(curves: Sequence[Curve]) -> Columns:
     return stacked(
-        *(
-            {"trial": curve.number, "epoch": curve.epochs, "val_mse": curve.val_mse}
-            for curve in found.curves
-        )
+        *({"trial": of.number, "epoch": of.epochs, "val_mse": of.val_mse} for of in curves)
     )
 
 
-def _finding(found: LearningCurves) -> str:
+def _finding(curves: Sequence[Curve]) -> str:
     """Say whether the first of the curves still falls at its end."""
-    number, errors = found.curves[0].number, found.curves[0].val_mse
+    number, errors = curves[0].number, curves[0].val_mse
     if len(errors) < 2:
         return ""
     fall = 1 - errors[-1] / errors[-2]
@@ -140,9 +122,10 @@ def _finding(found: LearningCurves) -> str:
 FIGURE = Figure(
     name="learning",
     question="Were the best trials done learning?",
+    title="Learning curves",
     needs="a trial that trained for two epochs",
     gather=_gather,
-    draw=lambda found: draw_curves(found.curves),
+    draw=draw_curves,
     rows=_rows,
     finding=_finding,
     section=ReportSection.SEARCH,

@@ -71,7 +71,7 @@ class _Group(NamedTuple):
 def draw_neighbours(chart: NeighboursChart) -> go.Figure:
     """Draw a row for each test image: itself, then what is nearest in code and in pixels."""
     height = _ROW_HEIGHT * len(chart.queries) + _MARGINS
-    drawn = style.figure(chart.title, "", "", height=height)
+    drawn = style.figure(height=height)
     k = max(len(of.nearest[FeatureKind.CODE]) for of in chart.queries)
     groups = [
         _Group("test image", 0.0, None),
@@ -181,9 +181,11 @@ def _rows(chart: NeighboursChart) -> Columns:
 FIGURE = Figure(
     name="neighbours",
     question="Which images does the code take for alike?",
+    title=lambda chart: chart.title,
     needs="a trial whose network is analysed (`sweep analyse`), and the study’s images",
     gather=_gather,
     draw=draw_neighbours,
+    note=lambda chart: chart.about,
     rows=_rows,
     finding=lambda chart: chart.about.partition(". ")[0],
     section=ReportSection.CODE,

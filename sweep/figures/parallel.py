@@ -8,11 +8,12 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from sweep.analysis.filters import Filter
 from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.figures import axes, style
-from sweep.figures.figure import Columns, Figure, Tab
+from sweep.figures.figure import Columns, Figure, Names, Tab
 from sweep.figures.marks import sampled
 from sweep.store.table import Choices, Column, Mask, Numbers, TrialTable
 
@@ -21,6 +22,11 @@ MAX_LINES = 3_000
 _N_BEST = 1_000
 _MAX_DIMENSIONS = 9
 _MAX_TICKS = 7
+#: Ticks of an axis of many values, most of them unseen.
+_N_TICKS = 100
+_UNSEEN = str.maketrans("01", "\u200b\u200c")
+#: How far a brush extends to both sides of a word.
+_AROUND = 0.25
 #: In the order of the axes.
 _SETTINGS = (
     "hidden_width",
@@ -67,13 +73,11 @@ class Lines(NamedTuple):
     dimensions: list[Dimension]
     #: -log10 of the validation error: Plotly draws lines of larger numbers on top.
     colours: Numbers  # (n,)
+    #: The filter, whose ranges stand on the axes, and which of the trials pass it.
+    where: Filter
+    passes: Mask  # (n,)
     #: How many trials are drawn if not all; in words.
     about: str
-
-    @property
-    def title(self) -> str:
-        """Return the title as plain text."""
-        return "Settings of every trial, and its error"
 
 
 def gather_lines(table: TrialTable) -> Lines:
@@ -96,8 +100,43 @@ def gather_lines(table: TrialTable) -> Lines:
         numbers=usable.numbers[order],
         dimensions=dimensions,
         colours=-np.log10(errors),
+        where=Filter(),
+        passes=np.ones(len(usable), dtype=bool),
         about=_about(n_trials),
     )
+
+
+def gather_brushed(table: TrialTable, where: Filter, order: Sequence[str] = ()) -> Lines:
+    """Gather the trials that pass, and faintly those outside the axes' brushes if there is room.
+
+    ``order`` are the first axes, by their columns.
+    """
+    own = {*table.searched, "value"}
+    around = where.only({*where.columns} - own).apply(table)
+    around = around.where(around.counting)
+    if len(around) > MAX_LINES and where:
+        around = around.where(_passing_first(where.mask(around)))
+    lines = gather_lines(around)
+    # If the remaining trials do not differ in a setting, no axis shows its condition.
+    held = where.only(own - {dimension.name for dimension in lines.dimensions})
+    if held:
+        lines = gather_lines(held.apply(around))
+    place = {name: at for at, name in enumerate(order)}
+    return lines._replace(
+        dimensions=sorted(lines.dimensions, key=lambda of: place.get(of.name, len(place))),
+        where=where,
+        passes=np.isin(lines.numbers, where.apply(around).numbers),
+    )
+
+
+def _passing_first(passes: Mask) -> Mask:
+    """Select all trials that pass and, if there is room, some of the others."""
+    room = MAX_LINES - int(passes.sum())
+    kept = passes.copy()
+    if room > 0:
+        others = np.flatnonzero(~passes)
+        kept[others[sampled(len(others), room)]] = True
+    return kept
 
 
 def _known(table: TrialTable, names: Sequence[str]) -> Mask:
@@ -188,14 +227,12 @@ def _words_dimension(name: str, column: Choices, order: NDArray[np.intp]) -> Dim
 
 def draw_lines(lines: Lines) -> go.Figure:
     """Draw parallel coordinates; dragging along an axis keeps only the trials that pass there."""
-    drawn = style.figure(lines.title, "", "", height=460)
-    if not lines.dimensions:
-        return style.say(drawn, "Needs finished trials that differ in a setting.")
+    drawn = style.figure(height=460)
     lowest, highest = float(lines.colours.min()), float(lines.colours.max())
     ticks = [lowest, (lowest + highest) / 2, highest]
     drawn.add_trace(
         go.Parcoords(
-            dimensions=[_axis(dimension) for dimension in lines.dimensions],
+            dimensions=[_axis(dimension, lines.where) for dimension in lines.dimensions],
             customdata=lines.numbers,
             line={
                 "color": lines.colours,
@@ -215,40 +252,80 @@ def draw_lines(lines: Lines) -> go.Figure:
     return drawn.update_layout(margin={"l": 60, "r": 20, "t": 56, "b": 24})
 
 
-def _axis(dimension: Dimension) -> dict[str, Any]:
+def _axis(dimension: Dimension, where: Filter) -> dict[str, Any]:
+    brush, ticks = brush_of(where, dimension), fine_ticks(dimension)
     return {
         "label": style.escaped(dimension.label),
         "name": dimension.name,
         "values": dimension.values.astype(np.float32),
-        "tickvals": dimension.tick_values,
-        "ticktext": [*map(style.escaped, dimension.tick_texts)],
+        "tickvals": list(ticks),
+        "ticktext": [*map(style.escaped, ticks.values())],
+        "multiselect": dimension.choices is not None,
+        "constraintrange": brush if len(brush) > 1 else brush[0] if brush else None,
     }
 
 
-def _gather(reader: StudyReader) -> Lines | None:
-    """One line a trial through all settings and the value."""
-    lines = gather_lines(reader.table)
+def brush_of(where: Filter, dimension: Dimension) -> list[list[float]]:
+    """Return the filter's brushes on an axis, as drawn; empty without a condition."""
+    if dimension.choices is not None:
+        wanted = where.choices.get(dimension.name, ())
+        places = [place for place, word in enumerate(dimension.choices) if word in wanted]
+        return [[place - _AROUND, place + _AROUND] for place in places]
+    if dimension.name not in where.ranges:
+        return []
+    low, high = (_as_drawn(dimension, end) for end in where.ranges[dimension.name])
+    ends = float(dimension.values.min()), float(dimension.values.max())
+    return [[max(low, ends[0]), min(high, ends[1])]]
+
+
+def _as_drawn(dimension: Dimension, value: float) -> float:
+    if dimension.base is None or not np.isfinite(value):
+        return value
+    return float(np.log(value) / np.log(dimension.base)) if value > 0 else -np.inf
+
+
+def fine_ticks(dimension: Dimension) -> dict[float, str]:
+    """Return an axis's ticks and unlabelled ones between them: brushes snap to ticks."""
+    named = dict(zip(dimension.tick_values, dimension.tick_texts, strict=True))
+    if dimension.choices is not None or len(np.unique(dimension.values)) <= len(named):
+        return named
+    ends = float(dimension.values.min()), float(dimension.values.max())
+    # Plotly identifies ticks by their texts: each gets a different invisible text.
+    between = {
+        float(value): f"{place:07b}".translate(_UNSEEN)
+        for place, value in enumerate(np.linspace(*ends, _N_TICKS))
+    }
+    return dict(sorted((between | named).items()))
+
+
+def _gather(reader: StudyReader, order: Names = ()) -> Lines | None:
+    """One line a trial through all settings and the value; ``order``: the first axes, A,B."""
+    lines = gather_brushed(reader.whole, reader.where, order)
     return lines if lines.dimensions else None
 
 
 def _rows(lines: Lines) -> Columns:
-    return {"trial": lines.numbers, **{of.name: _plain(of) for of in lines.dimensions}}
+    rows = np.flatnonzero(lines.passes)
+    return {"trial": lines.numbers[rows], **{of.name: _plain(of, rows) for of in lines.dimensions}}
 
 
-def _plain(of: Dimension) -> Sequence[Any]:
-    """Convert drawn values back to the original ones."""
+def _plain(of: Dimension, rows: NDArray[np.intp]) -> Sequence[Any]:
+    """Convert drawn values of these rows back to the original ones."""
+    drawn = of.values[rows]
     if of.choices is not None:
-        return [of.choices[int(place)] for place in of.values]
-    values: list[float] = (of.values if of.base is None else of.base**of.values).tolist()
+        return [of.choices[int(place)] for place in drawn]
+    values: list[float] = (drawn if of.base is None else of.base**drawn).tolist()
     return [float(f"{value:.12g}") for value in values]
 
 
 FIGURE = Figure(
     name="parallel",
     question="Which combinations of settings do well?",
+    title="Settings of every trial, and its error",
     needs="finished trials that differ in a setting",
     gather=_gather,
     draw=draw_lines,
+    note=lambda lines: lines.about,
     rows=_rows,
     pages=(Tab.EXPLORE,),
 )

@@ -9,7 +9,7 @@ from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue.columns import column_named
 from sweep.catalogue.formats import count
 from sweep.figures import style
-from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stacked
+from sweep.figures.figure import Columns, Figure, ReportSection, Side, Tab, stacked
 from sweep.figures.marks import Marks, draw_marks, marks_of, sampled
 from sweep.store.pareto import unbeaten
 from sweep.store.table import Mask, TrialTable
@@ -65,14 +65,8 @@ def _marks(table: TrialTable, n_marks: int) -> Marks:
 def draw_front(front: ParetoFront) -> go.Figure:
     """Draw all trials faint, the Pareto set bold and joined by steps."""
     error, cost = front.objectives
-    drawn = style.figure(
-        front.title,
-        column_named(cost).axis_title,
-        column_named(error).axis_title,
-    )
+    drawn = style.figure(cost, error)
     n_marks = front.beaten.n + front.front.n
-    if not n_marks:
-        return style.say(drawn, "No trial has finished yet.")
     if front.beaten.n:
         faint = {"color": style.FAINT, "size": 7}
         draw_marks(drawn, front.beaten, n_marks=n_marks, marker=faint, name="trial")
@@ -108,19 +102,19 @@ def _rows(front: ParetoFront) -> Columns:
     )
 
 
-def _of_two_objectives(reader: StudyReader) -> list[Panel]:
-    return [Panel()] if len(reader.table.objectives) > 1 else []
-
-
 FIGURE = Figure(
     name="pareto",
     question="Which trials does no other dominate in both objectives?",
+    label="Trade-offs",
+    title=lambda front: front.title,
     needs="two objectives and two finished trials",
     gather=_gather,
     draw=draw_front,
+    note=lambda front: front.about,
+    sides=lambda front: (Side(front.objectives[1]), Side(front.objectives[0])),
     rows=_rows,
     finding=lambda front: f"{count(front.front.n, 'trial')} that no other dominates",
     section=ReportSection.BEST,
-    panels=_of_two_objectives,
+    n_objectives=2,
     pages=(Tab.EXPLORE,),
 )

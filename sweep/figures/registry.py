@@ -30,6 +30,7 @@ from sweep.figures import (
     pareto,
     seeds,
     slices,
+    style,
     timeline,
     waterfall,
     width,
@@ -77,14 +78,13 @@ class GatheredFigure(NamedTuple):
     @property
     def title(self) -> str:
         """Return the title as plain text."""
-        title: str = self.data.title
-        return title
+        title = self.figure.title
+        return title if isinstance(title, str) else title(self.data)
 
     @property
     def note(self) -> str:
         """Describe what it shows and what is missing; may be empty."""
-        about: str = self.data.about
-        return about
+        return self.figure.note(self.data)
 
     @property
     def heading(self) -> str:
@@ -101,8 +101,12 @@ class GatheredFigure(NamedTuple):
         return csv_text([columns, *zip(*map(_plain, columns.values()), strict=True)])
 
     def draw(self) -> go.Figure:
-        """Draw the data."""
+        """Draw the data, without a title."""
         return self.figure.draw(self.data)
+
+    def draw_titled(self) -> go.Figure:
+        """Draw the data below the title and, where that is short, the note."""
+        return style.entitled(self.draw(), self.title, self.note)
 
 
 def _plain(column: Any) -> list[Any]:
@@ -170,7 +174,7 @@ _FLOORS: "WeakKeyDictionary[StudyHandle, Floors | None]" = WeakKeyDictionary()
 
 def draw_figure(study: StudyHandle, name: str, **options: object) -> go.Figure:
     """Draw a study's figure. Raises UsageError for an unknown name, NotFoundError for no data."""
-    return require_figure(StudyReader(study, _remembered_floors), name, options).draw()
+    return require_figure(StudyReader(study, _remembered_floors), name, options).draw_titled()
 
 
 def _remembered_floors(study: StudyHandle) -> Floors | None:

@@ -140,17 +140,15 @@ def _pca_floor(floors: Floors | None, width: int | None) -> float | None:
 
 def draw_seeds(chart: SeedChart) -> go.Figure:
     """Draw a line for each seed, their mean bold and the lower bound dashed."""
-    drawn = style.figure(chart.title, column_named("epoch").axis_title, chart.axis, height=360)
+    drawn = style.figure("epoch", chart.axis, height=360)
     if not chart.seeds:
         return style.say(drawn, chart.empty)
     _draw_lines(drawn, chart)
     values = [value for line in chart.lines for value in line.values]
     longest = max(line.epochs[-1] for line in chart.seeds)
-    if chart.floor is not None:
-        axes.note(drawn, chart.about)
-        if chart.floor >= _BELOW * min(values):
-            _draw_floor(drawn, chart, longest)
-            values.append(chart.floor)
+    if chart.floor is not None and chart.floor >= _BELOW * min(values):
+        _draw_floor(drawn, chart, longest)
+        values.append(chart.floor)
     drawn.update_layout(showlegend=len(drawn.data) > 1)
     drawn.update_yaxes(axes.error_axis(values))
     return drawn.update_xaxes(axes.epoch_axis(longest))
@@ -219,9 +217,11 @@ def _rows(chart: SeedChart) -> Columns:
 FIGURE = Figure(
     name="seeds",
     question="How did a trial learn, seed by seed, and how close did it get to its lower bound?",
+    title=lambda chart: chart.title,
     needs="a trial that trained for two epochs",
     gather=_gather,
     draw=draw_seeds,
+    note=lambda chart: chart.about,
     rows=_rows,
     pages=(Tab.TRIAL,),
 )

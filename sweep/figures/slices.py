@@ -16,7 +16,18 @@ from sweep.catalogue.formats import count
 from sweep.catalogue.metrics import METRICS
 from sweep.figures import axes, style
 from sweep.figures.axes import Axis, AxisCells
-from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Span, Tab, known
+from sweep.figures.figure import (
+    Columns,
+    Figure,
+    Metric,
+    Panel,
+    ReportSection,
+    Setting,
+    Side,
+    Span,
+    Tab,
+    known,
+)
 from sweep.figures.groups import Groups, grouped
 from sweep.figures.marks import Marks, TrialBand, draw_band, draw_marks, marks_of, within
 from sweep.findings.choices import choice_in_words
@@ -141,9 +152,7 @@ def _band(cells: AxisCells, y: Numbers, numbers: NDArray[np.int64], highest: boo
 def draw_slice(sliced: Slice) -> go.Figure:
     """Draw marks coloured by trial number, and medians; along a numeric setting also the best."""
     setting, metric = sliced.setting, sliced.metric
-    drawn = style.figure(sliced.title, setting.title, metric.title)
-    if not sliced.marks.n:
-        return style.say(drawn, f"No finished trial has both {setting.plain} and {metric.plain}.")
+    drawn = style.figure(setting.title, metric.title)
     if sliced.too_many:
         _draw_groups(drawn, sliced)
     else:
@@ -173,7 +182,6 @@ def _draw_trials(drawn: go.Figure, sliced: Slice) -> None:
 
 
 def _draw_groups(drawn: go.Figure, sliced: Slice) -> None:
-    axes.note(drawn, sliced.about)
     if sliced.setting.single:
         _draw_medians(drawn, sliced)
     else:
@@ -235,8 +243,8 @@ def _group_hover(groups: Groups, name: str) -> dict[str, Any]:
 
 def _gather(
     reader: StudyReader,
-    setting: str = "hidden_width",
-    metric: str | None = None,
+    setting: Setting = "hidden_width",
+    metric: Metric | None = None,
     between: Span | None = None,
 ) -> Slice | None:
     """Value of a ``metric`` over one ``setting``; ``between``: values of it, LOW..HIGH.
@@ -278,9 +286,16 @@ def _finding(sliced: Slice) -> str:
 FIGURE = Figure(
     name="slice",
     question="Where along a setting are the good trials?",
+    label="Slice",
+    title=lambda sliced: sliced.title,
     needs="finished trials with two values of the setting",
     gather=_gather,
     draw=draw_slice,
+    note=lambda sliced: sliced.about,
+    sides=lambda sliced: (
+        Side(sliced.setting.name, sliced.setting),
+        Side(sliced.metric.name, sliced.metric),
+    ),
     rows=_rows,
     finding=_finding,
     section=ReportSection.SETTINGS,

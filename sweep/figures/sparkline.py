@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
-from sweep.figures.history import History
+from sweep.figures.history import TITLE, History
 from sweep.figures.marks import Marks, TrialBand
 from sweep.store.table import Numbers
 
@@ -76,12 +76,11 @@ def poster_svg(history: History, width: int = 900, height: int = 440) -> str:
     It is worthwhile: at 10,000 trials it is on the page after 2.3 s (1.5 s warm) and the
     interactive chart after 5.5 s (4.6 s), although its points are binary arrays.
     """
-    title = "Value of each trial, and the best so far"
     heights = _heights(history)
     if not len(heights):
         nothing = "No trial has finished yet."
         said = _text(width / 2, height / 2, nothing, anchor="middle", size=14)
-        return _svg(width, height, title, nothing, [_heading(title), said])
+        return _svg(width, height, TITLE, nothing, [said])
     frame = _frame(history, heights, width, height)
     best = float(history.best_y[-1]) if len(history.best_y) else None
     about = (
@@ -90,10 +89,9 @@ def poster_svg(history: History, width: int = 900, height: int = 440) -> str:
     return _svg(
         width,
         height,
-        title,
+        TITLE,
         about,
         [
-            _heading(title),
             *_axes(frame, history),
             *_marks(frame, history),
             *_legend(history, height - 18),
@@ -121,7 +119,7 @@ def _frame(history: History, heights: Numbers, width: int, height: int) -> Frame
     low, high = float(marks.min()), float(marks.max())
     room = 0.05 * (high - low) or 1.0
     low_y, high_y = style.log_axis(heights)["range"]
-    return Frame(76, width - 14, 48, height - 86, (low - room, high + room), (low_y, high_y))
+    return Frame(76, width - 14, 16, height - 86, (low - room, high + room), (low_y, high_y))
 
 
 def _axes(frame: Frame, history: History) -> Iterator[str]:
@@ -260,10 +258,6 @@ def _legend(history: History, y: float) -> Iterator[str]:
             yield f'<path {look} transform="translate({x:g} {y:g})"/>'
             yield _text(x + 17, y + 4, name)
             x += 52 + 6.6 * len(name)
-
-
-def _heading(title: str) -> str:
-    return _text(76, 25, title, size=16)
 
 
 def _text(

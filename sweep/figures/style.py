@@ -13,6 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from sweep.catalogue.columns import COLUMNS
 from sweep.enums import Activation, Loss
 from sweep.store.table import Numbers
 
@@ -71,7 +72,7 @@ TEMPLATE = go.layout.Template(
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "colorway": list(PALETTE),
-        "margin": {"l": 12, "r": 12, "t": 48, "b": 12},
+        "margin": {"l": 12, "r": 12, "t": 16, "b": 12},
         "xaxis": _AXIS,
         "yaxis": _AXIS,
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": FAINT, "activecolor": BLUE},
@@ -101,23 +102,32 @@ def escaped(text: str) -> str:
     return html.escape(text, quote=False).replace("%{", "%&#123;")
 
 
-def figure(title: str, x: str, y: str, **layout: Any) -> go.Figure:
-    """Create an empty chart that keeps its zoom when it is updated; its titles are plain text."""
+def figure(x: str = "", y: str = "", **layout: Any) -> go.Figure:
+    """Create an empty chart that keeps its zoom when it is updated.
+
+    ``x`` and ``y`` are names of columns, or plain titles of axes.
+    """
     drawn = go.Figure(layout={"template": TEMPLATE, "height": 440, "uirevision": "keep"})
-    drawn.update_layout(
-        title={"text": escaped(title)}, xaxis_title=escaped(x), yaxis_title=escaped(y), **layout
+    return drawn.update_layout(
+        xaxis_title=escaped(_axis_title(x)), yaxis_title=escaped(_axis_title(y)), **layout
     )
-    return drawn
 
 
-def title_of(drawn: go.Figure) -> str:
-    """Return a chart's title as plain text."""
-    return html.unescape(drawn.layout.title.text or "")
+def _axis_title(of: str) -> str:
+    return COLUMNS[of].axis_title if of in COLUMNS else of
 
 
-def subtitle_of(drawn: go.Figure) -> str:
-    """Return a chart's subtitle as plain text."""
-    return html.unescape(drawn.layout.title.subtitle.text or "")
+#: A longer note has no room below a title.
+_SUBTITLE = 110
+
+
+def entitled(drawn: go.Figure, title: str, note: str = "") -> go.Figure:
+    """Write a title, and a note that is short enough, above a chart; both are plain."""
+    note = note if len(note) <= _SUBTITLE else ""
+    if drawn.layout.margin.t is None:
+        drawn.update_layout(margin={"t": 72 if note else 48})
+    subtitle = {"text": escaped(note), "font": {"size": 12}} if note else {}
+    return drawn.update_layout(title={"text": escaped(title), "subtitle": subtitle})
 
 
 _LINE = 42

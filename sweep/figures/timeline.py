@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue import formats
 from sweep.figures import axes, style, words
-from sweep.figures.figure import Columns, Figure, ReportSection, Span, Tab, stacked
+from sweep.figures.figure import Columns, Figure, ReportSection, Side, Span, Tab, stacked
 from sweep.store.table import Choices, Numbers, TrialTable
 
 _COLOURS = {
@@ -47,15 +47,19 @@ class Busy(NamedTuple):
 class Timeline(NamedTuple):
     """Trials as bars or, if they are too many, how busy the workers were."""
 
+    #: When the study's first trial started.
+    first: float
     bars: TimelineBars
     busy: Busy | None
     #: What is shown if not a bar per trial; in words.
     about: str
 
     @property
-    def title(self) -> str:
-        """Return the title as plain text."""
-        return "Which worker trained what, when"
+    def names(self) -> tuple[str, ...]:
+        """The workers, from the lowest line to the highest."""
+        codes = np.unique(self.bars.workers.codes).tolist()
+        names = [str(self.bars.workers.names[code]) for code in codes]
+        return tuple(sorted(self.busy.workers if self.busy else names, reverse=True))
 
 
 def gather_timeline(table: TrialTable, between: tuple[float, float] | None = None) -> Timeline:
@@ -65,11 +69,11 @@ def gather_timeline(table: TrialTable, between: tuple[float, float] | None = Non
     """
     known = (table.workers.codes >= 0) & np.isfinite(table.started) & np.isfinite(table.ended)
     begun = table.where(known)
-    first = begun.started.min(initial=np.inf)
+    first = float(begun.started.min(initial=np.inf))
     low, high = between or (-np.inf, np.inf)
     shown = begun.where((begun.ended - first >= low) & (begun.started - first <= high))
     if len(shown) <= _MAX_BARS:
-        return Timeline(_bars(shown, first), None, "")
+        return Timeline(first, _bars(shown, first), None, "")
     bars = _bars(shown, first)
     ends = bars.start_seconds + bars.seconds
     busy = _busy(bars, max(low, bars.start_seconds.min()), min(high, ends.max()))
@@ -77,7 +81,8 @@ def gather_timeline(table: TrialTable, between: tuple[float, float] | None = Non
         f"{len(shown):,} trials: the share of its time that each worker trained, in "
         f"{_N_STRETCHES} stretches of {formats.duration(float(np.diff(busy.seconds[:2])[0]))}."
     )
-    return Timeline(_bars(shown.where(np.zeros(len(shown), dtype=bool)), first), busy, about)
+    no_bars = _bars(shown.where(np.zeros(len(shown), dtype=bool)), first)
+    return Timeline(first, no_bars, busy, about)
 
 
 def _bars(table: TrialTable, first: float) -> TimelineBars:
@@ -124,22 +129,16 @@ def _trained_until(
 def draw_timeline(timeline: Timeline) -> go.Figure:
     """Draw a bar for each trial, or for many a cell for each interval, darker if busier."""
     bars, busy = timeline.bars, timeline.busy
-    codes = np.unique(bars.workers.codes)
-    n_workers = len(busy.workers) if busy else len(codes)
-    drawn = style.figure(
-        timeline.title, "Seconds since the first trial", "", height=150 + 36 * n_workers
-    )
+    height = 150 + 36 * len(timeline.names)
+    drawn = style.figure("Seconds since the first trial", height=height)
     if busy is not None:
         _draw_busy(drawn, busy)
-    elif bars.numbers.size:
-        _draw_bars(drawn, bars)
     else:
-        return style.say(drawn, "No trial has ended yet.")
-    names = busy.workers if busy else [str(bars.workers.names[code]) for code in codes.tolist()]
+        _draw_bars(drawn, bars)
     return drawn.update_yaxes(
         type="category",
         categoryorder="array",
-        categoryarray=[*map(style.escaped, sorted(names, reverse=True))],
+        categoryarray=[*map(style.escaped, timeline.names)],
     )
 
 
@@ -207,9 +206,13 @@ def _rows(timeline: Timeline) -> Columns:
 FIGURE = Figure(
     name="timeline",
     question="When did each worker train which trial?",
+    label="Timeline",
+    title="Which worker trained what, when",
     needs="a trial that ended on a worker",
     gather=_gather,
     draw=draw_timeline,
+    note=lambda timeline: timeline.about,
+    sides=lambda of: (Side("started", offset=of.first), Side("worker", names=of.names)),
     rows=_rows,
     section=ReportSection.SEARCH,
     pages=(Tab.EXPLORE,),

@@ -145,7 +145,7 @@ def draw_waterfall(chart: Waterfall) -> go.Figure:
     ticks = [_tick(*row) for row in zip(chart.labels, chart.factors, strict=True)]
     row_height = 14 + 17 * max([2, *(1 + tick.count("<br>") for tick in ticks)])
     height = 136 + row_height * max(2, len(ticks))
-    drawn = style.figure(chart.title, "", "", height=height)
+    drawn = style.figure(height=height)
     # A phone has room for half of it per line next to the labels.
     drawn.update_xaxes(title_text=column_named("val_mse").axis_title.replace(" (", "<br>("))
     if not chart.labels:
@@ -311,9 +311,11 @@ def _finding(chart: Waterfall) -> str:
 FIGURE = Figure(
     name="ablation",
     question="How much does each change of settings contribute to the difference from the best?",
+    title=lambda chart: chart.title,
     needs="an ablation path (`sweep explain --run`)",
     gather=_gather,
     draw=draw_waterfall,
+    note=lambda chart: chart.about,
     rows=_rows,
     finding=_finding,
     section=ReportSection.CAUSES,

@@ -13,7 +13,6 @@ from sweep.analysis.width_law import width_errors, width_law
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.catalogue.formats import number, percent
-from sweep.catalogue.records import capitalised
 from sweep.figures import axes, style
 from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Span, Tab, stacked
 from sweep.figures.marks import Marks, TrialBand, band_of, draw_band, draw_marks, marks_of, within
@@ -50,12 +49,6 @@ class MeasuredWidths(NamedTuple):
     entropy: float | None
     #: What the floors are, and what a mark represents if not a trial; in words.
     about: str
-
-    @property
-    def title(self) -> str:
-        """Return the metric and the width, as named in the catalogue."""
-        metric = column_named(self.metric)
-        return f"{capitalised(metric.title)} by {column_named('hidden_width').title}"
 
 
 def gather_width(
@@ -171,12 +164,8 @@ def draw_width(errors: MeasuredWidths) -> go.Figure:
 
     Widths and errors are logarithmic.
     """
-    drawn = style.figure(
-        errors.title,
-        column_named("hidden_width").axis_title,
-        column_named(errors.metric).axis_title,
-        height=520 if errors.metric == "test_mse" else 420,
-    )
+    height = 520 if errors.metric == "test_mse" else 420
+    drawn = style.figure("hidden_width", errors.metric, height=height)
     if not errors.marks.n:
         return style.say(drawn, "No trial has been measured on the test images yet.")
     if errors.band is not None:
@@ -380,10 +369,12 @@ def _finding_entropy(errors: MeasuredWidths) -> str:
 FIGURE = Figure(
     name="width",
     question="How does the error fall with width, and what is its lower bound?",
+    title="Test error by hidden width",
     needs="finished trials of two widths",
     remedy=more_widths,
     gather=_gather,
     draw=draw_width,
+    note=lambda errors: errors.about,
     rows=_rows,
     finding=_finding,
     section=ReportSection.WIDTH,
@@ -392,10 +383,12 @@ FIGURE = Figure(
 ENTROPY = Figure(
     name="entropy",
     question="How close does the cross-entropy get to the entropy of the pixels?",
+    title="Test cross-entropy by hidden width",
     needs="finished trials of two widths",
     remedy=more_widths,
     gather=_gather_entropy,
     draw=draw_width,
+    note=lambda errors: errors.about,
     rows=_rows,
     finding=_finding_entropy,
     section=ReportSection.WIDTH,

@@ -19,7 +19,7 @@ from sweep.analysis.width_law import (
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
-from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stacked
+from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Setting, Tab, stacked
 from sweep.figures.width import more_widths, pca_floor
 from sweep.findings.width import about_law, verdict_in_short, what_would_tell
 from sweep.store.table import TrialTable
@@ -96,15 +96,8 @@ def _floor(errors: WidthErrors, floors: Floors | None) -> list[tuple[int, float]
 
 def draw_width_law(chart: WidthLawChart) -> go.Figure:
     """Draw on logarithmic axes, on which a law without E_inf is a straight line."""
-    drawn = style.figure(
-        chart.title,
-        column_named("hidden_width").axis_title,
-        column_named("test_mse").axis_title,
-        height=480,
-    )
+    drawn = style.figure("hidden_width", "test_mse", height=480)
     errors = chart.errors
-    if not len(errors.widths):
-        return style.say(drawn, "No trial has been measured on the test images yet.")
     if chart.apart:
         _draw_apart(drawn, chart.apart)
     else:
@@ -225,7 +218,7 @@ def _draw_apart(drawn: go.Figure, apart: dict[str, WidthErrors]) -> None:
         )
 
 
-def _gather(reader: StudyReader, setting: str | None = None) -> WidthLawChart | None:
+def _gather(reader: StudyReader, setting: Setting | None = None) -> WidthLawChart | None:
     """Power law of the error over hidden width; ``setting``: one line a choice of it."""
     chart = gather_width_law(reader.table, reader.floors, setting)
     if len(chart.errors.widths) < 2:
@@ -271,10 +264,12 @@ def _finding(chart: WidthLawChart) -> str:
 FIGURE = Figure(
     name="width_law",
     question="Which power law does the error follow, and where does width stop helping?",
+    title=lambda chart: chart.title,
     needs="finished trials of two widths",
     remedy=more_widths,
     gather=_gather,
     draw=draw_width_law,
+    note=lambda chart: chart.about,
     rows=_rows,
     finding=_finding,
     section=ReportSection.WIDTH,

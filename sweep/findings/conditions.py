@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sweep.analysis.filters import Filter, short_enough, spellings
 from sweep.errors import UsageError
-from sweep.findings.filters import Filter, short_enough, spellings
 from sweep.store.table import Choices, TrialTable
 
 _COMPARED = re.compile(r"(\w+)(>=|<=|>|<|=|:)(\S+)")

@@ -4,9 +4,13 @@ from collections.abc import Mapping, Sequence
 from shlex import quote
 from typing import NamedTuple
 
-from sweep.catalogue.formats import count, moment
+from sweep.catalogue.columns import column_named
+from sweep.catalogue.formats import count, duration, moment, number, percent
 from sweep.datasets.images import n_validation
 from sweep.enums import ACTIVE_PHASES, StudyPhase
+from sweep.findings.activity import is_gone
+from sweep.findings.cells import count_cell, text_cell
+from sweep.findings.tables import Cell, FindingTable, TableColumn
 from sweep.store.handle import StudyRecord
 from sweep.store.records import StudySummary, WorkerRow
 from sweep.store.training_record import trainers_used
@@ -76,6 +80,65 @@ def seconds_left(study: StudySummary) -> float | None:
     if study.n_trials is None or not study.trials_per_second:
         return None
     return max(0, study.n_trials - study.n_finished) / study.trials_per_second
+
+
+def progress_table(study: StudySummary, workers: Sequence[WorkerRow]) -> FindingTable:
+    """Tabulate how far a study is: what pages show in a strip of numbers."""
+    counts, n_finished = study.counts, study.n_finished
+    n_pruned, left = counts["PRUNED"], seconds_left(study)
+    pruned = f"{percent(n_pruned / n_finished)} of the done" if n_finished else ""
+    best = (Cell(), "no trial yet")
+    if study.best_number is not None and study.best_value is not None:
+        cell = Cell(number(study.best_value), study.best_value, trial=study.best_number)
+        best = cell, f"{column_named(study.objectives[0]).title}, trial {study.best_number}"
+    pace = study.trials_per_second
+    when = "in the last minute" if study.running else "in its last minute"
+    of = "trials" if study.n_trials is None else f"of {count(study.n_trials, 'trial')}"
+    return table_of(
+        "Progress",
+        {
+            "Done": (count_cell(n_finished), of),
+            "Running": (count_cell(counts["RUNNING"]), f"{counts['WAITING']:,} waiting"),
+            "Pruned": (count_cell(n_pruned), pruned),
+            "Failed": (count_cell(study.n_failed), f"{study.n_diverged:,} diverged"),
+            "Best": best,
+            "Trials/s": (Cell(number(pace, 2), pace), "" if pace is None else when),
+            **_busy(study, workers),
+            "Time left": (Cell(duration(left), left), _until(study, left)),
+        },
+    )
+
+
+def table_of(title: str, lines: Mapping[str, tuple[Cell, str | Cell]]) -> FindingTable:
+    """Tabulate values under labels, each with what stands beside it."""
+    return FindingTable(
+        title=title,
+        columns=[TableColumn("name", ""), TableColumn("value", ""), TableColumn("detail", "")],
+        rows=[
+            (text_cell(label), cell, text_cell(beside) if isinstance(beside, str) else beside)
+            for label, (cell, beside) in lines.items()
+        ],
+    )
+
+
+def _busy(study: StudySummary, workers: Sequence[WorkerRow]) -> dict[str, tuple[Cell, Cell]]:
+    alive = [worker for worker in workers if not is_gone(worker, running=study.running)]
+    known = [worker.busy for worker in alive if worker.busy is not None]
+    share = sum(known) / len(known) if known else None
+    beside = text_cell(f"of {count(len(alive), 'worker')}" if alive else "no worker now")
+    if reasons := dict.fromkeys(of.fallback_reason for of in alive if of.fallback_reason):
+        beside = Cell("without the fused trainer", remark="\n".join(filter(None, reasons)))
+    on_gpus = bool(workers) and all(worker.device != "cpu" for worker in workers)
+    cell = Cell() if share is None else Cell(percent(share), share)
+    return {"GPU busy" if on_gpus else "Busy": (cell, beside)}
+
+
+def _until(study: StudySummary, left: float | None) -> str:
+    if not study.running:
+        return "not running"
+    if study.phase is StudyPhase.PAUSED:
+        return "paused"
+    return "at this pace" if left is not None else "not known"
 
 
 def trainers(record: StudyRecord, workers: Sequence[WorkerRow]) -> str:

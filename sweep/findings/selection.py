@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.analysis.filters import find_column
 from sweep.catalogue import formats
 from sweep.catalogue.settings import SETTINGS
-from sweep.findings.filters import find_column
 from sweep.store.records import STATES
 from sweep.store.table import Choices, Numbers, TrialTable
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, NamedTuple
 
 #: Text of a cell without a value.
@@ -30,6 +31,16 @@ class Cell(NamedTuple):
     trial: int | None = None
     #: Numbers that the text begins with, separated by commas, for links.
     trials: Sequence[int] = ()
+    #: Below the text.
+    detail: str = ""
+    #: What the text says of 1, for a bar.
+    share: float | None = None
+    #: The moment that the text says, which pages show as how long ago it is; after ``late_after``
+    #: seconds it is marked.
+    at: datetime | None = None
+    late_after: int | None = None
+    #: Lines that a page unfolds: a text with a remark is a warning.
+    remark: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +74,7 @@ class FindingTable:
 
     def without_empty(self) -> "FindingTable":
         """Remove columns whose cells are all empty."""
-        texts = zip(*([cell.text for cell in row] for row in self.rows), strict=True)
+        texts = zip(*([cell.detail or cell.text for cell in row] for row in self.rows), strict=True)
         columns = zip(self.columns, texts, strict=True) if self else ()
         return self.without(*(of.name for of, said in columns if {*said} <= {"", NOTHING}))
 

@@ -11,6 +11,7 @@ from sweep.analysis.spectrum import Spectrum
 from sweep.analysis.study_diagnosis import Diagnoser
 from sweep.analysis.study_probes import probed_trial
 from sweep.findings import trial_tables
+from sweep.findings.activity import event_table
 from sweep.findings.configurations import configuration
 from sweep.findings.diagnoses import gains_sentence, limit_sentence, remedy_sentence
 from sweep.findings.probes import trial_probe_table
@@ -72,6 +73,9 @@ class TrialFindings:
     #: Error by pixel value.
     pixels: FindingTable
     provenance: FindingTable
+    #: When it was handed out, began and ended, and why.
+    course: FindingTable
+    events: FindingTable
     #: Mean over the seeds.
     curve: Sequence[CurvePoint]
     #: By the index of the seed.
@@ -128,6 +132,8 @@ def gather_trial(
         probe=trial_probe_table(probed, _not_probed(study, trial)),
         probed=probed,
         pixels=pixel_table(mean_pixel_errors(trial.results)),
+        course=trial_tables.course_table(trial),
+        events=event_table(trial.events).without("trial"),
         provenance=trial_tables.provenance_table(trial, record.dataset, record.provenance),
         curve=curve,
         seed_curves=study.seed_curves(number),

@@ -6,7 +6,7 @@ from typing import Any
 from sweep.analysis.floors import ROUNDING, Floors, pca_equivalent
 from sweep.analysis.verdict import floor_at
 from sweep.catalogue.columns import column_named
-from sweep.catalogue.formats import count, number, value
+from sweep.catalogue.formats import count, moment, number, value
 from sweep.catalogue.metrics import MEASURED, METRICS, Metric
 from sweep.catalogue.records import Format
 from sweep.catalogue.settings import by_setting, in_use
@@ -224,6 +224,18 @@ def curve_table(curve: Sequence[CurvePoint]) -> FindingTable:
             for point in curve
         ],
     )
+
+
+def course_table(trial: TrialRow) -> FindingTable:
+    """Tabulate when the trial was dispatched, began and ended, and why it ended so."""
+    times = {"began": trial.datetime_start, "ended": trial.datetime_complete}
+    cells = {
+        "dispatched": text_cell(count(trial.attempt, "time") if trial.attempt else "not yet"),
+        **{label: Cell(moment(at), at, at=at) for label, at in times.items() if at is not None},
+        **({"reason": text_cell(trial.reason)} if trial.reason else {}),
+    }
+    rows = [(text_cell(label), cell) for label, cell in cells.items()]
+    return FindingTable(title="Attempts", columns=(_LABEL, _VALUE), rows=rows)
 
 
 def provenance_table(

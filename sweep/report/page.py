@@ -180,7 +180,7 @@ def _charts(
     charts: dict[ReportSection, list[Chart]] = {section: [] for section in ReportSection}
     missing: dict[str, list[str]] = {}
     for figure in FIGURES.values():
-        for panel in figure.panels(reader) if figure.section else ():
+        for panel in figure.panels_of(reader):
             found = gather_figure(reader, figure.name, panel.options)
             if found is None:
                 missing.setdefault(lack_of(figure, reader), []).append(figure.question)
@@ -190,14 +190,14 @@ def _charts(
 
 
 def make_chart(key: str, found: GatheredFigure) -> Chart:
-    """Draw a figure without its title, with the id ``chart-KEY``."""
+    """Draw a figure, with the id ``chart-KEY``."""
     drawn = found.draw()
-    if drawn.layout.margin.t is None or style.subtitle_of(drawn):
+    if drawn.layout.margin.t is None:  # above the chart stand the buttons to zoom
         drawn.update_layout(margin={"t": 34})
     return Chart(
         id=f"chart-{key}",
         title=found.title,
         heading=found.heading,
         note=found.note,
-        drawn=drawn.update_layout(title=None),
+        drawn=drawn,
     )

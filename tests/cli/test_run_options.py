@@ -2,8 +2,10 @@
 
 import inspect
 import json
+from typing import Any
 
 import pytest
+import typer
 from typer.main import get_command
 
 from sweep.cli import explain, run, ties
@@ -15,8 +17,9 @@ from tests.support.cli_runner import Cli
 
 @pytest.mark.parametrize("command", ["start", "resume", "ties", "explain"])
 def test_every_command_that_trains_has_all_worker_options(command: str) -> None:
-    commands = get_command(app).commands  # type: ignore[attr-defined]
-    offered = [option for param in commands[command].params for option in param.opts]
+    group: Any = get_command(app)
+    found = group.get_command(typer.Context(group), command)
+    offered = [option for param in found.params for option in param.opts]
     assert {
         *("--gpus", "--per-gpu", "--workers", "--trainer", "--population", "--launcher"),
         *("--ray-address", "--log-format"),

@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from sweep.analysis import study_floors
 from sweep.analysis.floors import Floors
 from sweep.store import annotate
 from sweep.store.engine import Engine, writing
@@ -111,7 +110,7 @@ def test_show_sets_a_trial_beside_the_floors_of_its_data(
         val_entropy=0.2,
         test_entropy=0.2,
     )
-    monkeypatch.setattr(study_floors, "study_floors", lambda *_: known)
+    monkeypatch.setattr("sweep.cli.show.study_floors", lambda *_: known)
     found = cli("show", "study", 0, "--json").json
     measured = {of["name"]: of for of in found["measured"]}
     components = measured["pca_components"]["value"]

@@ -35,7 +35,7 @@ def run_study(engine: Engine, study_id: int) -> None:
     worker = {
         **{"study_id": study_id, "host": "gpuhost", "pid": 1, "device": "0", "n_finished": 7},
         **{"started_at": EPOCH, "seen_at": EPOCH, "busy": 0.875, "n_training": 3, "slots": 64},
-        **{"utilisation": 0.5, "memory_used_bytes": 1, "memory_total_bytes": 4},
+        **{"utilisation": 0.5, "memory_used_bytes": 2**30, "memory_total_bytes": 2**32},
     }
     add_rows(engine, sweep_workers, {**worker, "name": "w0", "state": "training"})
     add_rows(engine, sweep_workers, {**worker, "name": "w1", "state": "gone"})
@@ -49,8 +49,8 @@ def test_what_runs_is_on_the_screen_with_workers_and_events(store: Engine, study
     text = screen(store)
     said = " ".join(text.split())
     assert "4 of 20" in said and "best 0.01000 (trial 1)" in said
-    assert "3 of 64 87.5 % 50.0 % 25.0 % 7" in said
-    assert "gpuhost" in text and "w0" in text
+    assert "w0 training gpuhost GPU 0 88 % 50 % 1.0 of 4.0 GiB 3 of 64 7" in said
+    assert "w1 " not in text.partition("When")[0]
     assert "worker gone" in text and "it was" in text and "\x1b[2J" not in text
     assert "resting" not in text
 

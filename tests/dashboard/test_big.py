@@ -32,12 +32,12 @@ def test_the_first_answer_of_a_page_is_small(view: View, name: str) -> None:
 
 
 def test_the_charts_of_the_overview_are_under_a_megabyte(view: View) -> None:
-    for drawn, _ in (
+    for figure in (
         overview.history_figure(view, STUDY),
         overview.width_figure(view, STUDY, "mse"),
         overview.width_figure(view, STUDY, "bce"),
     ):
-        assert 1_000 < len(drawn.to_json()) < MEGABYTE
+        assert 1_000 < len(figure.drawn.to_json()) < MEGABYTE
 
 
 def test_the_parts_of_why_are_under_a_megabyte(view: View) -> None:
@@ -46,7 +46,7 @@ def test_the_parts_of_why_are_under_a_megabyte(view: View) -> None:
     parts = (
         why.verdict(view, found),
         why.trained(reader, found, None)[1],
-        why.width_figure(view, STUDY, "activation")[0],
+        why.width_figure(view, STUDY, "activation").drawn,
         why.atlas_parts(view, STUDY, None),
     )
     assert found.probes is not None and len(found.probes.best) > 10
@@ -54,16 +54,16 @@ def test_the_parts_of_why_are_under_a_megabyte(view: View) -> None:
         assert 1_000 < len(as_json(part)) < MEGABYTE
 
 
-@pytest.mark.parametrize("kind", sorted(views.KINDS))
+@pytest.mark.parametrize("kind", sorted(views.VIEWS))
 def test_the_charts_of_explore_are_under_a_megabyte(view: View, kind: str) -> None:
-    if kind not in views.kinds_of(view.table(STUDY)):
+    if kind not in views.views_of(view.table(STUDY)):
         return
-    drawn, _ = explore.pane_figure(PageReader(view, STUDY), kind, [None] * 3, None)
+    drawn = explore.pane_figure(PageReader(view, STUDY), kind, [None] * 3, None).drawn
     assert 1_000 < len(drawn.to_json()) < MEGABYTE
 
 
 def test_the_parallel_axes_are_under_a_megabyte(view: View) -> None:
-    drawn, _ = explore.parallel_figure(PageReader(view, STUDY))
+    drawn = explore.parallel_figure(PageReader(view, STUDY)).drawn
     assert 1_000 < len(drawn.to_json()) < MEGABYTE
 
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import pytest
 
+from sweep.analysis.filters import Filter
 from sweep.config import TrialConfig
 from sweep.dashboard.parts import brushing
 from sweep.dashboard.parts.brushing import Side
 from sweep.enums import Activation
 from sweep.figures.axes import axis_of
-from sweep.figures.parallel import gather_lines
-from sweep.findings.filters import Filter
+from sweep.figures.parallel import brush_of, fine_ticks, gather_lines
 from sweep.store.table import TrialTable
 from tests.support.store_factories import trial_row, trial_table
 
@@ -92,7 +92,7 @@ def test_a_filter_comes_back_from_the_parallel_axes_that_show_it(
 ) -> None:
     table, filtered = study(), Filter.parse(where)
     dimensions = gather_lines(table).dimensions
-    ranges = {of.name: brushing.brush_of(filtered, of) for of in dimensions}
+    ranges = {of.name: brush_of(filtered, of) for of in dimensions}
     back = brushing.passed(Filter(), table, dimensions, ranges)
     assert list(back.apply(table).numbers) == numbers
 
@@ -106,7 +106,7 @@ def test_an_axis_without_a_brush_loses_its_condition() -> None:
 
 def test_brushes_can_end_between_the_named_ticks() -> None:
     widths = gather_lines(study(range(8, 300))).dimensions[0]
-    ticks = brushing.fine_ticks(widths)
+    ticks = fine_ticks(widths)
     assert len(ticks) > 90
     assert len(set(ticks.values())) == len(ticks)
     assert set(widths.tick_texts) <= set(ticks.values())

@@ -88,7 +88,7 @@ def test_a_study_without_trials_says_what_to_do(engine: Engine) -> None:
     add_study(engine, "new")
     page = compare.layout(View(engine=engine), Place("compare", "new"))
     assert "Nothing to compare yet" in text_of(page)
-    assert all(page[f"compare-{name}-box"].hidden for name in ("curves", "front", "classes"))
+    assert all(page[f"compare-{name}-card"].hidden for name in ("curves", "front", "classes"))
 
 
 def test_curves_and_classes_have_a_line_for_each_trial(engine: Engine) -> None:

@@ -57,7 +57,7 @@ def test_one_study_alone_is_not_compared(two: Engine) -> None:
         View(engine=two), Place("compare-studies", query={"studies": "small"})
     )
     assert "Nothing to compare yet" in as_json(page)
-    assert page["compared-figures"].hidden
+    assert page["compared-trials-card"].hidden and page["compared-seconds-card"].hidden
 
 
 def test_news_about_other_studies_is_no_news(two: Engine) -> None:

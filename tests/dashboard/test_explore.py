@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sweep.analysis.filters import Filter
 from sweep.dashboard.links import EXPLORE, Place
 from sweep.dashboard.pages import explore
 from sweep.dashboard.parts import views
 from sweep.dashboard.view import PageReader, View
 from sweep.errors import UsageError
-from sweep.figures.parallel import MAX_LINES
-from sweep.findings.filters import Filter
+from sweep.figures.parallel import MAX_LINES, gather_brushed
 from sweep.store.engine import Engine
 from sweep.store.table import TrialTable
 from tests.support.pages import as_json
@@ -88,27 +88,27 @@ def test_a_condition_goes_alone_or_with_all_others() -> None:
 
 
 def test_what_a_chart_says_under_its_title_is_the_note_of_its_card(view: View) -> None:
-    drawn, note = explore.pane_figure(reader(view), "epochs", CHOSEN, None)
+    drawn, _, note, _ = explore.pane_figure(reader(view), "intermediate", CHOSEN, None)
     assert re.match(r"(All )?\d+ ", note)
-    assert (drawn.layout.title.subtitle.text, drawn.layout.margin.t) == (None, 16)
+    assert (drawn.layout.title.subtitle.text, drawn.layout.margin.t) == (None, None)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in views.KINDS if kind != "front"])
+@pytest.mark.parametrize("kind", [name for name in views.VIEWS if name != "pareto"])
 def test_every_view_draws_what_passes_under_a_megabyte(view: View, kind: str) -> None:
-    drawn, _ = explore.pane_figure(reader(view, "activation:tanh"), kind, CHOSEN, None)
+    drawn = explore.pane_figure(reader(view, "activation:tanh"), kind, CHOSEN, None).drawn
     assert drawn.data
     assert drawn.layout.meta["view"] == kind
     assert len(drawn.to_json()) < 1_000_000
 
 
-@pytest.mark.parametrize("kind", [kind for kind in views.KINDS if kind != "front"])
+@pytest.mark.parametrize("kind", [name for name in views.VIEWS if name != "pareto"])
 @pytest.mark.parametrize("trials", [0, 1])
 def test_every_view_copes_with_next_to_nothing(engine: Engine, kind: str, trials: int) -> None:
     study_id = add_study(engine, "tiny")
     for number in range(trials):
         add_trial(engine, study_id, number, state="RUNNING")
     view = View(engine=engine)
-    drawn, _ = explore.pane_figure(reader(view, study="tiny"), kind, CHOSEN, None)
+    drawn = explore.pane_figure(reader(view, study="tiny"), kind, CHOSEN, None).drawn
     assert drawn.layout.annotations[0].text
     assert "explore-pane" in page(view, "tiny")
 
@@ -118,9 +118,9 @@ def test_trade_offs_are_offered_where_there_are_some(engine: Engine, table: Tria
     for number, values in enumerate([(0.1, 64), (0.2, 8)]):
         add_trial(engine, study_id, number, values)
     view = View(engine=engine)
-    assert "front" in views.kinds_of(view.table("two"))
-    assert "front" not in views.kinds_of(table)
-    drawn, _ = explore.pane_figure(reader(view, study="two"), "front", CHOSEN, None)
+    assert "pareto" in views.views_of(view.table("two"))
+    assert "pareto" not in views.views_of(table)
+    drawn = explore.pane_figure(reader(view, study="two"), "pareto", CHOSEN, None).drawn
     assert drawn.data
 
 
@@ -130,7 +130,7 @@ def test_trade_offs_are_offered_where_there_are_some(engine: Engine, table: Tria
         ("slice", {"x": [32, 64], "y": [0.01, 0.02]}, "hidden_width:32..64;val_mse:0.01..0.02"),
         ("history", {"x": [10, 20.4], "y": [0, 9]}, "number:10..20"),
         ("contour", {"x": [30, 70], "y": [-0.4, 0.4]}, "hidden_width:30..70;activation:linear"),
-        ("distribution", {"x": [0.1, 0.2], "y": [0, 1]}, ""),
+        ("edf", {"x": [0.1, 0.2], "y": [0, 1]}, ""),
     ],
 )
 def test_a_box_becomes_conditions(
@@ -142,16 +142,16 @@ def test_a_box_becomes_conditions(
 
 def test_a_box_is_drawn_again_on_the_view_and_the_axes_that_it_was_drawn_on(view: View) -> None:
     box = views.Box("slice", explore.uirevision("slice", CHOSEN), (32, 64), (0.01, 0.02))
-    drawn, _ = explore.pane_figure(reader(view), "slice", CHOSEN, box)
+    drawn = explore.pane_figure(reader(view), "slice", CHOSEN, box).drawn
     assert (drawn.layout.selections[0].x0, drawn.layout.selections[0].x1) == (32, 64)
-    drawn, _ = explore.pane_figure(reader(view), "contour", CHOSEN, box)
+    drawn = explore.pane_figure(reader(view), "contour", CHOSEN, box).drawn
     assert not drawn.layout.selections
 
 
 def test_parallel_axes_show_their_conditions_as_ranges_and_others_by_what_passes(
     view: View,
 ) -> None:
-    drawn, _ = explore.parallel_figure(reader(view, "hidden_width:32..64;number:..99"))
+    drawn = explore.parallel_figure(reader(view, "hidden_width:32..64;number:..99")).drawn
     axes = {axis.name: axis for axis in drawn.data[0].dimensions}
     assert list(axes["hidden_width"].constraintrange) == pytest.approx([5, 6])
     assert max(drawn.data[0].customdata) <= 99
@@ -160,12 +160,12 @@ def test_parallel_axes_show_their_conditions_as_ranges_and_others_by_what_passes
 
 def test_parallel_axes_stay_where_people_moved_them(view: View) -> None:
     order = ["value", "loss", "hidden_width", "activation", "optimizer", "learning_rate"]
-    drawn, _ = explore.parallel_figure(reader(view), order)
+    drawn = explore.parallel_figure(reader(view), order).drawn
     assert [axis.name for axis in drawn.data[0].dimensions] == order
 
 
 def test_a_condition_on_an_axis_that_is_no_longer_there_still_holds(table: TrialTable) -> None:
-    lines = explore.parallel_lines(table, Filter.parse("number:0..1;loss:bce"))
+    lines = gather_brushed(table, Filter.parse("number:0..1;loss:bce"))
     passing = Filter.parse("number:0..1;loss:bce").apply(table)
     assert set(lines.numbers) <= set(passing.numbers)
 
@@ -175,7 +175,7 @@ def test_of_very_many_trials_those_that_pass_come_first(engine: Engine, view: Vi
     table = view.table("many")
     where = Filter.parse("hidden_width:32..64;activation:tanh")
     passing = where.apply(table)
-    lines = explore.parallel_lines(table, where)
+    lines = gather_brushed(table, where)
     assert len(lines.numbers) == MAX_LINES
     assert set(passing.numbers[passing.counting]) <= set(lines.numbers)
     assert not np.isin(lines.numbers, passing.numbers).all()

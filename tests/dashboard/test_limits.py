@@ -17,13 +17,13 @@ from typing import NamedTuple
 import pytest
 from flask.testing import FlaskClient
 
+from sweep.analysis.filters import FILTER_LETTERS, Filter
 from sweep.analysis.strips import LARGEST_IMAGE
 from sweep.dashboard import create_app, limits
 from sweep.dashboard.parts.grid_rows import parse_sort
 from sweep.dashboard.view import View
 from sweep.errors import UsageError
 from sweep.findings.conditions import add_typed
-from sweep.findings.filters import FILTER_LETTERS, Filter
 from sweep.store.engine import Engine
 from tests.support.store_factories import sqlite_store
 from tests.support.synthetic import add_study

@@ -190,12 +190,14 @@ def test_the_address_keeps_what_is_not_as_at_first() -> None:
 
 def test_zooming_into_many_trials_shows_single_ones(view: View, engine: Engine) -> None:
     add_synthetic(engine, "study", style.MAX_MARKS + 1000)
-    whole, about = overview.history_figure(view, "study")
-    assert whole.layout.meta["zoomable"] and "groups" in about
-    part, about = overview.history_figure(view, "study", charts.Zoom("keep", (100, 199)))
-    numbers = [n for trace in part.data if trace.customdata is not None for n in trace.customdata]
+    whole = overview.history_figure(view, "study")
+    assert whole.drawn.layout.meta["zoomable"] and "groups" in whole.note
+    part = overview.history_figure(view, "study", charts.Zoom("keep", (100, 199)))
+    numbers = [
+        n for trace in part.drawn.data if trace.customdata is not None for n in trace.customdata
+    ]
     assert 50 < len(numbers) <= 100 and all(100 <= number <= 199 for number in numbers)
-    assert about == ""
+    assert part.note == ""
 
 
 def test_a_zoom_of_one_scale_means_nothing_to_another() -> None:
@@ -217,7 +219,8 @@ def test_the_law_stands_in_place_of_the_errors_by_width(view: View, engine: Engi
     study_id = add_study(engine)
     for number, width in enumerate((8, 16, 32, 64, 128)):
         add_trial(engine, study_id, number, 1 / width, config=TrialConfig(hidden_width=width))
-    drawn, about = overview.width_figure(view, "study", "law")
+    drawn, title, about, _ = overview.width_figure(view, "study", "law")
+    assert title == "Width law"
     assert about.startswith("The error is still falling with the width: twice 128 units")
     assert "law" in [trace.name for trace in drawn.data]
 
@@ -229,8 +232,8 @@ def test_a_chart_of_one_width_gives_way_to_the_study_that_would_fill_it(
     study_id = add_study(engine)
     for number in range(3):
         add_trial(engine, study_id, number, 0.1, config=TrialConfig(hidden_width=8))
-    drawn, about = overview.width_figure(view, "study", error)
-    assert not drawn.data
+    drawn, _, about, _ = overview.width_figure(view, "study", error)
+    assert not drawn.data and drawn.layout.height < 200
     said = str(drawn.layout.annotations[0].text).replace("<br>", " ")
     assert "it needs finished trials of two widths" in said
     assert "A study of more widths would show it: `sweep start" in about

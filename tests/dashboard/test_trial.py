@@ -10,10 +10,10 @@ import pytest
 from sweep.catalogue.settings import by_setting
 from sweep.dashboard import links
 from sweep.dashboard.pages import trial as page
-from sweep.dashboard.parts import cards, copies
+from sweep.dashboard.parts import cards, charts, copies
 from sweep.dashboard.view import View
 from sweep.errors import NotFoundError
-from sweep.figures import axes, style
+from sweep.figures import style
 from sweep.findings.commands import enqueue_command
 from sweep.search import enqueue_params
 from sweep.store import annotate, schema
@@ -147,7 +147,7 @@ def test_a_running_trial_shows_its_curves_as_they_grow(
 
 
 def test_news_for_a_chart_leave_its_ranges_alone_and_take_old_words_away() -> None:
-    drawn = style.figure("Title", "x", "y").update_xaxes(range=[0, 5])
+    drawn = style.figure("x", "y").update_xaxes(range=[0, 5])
     steps = cards.fresh(drawn).to_plotly_json()["operations"]
     sent = {".".join(step["location"]): step["params"]["value"] for step in steps}
     assert sent["layout.annotations"] == []
@@ -168,8 +168,8 @@ def test_a_logarithmic_range_is_said_so_that_plotly_takes_it(
     ends: tuple[int, int], sent: dict[str, float]
 ) -> None:
     # Plotly takes logarithms of these once more for a check: errors, below 1, were left to it.
-    drawn = style.figure("Title", "x", "y").update_yaxes(type="log", range=ends)
-    assert cards.bare(drawn).layout.yaxis.autorangeoptions.to_plotly_json() == sent
+    drawn = style.figure("x", "y").update_yaxes(type="log", range=ends)
+    assert cards.loosened(drawn).layout.yaxis.autorangeoptions.to_plotly_json() == sent
 
 
 @pytest.mark.usefixtures("study_id")
@@ -207,7 +207,7 @@ def test_what_happened_to_a_trial_is_told(view: View, engine: Engine, study_id: 
         engine, schema.sweep_events, {**event, "kind": "trial failed", "message": "out of memory"}
     )
     told = " ".join(texts(page.events(page.gather(view, "study", 3))))
-    assert "trial failed  (w1): out of memory" in told
+    assert "trial failed w1 out of memory" in told
 
 
 def test_what_people_wrote_stays_text(view: View, engine: Engine, study_id: int) -> None:
@@ -237,10 +237,8 @@ def test_a_page_in_a_large_study_is_made_at_once(view: View, engine: Engine) -> 
 
 
 def test_a_figure_without_room_for_its_floor_says_it_in_the_cards_note() -> None:
-    drawn = style.figure("Validation error", "epoch", "error")
-    card = cards.figure_card("chart", axes.note(drawn, "PCA floor at width 784: 0"))
-    assert "PCA floor at width 784: 0" in texts(card)
-    assert drawn.layout.title.subtitle.text is None
+    figure = charts.PageFigure(style.figure("epoch", "error"), "Error", "PCA floor at width 784: 0")
+    assert "PCA floor at width 784: 0" in texts(charts.card_of("chart", figure))
 
 
 def test_a_trial_with_an_error_spectrum_shows_its_front(engine: Engine, view: View) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from sweep.analysis.filters import Filter
 from sweep.config import TrialConfig
 from sweep.dashboard.links import Place
 from sweep.dashboard.pages import trials
@@ -16,7 +17,6 @@ from sweep.dashboard.view import View
 from sweep.enums import Activation, Loss, Optimizer
 from sweep.errors import UsageError
 from sweep.findings.conditions import add_typed
-from sweep.findings.filters import Filter
 from sweep.store import annotate
 from sweep.store.engine import Engine
 from sweep.store.remarks import Remarks

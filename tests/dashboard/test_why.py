@@ -201,7 +201,7 @@ def test_of_a_fixed_width_the_note_names_the_study_that_would_tell(
 ) -> None:
     # `sweep enqueue` was offered, which refuses any other width there.
     add_trial(engine, add_study(engine), 0, 0.1)
-    _, about = why.width_figure(view, "study", "all")
+    about = why.width_figure(view, "study", "all").note
     assert "'space.hidden_width={ low = 8, high = 1024, log = true }'" in about
 
 
@@ -209,7 +209,7 @@ def test_choices_of_a_setting_stand_apart(view: View, engine: Engine) -> None:
     fill(engine)
     said = as_json(why.layout(view, Place(WHY, "study", query={"by": "activation"})))
     assert '"value": "activation"' in said and "by loss" not in said
-    drawn, about = why.width_figure(view, "study", "activation")
+    drawn, _, about, _ = why.width_figure(view, "study", "activation")
     assert [trace.name for trace in drawn.data if trace.showlegend is not False][:2] == [
         "relu",
         "tanh",

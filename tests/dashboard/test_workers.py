@@ -10,6 +10,7 @@ from sweep.dashboard import links
 from sweep.dashboard.pages import workers as page
 from sweep.dashboard.view import View
 from sweep.enums import CommandKind
+from sweep.findings.activity import SILENT_SECONDS
 from sweep.store import commands, schema
 from sweep.store.engine import Engine
 from tests.support.pages import as_json, texts
@@ -62,7 +63,7 @@ def test_a_worker_is_told_with_its_device_and_how_hard_it_works(
     add_worker(engine, study_id, busy=0.934, **memory, **card)
     add_trial(engine, study_id, 0, state="RUNNING", worker="w0")
     told = shown(view)
-    about = ("w0", "gpu-box, pid 41", "training", "GPU 0", "H100, driver 580.82.07")
+    about = ("w0", "gpu-box", "pid 41", "training", "GPU 0", "H100, driver 580.82.07")
     for said in (*about, "93 %", "62 %", "mean 71 %", "3.0 of 80 GiB"):
         assert said in told
 
@@ -75,8 +76,8 @@ def test_a_worker_without_the_fused_trainer_is_marked_with_every_difference(
     add_worker(engine, study_id, "w1", trainer="fused")
     assert "state-fallback" in as_json(page.workers(view, "study"))
     told = shown(view)
-    assert "reference trainer, not fused" in told and "limit 1e-05" in told
-    assert told.count("not fused") == 1 and "fused trainer" in told
+    assert "reference, not fused" in told and "limit 1e-05" in told
+    assert told.count("not fused") == 1 and "fused" in told.replace("not fused", "")
 
 
 def test_vitals_that_are_not_known_are_left_open(view: View, engine: Engine, study_id: int) -> None:
@@ -89,7 +90,7 @@ def test_vitals_that_are_not_known_are_left_open(view: View, engine: Engine, stu
 def test_a_silent_worker_is_marked_while_the_study_runs(
     view: View, engine: Engine, study_id: int
 ) -> None:
-    add_worker(engine, study_id, "w0", seen_at=time.time() - page.SILENT_SECONDS - 5)
+    add_worker(engine, study_id, "w0", seen_at=time.time() - SILENT_SECONDS - 5)
     assert '"className": "late"' in as_json(page.workers(view, "study"))
     with engine.begin() as connection:
         connection.execute(schema.sweep_leases.delete())

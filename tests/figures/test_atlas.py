@@ -92,11 +92,6 @@ def test_kinds_of_pixels_are_lines_too() -> None:
     assert len(draw_by_width(found).data) == 3
 
 
-def test_one_width_is_no_line() -> None:
-    found = gather_class_errors(atlas())._replace(widths=[8])
-    assert "two widths" in str(draw_by_width(found).layout.annotations[0].text)
-
-
 def test_widths_without_pictures_are_named() -> None:
     missing = trial_row(number=3, config=TrialConfig(hidden_width=512))
     said = atlas_note(replace(atlas(), without_pictures=[missing]))

@@ -33,12 +33,6 @@ def test_studies_without_finished_trials_have_no_curve() -> None:
     assert draw_edf(edf).layout.xaxis.type == "log"
 
 
-def test_curves_of_nothing_say_why() -> None:
-    for tables in ({}, {"new": trial_table()}):
-        (said,) = draw_edf(gather_edf(tables)).layout.annotations
-        assert said.text == "No trial has finished yet."
-
-
 def test_steps_rise_from_the_ground_and_tell_how_many_trials_they_are() -> None:
     trials = many_trials(100_000)
     drawn = draw_edf(gather_edf({"a": trials, "b": trials}))

@@ -1,6 +1,7 @@
 """What anybody called anything is text in a chart, though Plotly would make links of it."""
 
 import dataclasses
+import html
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,10 +35,10 @@ LINK = '<a href="https://evil.example/">x</a>%{y}'
 
 
 def test_escaped_text_comes_back_as_it_was() -> None:
-    drawn = style.figure(LINK, "x", "y")
-    drawn.update_layout(title={"subtitle": {"text": style.escaped(LINK)}})
-    assert (style.title_of(drawn), style.subtitle_of(drawn)) == (LINK, LINK)
-    assert "<a" not in drawn.layout.title.text and "%{" not in drawn.layout.title.text
+    title = style.entitled(style.figure("x", "y"), LINK, LINK).layout.title
+    for text in (title.text, title.subtitle.text):
+        assert html.unescape(text) == LINK
+        assert "<a" not in text and "%{" not in text
 
 
 def named(text: str) -> TrialTable:
@@ -79,7 +80,7 @@ CHARTS = {
         SeedChart(LINK, LINK, [SeedLine(LINK, [1], [0.1])], None, 0.1, LINK)
     ),
     "atlas": lambda: draw_by_width(
-        ErrorsByWidth(LINK, [8, 16], [0, 1], {LINK: [0.2, 0.1]}, {LINK: 16}, "")
+        ErrorsByWidth([8, 16], [0, 1], {LINK: [0.2, 0.1]}, {LINK: 16}, "")
     ),
     "waterfall": lambda: draw_waterfall(
         Waterfall(LINK, [LINK, "b"], [2.0, 1.0], [2.0, 1.0], hovers=["", ""], about="", **EMPTY)

@@ -9,6 +9,7 @@ import pytest
 from sweep.analysis.factorial import factorial
 from sweep.catalogue.settings import Cause
 from sweep.figures.factorial import FIGURE, FactorialChart, draw_factorial, gather_factorial
+from sweep.figures.registry import GatheredFigure
 from tests.support.factorial_factories import (
     BASELINE,
     PLANTED,
@@ -85,13 +86,14 @@ def test_rows_are_one_a_mark() -> None:
     rows = FIGURE.rows(chart)
     assert {len(column) for column in rows.values()} == {12}
     assert rows["estimate"][0] == pytest.approx(3.0)
-    assert FIGURE.finding(chart) == chart.title
+    assert GatheredFigure(FIGURE, chart).heading == chart.title
 
 
 def test_what_a_setting_is_called_is_no_html() -> None:
     chart = chart_of(product)
     marks = [of._replace(change="<b>x</b>") for of in chart.marks]
-    drawn = draw_factorial(chart._replace(marks=marks, title="<i>"))
+    found = GatheredFigure(FIGURE, chart._replace(marks=marks, title="<i>"))
+    drawn = found.draw_titled()
     assert "&lt;b&gt;x" in drawn.layout.yaxis.ticktext[0]
     assert drawn.layout.title.text == "&lt;i&gt;"
 

@@ -122,11 +122,6 @@ def test_importances_of_a_sample_say_so() -> None:
     assert "A random sample of 60 was compared." in about
 
 
-def test_no_importances_give_their_reason() -> None:
-    bars = gather_importances(importance(reason="needs more trials"), "x")
-    assert (bars.names, bars.about) == ([], "Importance needs more trials.")
-
-
 def test_importances_name_what_outranks_them_or_would() -> None:
     found = importance(shares={"loss": 1.0})
     assert "`sweep explain x --run` trains the causes" in gather_importances(found, "x").about

@@ -9,10 +9,10 @@ WIDTH = 321.0  # 8.5 cm
 
 
 def chart(*names: str, **layout: object):
-    drawn = style.figure("Error by width", "Hidden width", "Test error (MSE)", **layout)
+    drawn = style.figure("Hidden width", "Test error (MSE)", **layout)
     for name in names:
         drawn.add_scatter(x=[1], y=[2], name=name, marker={"size": 9}, line={"width": 2})
-    return drawn
+    return style.entitled(drawn, "Error by width")
 
 
 def test_a_figure_for_paper_is_black_on_white_with_fonts_of_eight_points() -> None:

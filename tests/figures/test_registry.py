@@ -1,7 +1,7 @@
 """Every figure can be asked for by name, of any study."""
 
+import html
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict
 
 import plotly.graph_objects as go
@@ -12,7 +12,6 @@ from sweep.analysis.study_reader import StudyReader
 from sweep.config import TrialConfig
 from sweep.enums import Activation
 from sweep.errors import NotFoundError, UsageError
-from sweep.figures import style
 from sweep.figures.figure import stacked
 from sweep.figures.registry import FIGURES, draw_figure, gather_figure
 from sweep.store.handle import StudyHandle, open_study
@@ -69,10 +68,16 @@ def test_a_figure_without_data_says_what_it_needs(study: StudyHandle, name: str)
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_study_without_trials_is_no_trouble(engine: Engine, name: str) -> None:
+def test_a_study_without_trials_is_told_what_a_figure_needs(engine: Engine, name: str) -> None:
     add_study(engine, "empty")
-    with suppress(NotFoundError):
-        assert isinstance(draw_figure(open_study(engine, "empty"), name), go.Figure)
+    with pytest.raises(NotFoundError, match=f"nothing to show in figure '{name}': it needs"):
+        draw_figure(open_study(engine, "empty"), name)
+
+
+def test_importances_of_too_few_trials_say_how_many_there_are(engine: Engine) -> None:
+    add_study(engine, "empty")
+    with pytest.raises(NotFoundError, match="needs 20 finished .* there are 0 finished trials"):
+        draw_figure(open_study(engine, "empty"), "importances")
 
 
 def test_an_option_reaches_its_figure(study: StudyHandle) -> None:
@@ -91,9 +96,10 @@ def test_a_figure_has_a_title_and_rows_without_being_drawn(study: StudyHandle, n
 
 
 @pytest.mark.parametrize("name", sorted({*FIGURES} - MISSING))
-def test_a_figure_bears_the_title_that_was_gathered(study: StudyHandle, name: str) -> None:
+def test_a_figure_of_a_notebook_bears_its_title(study: StudyHandle, name: str) -> None:
     found = gather_figure(StudyReader(study), name)
-    assert found is not None and style.title_of(found.draw()) == found.title
+    assert found is not None and html.unescape(found.draw_titled().layout.title.text) == found.title
+    assert found.draw().layout.title.text is None
 
 
 def test_options_may_be_text_as_a_command_has_them(study: StudyHandle) -> None:

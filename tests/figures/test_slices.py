@@ -85,7 +85,7 @@ def test_too_many_trials_are_drawn_as_groups_until_one_zooms_in() -> None:
     whole = gather_slice(trials, "learning_rate")
     part = gather_slice(trials, "learning_rate", between=(1e-3, 1e-2))
     assert (whole.too_many, part.too_many) == (True, False)
-    assert "27,000 trials in groups" in draw_slice(whole).layout.title.subtitle.text
+    assert "27,000 trials in groups" in whole.about
     assert part.ends == whole.ends
     assert part.marks.x.min() >= 1e-3 and part.marks.x.max() <= 1e-2
     assert draw_slice(part).data[0].customdata.tolist() == part.marks.numbers.tolist()
@@ -102,10 +102,3 @@ def test_the_mark_of_a_value_that_stands_alone_stays_beside_it() -> None:
     alone = trial_table(row(0, 0.1, hidden_width=784))
     (mark, *_) = draw_slice(gather_slice(alone, "hidden_width")).data
     assert mark.x[0] == pytest.approx(784, rel=0.03)
-
-
-def test_a_slice_of_nothing_says_why_it_is_empty() -> None:
-    (said,) = draw_slice(gather_slice(trial_table(), "epochs")).layout.annotations
-    assert (
-        said.text.replace("<br>", " ") == "No finished trial has both epochs and validation error."
-    )

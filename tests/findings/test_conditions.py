@@ -2,11 +2,11 @@
 
 import pytest
 
+from sweep.analysis.filters import Filter
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss
 from sweep.errors import UsageError
 from sweep.findings.conditions import add_typed
-from sweep.findings.filters import Filter
 from tests.support.store_factories import trial_row, trial_table
 
 TABLE = trial_table(

@@ -26,4 +26,4 @@ def _nothing_real(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(FakeTraining, "pictures", strip_png())
     monkeypatch.setattr(doctor, "_ask_torch", lambda: "torch")
     monkeypatch.setattr(webbrowser, "open", lambda url: False)
-    monkeypatch.setattr("sweep.dashboard.serve", lambda app, access, ready: ready("http://x"))
+    monkeypatch.setattr("sweep.cli.dashboard.serve", lambda app, access, ready: ready("http://x"))

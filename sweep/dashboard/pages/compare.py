@@ -3,7 +3,6 @@
 ``?trials=0,7,12`` lists them, ``only=1`` omits the settings that all of them share.
 """
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from sweep.dashboard.parts import cards, charts, states
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.charts import PageFigure
 from sweep.dashboard.parts.chosen_trials import MOST, choose, usual
+from sweep.dashboard.parts.news import mark_of
 from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.view import PageReader, View
 from sweep.findings.comparison import ComparedRow, Comparison, gather_comparison
@@ -53,11 +53,7 @@ def layout(view: View, place: Place) -> Any:
             html.Div(tables(found, only), id="compare-tables"),
             html.Div(
                 [
-                    html.Div(
-                        charts.card_of(graph_id, figure),
-                        id=f"{graph_id}-box",
-                        hidden=figure.data is None,
-                    )
+                    charts.card_of(graph_id, figure, hides=True)
                     for graph_id, figure in figures(view, found).items()
                 ],
                 className="row",
@@ -66,11 +62,6 @@ def layout(view: View, place: Place) -> Any:
         ],
         className="compare",
     )
-
-
-def mark_of(found: Comparison) -> str:
-    """Return a text that differs when the page has something new to show."""
-    return hashlib.blake2b(repr(found).encode(), digest_size=12).hexdigest()
 
 
 def _controls(numbers: Sequence[str], offered: Sequence[str], only: bool) -> Any:
@@ -233,18 +224,18 @@ def _picture_label(found: Comparison, row: TrialRow) -> Any:
 
 def register(app: Dash, view: View) -> None:
     """Register its callbacks."""
+    filled = [of for graph_id in _FIGURES for of in charts.outputs(graph_id, hides=True)]
+
     # Separate, because every page has a query: Dash would call the one below on other pages too.
     app.clientside_callback(
         ClientsideFunction("compare", "remember"),
         Output("query", "data", allow_duplicate=True),
         Input("compare-query", "data"),
-        prevent_initial_call=True,
     )
 
     @app.callback(
         Output("compare-tables", "children"),
-        *(Output(graph_id, "figure") for graph_id in _FIGURES),
-        *(Output(f"{graph_id}-box", "hidden") for graph_id in _FIGURES),
+        *filled,
         Output("compare-pictures", "children"),
         Output("compare-complaints", "children"),
         Output("compare-mark", "data"),
@@ -254,7 +245,6 @@ def register(app: Dash, view: View) -> None:
         Input("revision", "data"),
         State("compare-mark", "data"),
         State("place", "data"),
-        prevent_initial_call=True,
     )
     def show(
         wanted: list[str] | None, only: bool, _: Any, mark: str | None, place: StudyPlace
@@ -268,13 +258,12 @@ def register(app: Dash, view: View) -> None:
         said = (" ".join(chosen.complaints), now, query)
         if now == mark:  # only the switch, or news about other trials
             same = ctx.triggered_id == "revision"
-            rest = [no_update] * (2 * len(_FIGURES) + 1)
+            rest = [no_update] * (len(filled) + 1)
             return (no_update if same else tables(found, only), *rest, *said)
         drawn = figures(view, found).values()
         return (
             tables(found, only),
-            *(figure.drawn for figure in drawn),
-            *(figure.data is None for figure in drawn),
+            *(of for figure in drawn for of in charts.filled(figure, hides=True)),
             pictures(found),
             *said,
         )

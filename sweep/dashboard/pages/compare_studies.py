@@ -3,7 +3,7 @@
 ``?studies=a,b`` lists them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import dash_mantine_components as dmc
@@ -14,16 +14,12 @@ from sweep.dashboard import links
 from sweep.dashboard.links import Place, join_names, split_names
 from sweep.dashboard.parts import cards, charts
 from sweep.dashboard.parts.attributes import attributes
+from sweep.dashboard.parts.charts import PageFigure
 from sweep.dashboard.parts.findings import finding_table
 from sweep.dashboard.view import PageReader, View
 from sweep.figures.best_so_far import (
-    FIGURE,
-    NOTES,
-    TITLES,
     Over,
-    gather_best_so_far,
 )
-from sweep.figures.registry import GatheredFigure
 from sweep.findings.study_comparison import gather_studies
 
 #: Maximum number of studies side by side: each has a colour and a column.
@@ -69,17 +65,10 @@ def layout(view: View, place: Place) -> Any:
             html.Div(said, id="compared-words", className="compare"),
             html.Div(
                 [
-                    cards.figure_card(
-                        f"compared-{over}",
-                        curves(view, chosen.names, over),
-                        title=TITLES[over],
-                        note=NOTES[over],
-                    )
-                    for over in TITLES
+                    charts.card_of(graph_id, figure, hides=True)
+                    for graph_id, figure in curves(view, chosen.names).items()
                 ],
-                id="compared-figures",
                 className="row",
-                hidden=not _is_enough(chosen.names),
             ),
             html.Div(tables, id="compared-tables", className="compare"),
         ],
@@ -127,23 +116,28 @@ def compared(view: View, names: Sequence[str]) -> tuple[list[Any], list[Any]]:
     return [*cautions, *headline, html.Div(ways, className="line")], tables
 
 
-def curves(view: View, names: Sequence[str], over: Over) -> go.Figure:
-    """Draw the best so far of each study; the chart says so if none has a value."""
+#: By the ids of their graphs.
+_OVER: Mapping[str, Over] = {"compared-trials": "trials", "compared-seconds": "seconds"}
+
+
+def curves(view: View, names: Sequence[str]) -> dict[str, PageFigure]:
+    """Draw the best so far of each study, by the ids of the graphs."""
     if not _is_enough(names):
-        return go.Figure()  # which is hidden
-    data = gather_best_so_far([(name, view.table(name)) for name in names], over)
-    found = None if data is None else GatheredFigure(FIGURE, data)
-    options = {"beside": tuple(names[1:]), "over": over}
-    return charts.draw(PageReader(view, names[0]), FIGURE, found, None, options).drawn
+        return dict.fromkeys(_OVER, PageFigure(go.Figure(), "", ""))  # which is hidden
+    reader, others = PageReader(view, names[0]), tuple(names[1:])
+    return {
+        graph_id: charts.figure_of(reader, "best_so_far", beside=others, over=over)
+        for graph_id, over in _OVER.items()
+    }
 
 
 def register(app: Dash, view: View) -> None:
     """Register its callbacks."""
+    filled = [of for graph_id in _OVER for of in charts.outputs(graph_id, hides=True)]
 
     @app.callback(
         Output("query", "data", allow_duplicate=True),
         Input("compared-studies", "value"),
-        prevent_initial_call=True,
     )
     def remember(names: list[str] | None) -> dict[str, str]:
         return {"studies": join_names(names or [])}
@@ -151,15 +145,12 @@ def register(app: Dash, view: View) -> None:
     @app.callback(
         Output("compared-words", "children"),
         Output("compared-tables", "children"),
-        Output("compared-trials", "figure"),
-        Output("compared-seconds", "figure"),
-        Output("compared-figures", "hidden"),
+        *filled,
         Output("compared-complaints", "children"),
         Output("compared-mark", "data"),
         Input("compared-studies", "value"),
         Input("revision", "data"),
         State("compared-mark", "data"),
-        prevent_initial_call=True,
     )
     def show(
         wanted: list[str] | None, _: Any, mark: list[tuple[str, int]] | None
@@ -168,12 +159,10 @@ def register(app: Dash, view: View) -> None:
         now = mark_of(view, names)
         said = " ".join(complaints)
         if mark is not None and [tuple(of) for of in mark] == now:  # news about other studies
-            return (*[no_update] * 5, said, no_update)
+            return (*[no_update] * (2 + len(filled)), said, no_update)
         return (
             *compared(view, names),
-            curves(view, names, "trials"),
-            curves(view, names, "seconds"),
-            not _is_enough(names),
+            *(of for of in curves(view, names).values() for of in charts.filled(of, hides=True)),
             said,
             now,
         )

@@ -5,30 +5,28 @@ the charts below them one is drawn at a time. The chart that was brushed last ke
 around its box, so that the box can be moved; all others show only trials that pass.
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dash
 import dash_mantine_components as dmc
-import numpy as np
-import plotly.graph_objects as go
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html
 
-from sweep.catalogue.columns import column_named
+from sweep.analysis.filters import Filter
+from sweep.catalogue.columns import titled
 from sweep.dashboard import links
 from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import brushing, cards, charts, views
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.brushing import Side
-from sweep.dashboard.parts.charts import Zoom
+from sweep.dashboard.parts.charts import PageFigure, Zoom
+from sweep.dashboard.parts.trial_filter import chips
 from sweep.dashboard.parts.views import Box, Ranges, ViewName
 from sweep.dashboard.view import PageReader, View
 from sweep.figures import style
-from sweep.figures.marks import sampled
-from sweep.figures.parallel import MAX_LINES, Lines, gather_lines
-from sweep.figures.registry import FIGURES, gather_figure
-from sweep.findings.filters import Filter
-from sweep.store.table import Mask, TrialTable
+from sweep.figures.parallel import MAX_LINES, gather_brushed
+from sweep.figures.registry import gather_figure
+from sweep.store.table import TrialTable
 
 _FIRST = "slice"
 _PARALLEL = "parallel"
@@ -47,7 +45,7 @@ def layout(view: View, place: Place) -> Any:
     table, query = view.table(place.name), place.query
     where = Filter.parse(query.get("where"))
     where.mask(table)  # raises UsageError for what this study does not have
-    kinds = {key: kind.title for key, kind in views.kinds_of(table).items()}
+    labels = {name: figure.label for name, figure in views.views_of(table).items()}
     kind = query.get("view", "")
     return html.Div(
         [
@@ -57,9 +55,7 @@ def layout(view: View, place: Place) -> Any:
                 className="line passing",
                 **attributes(aria_live="polite"),
             ),
-            cards.figure_card(
-                "explore-parallel", title="Settings of every trial, and its error", height=_HEIGHT
-            ),
+            charts.pending_card("explore-parallel", "parallel", height=_HEIGHT),
             html.Section(
                 [
                     html.Div(
@@ -67,9 +63,9 @@ def layout(view: View, place: Place) -> Any:
                             dmc.SegmentedControl(
                                 id="explore-view",
                                 data=[
-                                    {"value": key, "label": title} for key, title in kinds.items()
+                                    {"value": key, "label": label} for key, label in labels.items()
                                 ],
-                                value=kind if kind in kinds else _FIRST,
+                                value=kind if kind in labels else _FIRST,
                                 size="xs",
                             ),
                             _selects(table, query),
@@ -124,14 +120,10 @@ def options(table: TrialTable) -> dict[str, list[dict[str, str]]]:
     settings = views.settings_of(table) or [choice.x]
     metrics = views.metrics_of(table) or [choice.metric]
     return {
-        "x": [{"value": name, "label": column_named(name).title} for name in settings],
-        "y": [{"value": name, "label": column_named(name).title} for name in settings],
-        "metric": [{"value": name, "label": _metric(name)} for name in metrics],
+        "x": titled(settings),
+        "y": titled(settings),
+        "metric": titled(metrics),
     }
-
-
-def _metric(name: str) -> str:
-    return column_named(name).title
 
 
 def passing(study: str, table: TrialTable, where: Filter) -> list[Any]:
@@ -146,8 +138,7 @@ def passing(study: str, table: TrialTable, where: Filter) -> list[Any]:
     grid = links.url(links.TRIALS, study, where=str(where))
     return [
         html.Span(f"{n_left:,} of {n_trials:,} trials", className="count"),
-        *(_chip(name, said) for name, said in where.in_words().items()),
-        html.Button("Clear all", id=_drop(""), className="plain small"),
+        *chips(where, "explore-drop"),
         dcc.Link("Show in the grid", href=grid, className="button"),
     ]
 
@@ -156,20 +147,6 @@ def _all_of(n_trials: int) -> str:
     if n_trials > 1:
         return f"All {n_trials:,} trials"
     return "1 trial" if n_trials else "No trial yet"
-
-
-def _chip(name: str, said: str) -> Any:
-    return html.Button(
-        [said, " ", html.Span("×", **attributes(aria_hidden="true"))],
-        id=_drop(name),
-        className="chip",
-        title="Remove this condition",
-        **attributes(aria_label=f"Remove: {said}"),
-    )
-
-
-def _drop(name: str) -> dict[str, str]:
-    return {"type": "explore-drop", "column": name}
 
 
 def register(app: Dash, view: View) -> None:
@@ -184,7 +161,6 @@ def register(app: Dash, view: View) -> None:
         Input("explore-where", "data"),
         Input("explore-view", "value"),
         *(Input(f"explore-{key}", "value") for key in _SELECTS),
-        prevent_initial_call=True,
     )
     def remember(where: str, kind: ViewName, *chosen: str | None) -> dict[str, str | None]:
         return query(where, kind, dict(zip(_SELECTS, chosen, strict=True)))
@@ -194,7 +170,6 @@ def register(app: Dash, view: View) -> None:
         Input("revision", "data"),
         *(State(f"explore-{key}", "data") for key in _SELECTS),
         State("place", "data"),
-        prevent_initial_call=True,
     )
     def offer(_: Any, x: Any, y: Any, metric: Any, place: StudyPlace) -> list[Any]:
         now = options(view.table(place.name))
@@ -206,7 +181,6 @@ def register(app: Dash, view: View) -> None:
         Input("revision", "data"),
         Input("explore-where", "data"),
         State("place", "data"),
-        prevent_initial_call=True,
     )
     def count(_: Any, where: str, place: StudyPlace) -> list[Any]:
         study = place.name
@@ -215,8 +189,7 @@ def register(app: Dash, view: View) -> None:
 
 def query(where: str, kind: ViewName, chosen: Mapping[str, str | None]) -> dict[str, str | None]:
     """Return what the address keeps: the filter, the chart and its columns."""
-    controls = views.KINDS[kind].options
-    return {"where": where, "view": kind, **{key: chosen[key] for key in controls}}
+    return {"where": where, "view": kind, **{key: chosen[key] for key in views.controls_of(kind)}}
 
 
 def _register_brushes(app: Dash, view: View) -> None:
@@ -232,7 +205,6 @@ def _register_brushes(app: Dash, view: View) -> None:
             Input(graph, prop),
             *figure,
             State(name, "data"),
-            prevent_initial_call=True,
         )
 
     @app.callback(
@@ -240,12 +212,11 @@ def _register_brushes(app: Dash, view: View) -> None:
         Output("explore-brushed", "data"),
         Input("explore-box", "data"),
         Input("explore-ranges", "data"),
-        Input({"type": "explore-drop", "column": ALL}, "n_clicks"),
+        Input({"type": "explore-drop", "name": ALL}, "n_clicks"),
         State("explore-where", "data"),
         State("explore-brushed", "data"),
         *(State(f"explore-{key}", "value") for key in _SELECTS),
         State("place", "data"),
-        prevent_initial_call=True,
     )
     def brush(
         box: Box | None,
@@ -266,7 +237,7 @@ def _register_brushes(app: Dash, view: View) -> None:
             reader = _reader(view, study, where, box.view, brushed, (x, y, metric))
             new, brushed = boxed(reader, where, box, (x, y, metric)), box.view
         elif isinstance(cause, dict) and any(told["value"] for told in ctx.triggered):
-            new, brushed = dropped(where, cause["column"]), None
+            new, brushed = dropped(where, cause["name"]), None
         else:  # chips that were just drawn
             return dash.no_update, dash.no_update
         return (dash.no_update, dash.no_update) if str(new) == text else (str(new), brushed)
@@ -288,20 +259,20 @@ def boxed(reader: PageReader, where: Filter, box: Box, chosen: Sequence[str | No
 def _sides(
     reader: PageReader, kind: ViewName, chosen: Sequence[str | None]
 ) -> tuple[Side, Side] | None:
-    found = gather_figure(reader, views.KINDS[kind].figure, _options(reader, kind, chosen))
-    return found and views.KINDS[kind].sides(found.data, reader.table)
+    found = gather_figure(reader, kind, _options(reader, kind, chosen))
+    return found and views.VIEWS[kind].sides(found.data)
 
 
 def _options(reader: PageReader, kind: ViewName, chosen: Sequence[str | None]) -> dict[str, Any]:
     choice = views.choice_of(reader.whole, *chosen)
-    return {name: getattr(choice, key) for key, name in views.KINDS[kind].options.items()}
+    return {option: getattr(choice, key) for key, option in views.controls_of(kind).items()}
 
 
 def ranged(
     table: TrialTable, where: Filter, ranges: Mapping[str, Sequence[tuple[float, float]]]
 ) -> Filter:
     """Narrow the filter to the ranges that are drawn on the parallel axes."""
-    dimensions = parallel_lines(table, where).dimensions
+    dimensions = gather_brushed(table, where).dimensions
     return brushing.passed(where, table, dimensions, ranges)
 
 
@@ -322,27 +293,24 @@ def _reader(
 
 def _register_charts(app: Dash, view: View) -> None:
     @app.callback(
-        Output("explore-parallel", "figure"),
-        Output("explore-parallel-note", "children"),
+        *charts.outputs("explore-parallel"),
         Input("revision", "data"),
         Input("explore-where", "data"),
         State("explore-brushed", "data"),
         State("explore-ranges", "data"),
         State("place", "data"),
+        prevent_initial_call=False,
     )
     def parallel(
         _: Any, where: str, brushed: str | None, ranges: Ranges | None, place: StudyPlace
     ) -> Any:
         reader = PageReader(view, place.name, Filter.parse(where))
         if brushed == _PARALLEL and _only_filtered() and reader.whole.counting.sum() <= MAX_LINES:
-            return dash.no_update, dash.no_update  # it shows its brush already
-        return parallel_figure(reader, ranges.order if ranges else [])
+            return dash.no_update  # it shows its brush already
+        return charts.filled(parallel_figure(reader, ranges.order if ranges else []))
 
     @app.callback(
-        Output("explore-pane", "figure"),
-        Output("explore-pane", "style"),
-        Output("explore-pane-title", "children"),
-        Output("explore-pane-note", "children"),
+        *charts.outputs("explore-pane"),
         *(Output(f"explore-{key}-control", "hidden") for key in _SELECTS),
         Input("revision", "data"),
         Input("explore-where", "data"),
@@ -352,6 +320,7 @@ def _register_charts(app: Dash, view: View) -> None:
         State("explore-brushed", "data"),
         State("explore-box", "data"),
         State("place", "data"),
+        prevent_initial_call=False,
     )
     def pane(
         _: Any,
@@ -367,14 +336,13 @@ def _register_charts(app: Dash, view: View) -> None:
     ) -> Any:
         chosen = (x, y, metric)
         if brushed == kind and _only_filtered():
-            return [dash.no_update] * (4 + len(_SELECTS))
+            return dash.no_update
         between = charts.between(zoom, uirevision(kind, chosen))
         reader = _reader(view, place.name, Filter.parse(where), kind, brushed, chosen)
         box = box if brushed == kind else None
-        drawn, note = pane_figure(reader, kind, chosen, box, between)
-        title = str(drawn.layout.meta["title"])
-        hidden = [key not in views.KINDS[kind].options for key in _SELECTS]
-        return [charts.renewed(drawn), charts.sized(drawn), title, note, *hidden]
+        figure = pane_figure(reader, kind, chosen, box, between)
+        hidden = [key not in views.controls_of(kind) for key in _SELECTS]
+        return [*charts.filled(figure), *hidden]
 
 
 def _only_filtered() -> bool:
@@ -393,15 +361,14 @@ def pane_figure(
     chosen: Sequence[str | None],
     box: Box | None,
     between: brushing.Span | None = None,
-) -> tuple[go.Figure, str]:
-    """Draw the lower chart with the box that was drawn on it; return its note too."""
-    asked, options = views.KINDS[kind], _options(reader, kind, chosen)
-    drawn, note, data = charts.figure_of(reader, asked.figure, between, **options)
-    key = uirevision(kind, chosen)
-    brushable = data is not None and asked.sides(data, reader.table) is not None
+) -> PageFigure:
+    """Draw the lower chart with the box that was drawn on it."""
+    options, key = _options(reader, kind, chosen), uirevision(kind, chosen)
+    figure = charts.figure_of(reader, kind, between, **options)
+    brushable = figure.data is not None and views.VIEWS[kind].sides(figure.data) is not None
     kept = views.box_of(box.x, box.y) if box and box.of == key else []
-    drawn.update_layout(
-        meta={**drawn.layout.meta, "view": kind},
+    figure.drawn.update_layout(
+        meta={**figure.drawn.layout.meta, "view": kind},
         uirevision=key,
         dragmode="select" if brushable else "zoom",
         selections=kept,
@@ -410,58 +377,13 @@ def pane_figure(
     hint = (
         "Drag a box to keep the trials in it; the tools above zoom and move." if brushable else ""
     )
-    return drawn, " ".join(filter(None, (note, hint)))
+    return figure._replace(note=" ".join(filter(None, (figure.note, hint))))
 
 
-def parallel_figure(reader: PageReader, order: Sequence[str] = ()) -> tuple[go.Figure, str]:
+def parallel_figure(reader: PageReader, order: Sequence[str] = ()) -> PageFigure:
     """Draw parallel axes with the filter as ranges; ``order`` is the order that people chose."""
-    where = reader.where
-    lines = parallel_lines(reader.whole, where)
-    place = {name: at for at, name in enumerate(order)}
-    dimensions = sorted(lines.dimensions, key=lambda of: place.get(of.name, len(place)))
-    drawn = cards.bare(FIGURES["parallel"].draw(lines._replace(dimensions=dimensions)))
-    for axis, dimension in zip(_axes(drawn), dimensions, strict=False):
-        axis.multiselect = dimension.choices is not None
-        if brush := brushing.brush_of(where, dimension):
-            axis.constraintrange = brush if len(brush) > 1 else brush[0]
-        ticks = brushing.fine_ticks(dimension)
-        axis.tickvals, axis.ticktext = list(ticks), [*map(style.escaped, ticks.values())]
+    figure = charts.figure_of(reader, "parallel", order=tuple(order))
+    figure.drawn.update_layout(uirevision=str(reader.where))
     hint = "Drag a name to move its axis; click an axis next to a brush to remove the brush."
-    drawn.update_layout(uirevision=str(where), meta={"csv": charts.csv_url(reader, "parallel", {})})
-    return drawn, " ".join(filter(None, (lines.about, hint if lines.dimensions else "")))
-
-
-def _axes(drawn: go.Figure) -> Sequence[Any]:
-    return drawn.data[0].dimensions if drawn.data else ()
-
-
-def parallel_lines(table: TrialTable, where: Filter) -> Lines:
-    """Gather the trials that pass, and faintly those outside the axes' brushes if there is room."""
-    own = {*table.searched, "value"}
-    around = _only(where, {*where.in_words()} - own).apply(table)
-    around = around.where(around.counting)
-    if len(around) > MAX_LINES and where:
-        around = around.where(_passing_first(where.mask(around)))
-    lines = gather_lines(around)
-    # If the remaining trials do not differ in a setting, no axis shows its condition.
-    hidden = own - {dimension.name for dimension in lines.dimensions}
-    held = _only(where, hidden)
-    return gather_lines(held.apply(around)) if held else lines
-
-
-def _only(where: Filter, names: Set[str]) -> Filter:
-    """Keep only the conditions on these columns."""
-    return Filter(
-        ranges={name: span for name, span in where.ranges.items() if name in names},
-        choices={name: wanted for name, wanted in where.choices.items() if name in names},
-    )
-
-
-def _passing_first(passes: Mask) -> Mask:
-    """Select all trials that pass and, if there is room, some of the others."""
-    room = MAX_LINES - int(passes.sum())
-    kept = passes.copy()
-    if room > 0:
-        others = np.flatnonzero(~passes)
-        kept[others[sampled(len(others), room)]] = True
-    return kept
+    notes = (figure.note, hint if figure.data else "")
+    return figure._replace(note=" ".join(filter(None, notes)))

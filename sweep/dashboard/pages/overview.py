@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import dash
 import dash_mantine_components as dmc
-import plotly.graph_objects as go
 from dash import Dash, Input, Output, State, dcc, html
 
 from sweep.analysis.verdict import study_verdict
@@ -17,8 +16,8 @@ from sweep.dashboard import links
 from sweep.dashboard.edits import study_buttons, study_notes
 from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import best, cards, charts, standing
-from sweep.dashboard.parts.charts import Zoom
-from sweep.dashboard.parts.findings import decided, finding_table, missing, sentence, sentences
+from sweep.dashboard.parts.charts import PageFigure, Zoom
+from sweep.dashboard.parts.findings import decided, finding_table, missing, sentences
 from sweep.dashboard.view import PageReader, View
 from sweep.figures.history import gather_history
 from sweep.figures.sparkline import poster_svg
@@ -107,22 +106,20 @@ def figures(place: Place, table: TrialTable, *, later: bool = False) -> list[Any
     history = gather_history(table)
     first = html.Div(
         [
-            cards.figure_card(
+            charts.pending_card(
                 "overview-history",
-                title="Value of each trial, and the best so far",
+                "history",
                 note=history.about,
                 poster=poster_svg(history, *_POSTER) if _any_value(table) else None,
-                height=_HEIGHT,
                 later=later,
             ),
-            cards.figure_card(
+            charts.pending_card(
                 "overview-width",
-                title="Test error by hidden width",
+                "width",
                 # Laid out again with the chart, so it has to keep its state.
                 controls=_switch(
                     "overview-metric", _METRICS, place.query.get("error"), disabled=later
                 ),
-                height=_HEIGHT,
                 later=later,
             ),
         ],
@@ -134,7 +131,7 @@ def figures(place: Place, table: TrialTable, *, later: bool = False) -> list[Any
         first,
         _best_card(place),
         dcc.Store(id="overview-best-shown"),
-        cards.figure_card("overview-importances", title="Importance of each setting", height=200),
+        charts.pending_card("overview-importances", "importances", height=200),
     ]
 
 
@@ -182,7 +179,6 @@ def register(app: Dash, view: View) -> None:
         Output("query", "data", allow_duplicate=True),
         Input("overview-metric", "value"),
         Input("overview-pictures", "value"),
-        prevent_initial_call=True,
     )
     def remember(metric: Chart, pictures: Pictures) -> dict[str, str]:
         return query(metric, pictures)
@@ -205,7 +201,6 @@ def _register_words(app: Dash, view: View) -> None:
         Output("overview-figures", "hidden"),
         Input("revision", "data"),
         State("place", "data"),
-        prevent_initial_call=True,
     )
     def count(_: Any, place: StudyPlace) -> Any:
         name = place.name
@@ -221,6 +216,7 @@ def _register_words(app: Dash, view: View) -> None:
         Output("overview-failures", "children"),
         Input("revision", "data"),
         State("place", "data"),
+        prevent_initial_call=False,
     )
     def judge(_: Any, place: StudyPlace) -> Any:
         name = place.name
@@ -257,57 +253,52 @@ def _register_charts(app: Dash, view: View) -> None:
         return figures(place, table), pause(table)
 
     @app.callback(
-        Output("overview-history", "figure"),
-        Output("overview-history-note", "children"),
+        *charts.outputs("overview-history"),
         Input("revision", "data"),
         Input("overview-history-range", "data"),
         State("place", "data"),
+        prevent_initial_call=False,
     )
     def history(_: Any, span: Zoom | None, place: StudyPlace) -> Any:
-        drawn, about = history_figure(view, place.name, span)
-        return charts.renewed(drawn), sentence(about)
+        return charts.filled(history_figure(view, place.name, span))
 
     @app.callback(
-        Output("overview-width", "figure"),
-        Output("overview-width-note", "children"),
+        *charts.outputs("overview-width"),
         Input("revision", "data"),
         Input("overview-metric", "value"),
         Input("overview-width-range", "data"),
         State("place", "data"),
+        prevent_initial_call=False,
     )
     def width(_: Any, error: Chart, span: Zoom | None, place: StudyPlace) -> Any:
-        drawn, about = width_figure(view, place.name, error, span)
-        return charts.renewed(drawn), sentence(about)
+        return charts.filled(width_figure(view, place.name, error, span))
 
     @app.callback(
-        Output("overview-importances", "figure"),
-        Output("overview-importances", "style"),
-        Output("overview-importances-note", "children"),
         Output("overview-importances-pause", "data"),
+        *charts.outputs("overview-importances"),
         Input("overview-importances-due", "data"),
         State("place", "data"),
-        prevent_initial_call=True,
     )
     def weigh(_: Any, place: StudyPlace) -> Any:
         reader = PageReader(view, place.name)
-        drawn, about, _ = charts.figure_of(reader, "importances")
-        return drawn, charts.sized(drawn), sentence(about), pause(reader.table)
+        figure = charts.figure_of(reader, "importances")
+        return [pause(reader.table), *charts.filled(figure)]
 
 
-def history_figure(view: View, study: str, zoom: Zoom | None = None) -> tuple[go.Figure, str]:
-    """Draw the history, for many trials only those in the zoom; return its note too."""
-    return charts.figure_of(PageReader(view, study), "history", charts.between(zoom))[:2]
+def history_figure(view: View, study: str, zoom: Zoom | None = None) -> PageFigure:
+    """Draw the history, for many trials only those in the zoom."""
+    return charts.figure_of(PageReader(view, study), "history", charts.between(zoom))
 
 
-def width_figure(
-    view: View, study: str, error: Chart, zoom: Zoom | None = None
-) -> tuple[go.Figure, str]:
-    """Draw errors by width, with the floor of that error, or their law; return its note too."""
+def width_figure(view: View, study: str, error: Chart, zoom: Zoom | None = None) -> PageFigure:
+    """Draw errors by width, with the floor of that error, or their law."""
     # Each error has its own scale, for which the other's zoom is meaningless.
     uirevision = f"keep {error}"
     between = charts.between(zoom, uirevision)
-    drawn, about, _ = charts.figure_of(PageReader(view, study), _FIGURES[error], between)
-    return drawn.update_layout(height=_HEIGHT, uirevision=uirevision), about
+    reader = PageReader(view, study)
+    figure = charts.figure_of(reader, _FIGURES[error], between, height=_HEIGHT)
+    figure.drawn.update_layout(uirevision=uirevision)
+    return figure
 
 
 def _register_best(app: Dash, view: View) -> None:
@@ -319,6 +310,7 @@ def _register_best(app: Dash, view: View) -> None:
         Input("overview-pictures", "value"),
         State("overview-best-shown", "data"),
         State("place", "data"),
+        prevent_initial_call=False,
     )
     def rank(_: Any, pictures: Pictures, shown: Any, place: StudyPlace) -> Any:
         return ranked(view, place.name, pictures, shown)

@@ -1,7 +1,6 @@
 """All studies of the store: their state and findings."""
 
 import base64
-import hashlib
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -28,6 +27,7 @@ from sweep.dashboard.links import Place, join_names, split_names
 from sweep.dashboard.parts import cards
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.moments import since
+from sweep.dashboard.parts.news import mark_of
 from sweep.dashboard.parts.study_state import state_badge
 from sweep.dashboard.view import View
 from sweep.figures.sparkline import sparkline_svg
@@ -123,7 +123,6 @@ def register(app: Dash, view: View) -> None:
         Input("studies-sort", "data"),
         State("studies-shown", "data"),
         State("studies-chosen", "data"),
-        prevent_initial_call=True,
     )
     def update(
         _: Any, search: str | None, sort: str, before: list[tuple[str, str]], chosen: list[str]
@@ -146,7 +145,6 @@ def register(app: Dash, view: View) -> None:
         Input("studies-search", "value"),
         Input("studies-sort", "data"),
         Input("studies-chosen", "data"),
-        prevent_initial_call=True,
     )
     def keep(search: str | None, sort: str, chosen: list[str]) -> dict[str, str]:
         return {"search": search or "", "sort": sort, "selected": join_names(chosen)}
@@ -161,6 +159,7 @@ def register(app: Dash, view: View) -> None:
         Input({"type": "studies-choose", "study": ALL}, "checked"),
         State({"type": "studies-choose", "study": ALL}, "id"),
         State("studies-chosen", "data"),
+        prevent_initial_call=False,
     )
 
     @app.callback(
@@ -168,7 +167,6 @@ def register(app: Dash, view: View) -> None:
         Output({"type": "studies-head", "by": ALL}, "aria-sort"),
         Input({"type": "studies-sort-by", "by": ALL}, "n_clicks"),
         State("studies-sort", "data"),
-        prevent_initial_call=True,
     )
     def sort_by(clicks: list[int | None], sort: str) -> Any:
         if not any(clicks):
@@ -304,10 +302,7 @@ def summary(stored: StudyList, matching: Sequence[StudySummary]) -> str:
 
 def marks(studies: Sequence[Listed]) -> list[tuple[str, str]]:
     """Return by name a digest of a row's content: unchanged rows need not be sent again."""
-    return [
-        (of.study.name, hashlib.blake2b(repr(of).encode(), digest_size=8).hexdigest())
-        for of in studies
-    ]
+    return [(of.study.name, mark_of(of)) for of in studies]
 
 
 def changed_rows(

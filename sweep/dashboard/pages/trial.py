@@ -1,30 +1,27 @@
 """One trial: its settings, its training, its results, and people's remarks."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
-from sweep.catalogue.formats import count
-from sweep.catalogue.records import capitalised
 from sweep.catalogue.settings import by_setting
 from sweep.dashboard import edits, links
 from sweep.dashboard.links import Place, TrialPlace
 from sweep.dashboard.parts import cards, charts, copies, states
 from sweep.dashboard.parts.attributes import attributes
+from sweep.dashboard.parts.cards import tiles_of
 from sweep.dashboard.parts.charts import PageFigure
 from sweep.dashboard.parts.findings import finding_table, sentence
 from sweep.dashboard.parts.model import model_links
-from sweep.dashboard.parts.moments import exact, since
+from sweep.dashboard.parts.news import mark_of
 from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.parts.remarks import remarks
 from sweep.dashboard.view import PageReader, View
 from sweep.findings.commands import enqueue_command
 from sweep.findings.tables import FindingTable
 from sweep.findings.trial import TrialFindings, gather_trial
-from sweep.store.records import EventRow
 
 
 def layout(view: View, place: Place) -> Any:
@@ -33,7 +30,7 @@ def layout(view: View, place: Place) -> Any:
     part = {name: html.Div(make(facts), id=name) for name, make in _parts(view).items()}
     drawn = figures(view, facts)
     curves = [charts.card_of(graph_id, drawn[graph_id]) for graph_id in _CURVES]
-    classes = charts.card_of("trial-classes", drawn["trial-classes"])
+    front, classes, neighbours = (charts.card_of(of, drawn[of], hides=True) for of in _HIDING)
     return html.Div(
         [
             part["trial-head"],
@@ -47,25 +44,17 @@ def layout(view: View, place: Place) -> Any:
                 className="row",
             ),
             html.Div(curves, id="trial-curves", className="row curves", hidden=not _trains(facts)),
-            html.Div(
-                charts.card_of("trial-front", drawn["trial-front"]),
-                id="trial-front-box",
-                hidden=facts.spectrum is None,
-            ),
+            front,
             part["trial-pictures"],
             html.Div(
                 [
                     cards.card(facts.settings.title, part["trial-settings"]),
-                    html.Div(classes, id="trial-classes-box", hidden=not facts.trial.per_class_mse),
+                    classes,
                 ],
                 className="row",
             ),
             part["trial-network"],
-            html.Div(
-                charts.card_of("trial-neighbours", drawn["trial-neighbours"]),
-                id="trial-neighbours-box",
-                hidden=drawn["trial-neighbours"].data is None,
-            ),
+            neighbours,
             part["trial-seeds"],
             html.Div(
                 [
@@ -96,8 +85,7 @@ def gather(view: View, study: str, number: int) -> TrialFindings:
 
 def mark(facts: TrialFindings) -> str:
     """Return a text that differs when the page has something new to show."""
-    told = repr(replace(facts, floors=None)) + str(facts.floors is not None)
-    return hashlib.blake2b(told.encode(), digest_size=12).hexdigest()
+    return mark_of(replace(facts, floors=None), facts.floors is not None)
 
 
 def register(app: Dash, view: View) -> None:
@@ -107,16 +95,12 @@ def register(app: Dash, view: View) -> None:
     @app.callback(
         Output("trial-mark", "data"),
         *(Output(name, "children") for name in parts),
-        *(Output(f"{name}-note", "children") for name in (*_CURVES, *_NOTED)),
-        *(Output(name, "figure") for name in (*_CURVES, *_NOTED, "trial-classes")),
-        Output("trial-front-box", "hidden"),
-        Output("trial-neighbours-box", "hidden"),
-        Output("trial-classes-box", "hidden"),
+        *(of for name in _CURVES for of in charts.outputs(name)),
+        *(of for name in _HIDING for of in charts.outputs(name, hides=True)),
         Output("trial-curves", "hidden"),
         Input("revision", "data"),
         State("place", "data"),
         State("trial-mark", "data"),
-        prevent_initial_call=True,
     )
     def update(_: Any, place: TrialPlace, before: str | None) -> Any:
         facts = gather(view, place.name, place.trial)
@@ -126,11 +110,8 @@ def register(app: Dash, view: View) -> None:
         return (
             mark(facts),
             *(make(facts) for make in parts.values()),
-            *(drawn[name].note for name in (*_CURVES, *_NOTED)),
-            *(cards.fresh(figure.drawn) for figure in drawn.values()),
-            facts.spectrum is None,
-            drawn["trial-neighbours"].data is None,
-            not facts.trial.per_class_mse,
+            *(of for name in _CURVES for of in charts.filled(drawn[name])),
+            *(of for name in _HIDING for of in charts.filled(drawn[name], hides=True)),
             not _trains(facts),
         )
 
@@ -159,9 +140,9 @@ def _parts(view: View) -> Mapping[str, Callable[[TrialFindings], Any]]:
     }
 
 
-#: Other charts with notes.
-_NOTED = ("trial-front", "trial-neighbours")
 _CURVES = {"trial-loss": "train_loss", "trial-error": "val_mse", "trial-bce": "val_bce"}
+#: Charts that hide while they have nothing to show.
+_HIDING = ("trial-front", "trial-classes", "trial-neighbours")
 
 
 def figures(view: View, facts: TrialFindings) -> dict[str, PageFigure]:
@@ -247,11 +228,8 @@ def _banner(facts: TrialFindings) -> Any:
 
 def tiles(facts: TrialFindings) -> Any:
     """Lay out the most important numbers."""
-    made = [
-        cards.tile(capitalised(label.text.partition(" (")[0]), value.text, beside.text)
-        for label, value, _, beside in facts.measured.rows
-    ]
-    return cards.strip(made) if made else None
+    shown = tiles_of(facts.study, facts.measured.without("floor"))
+    return cards.strip(shown) if shown else None
 
 
 def diagnosis(facts: TrialFindings) -> Any:
@@ -326,30 +304,10 @@ def _card(facts: TrialFindings, table: FindingTable) -> Any:
 
 def events(facts: TrialFindings) -> list[Any]:
     """List when the trial was dispatched, and what happened to it."""
-    trial = facts.trial
-    times = [
-        ("dispatched", count(trial.attempt, "time") if trial.attempt else "not yet"),
-        ("began", exact(trial.datetime_start)),
-        ("ended", exact(trial.datetime_complete)),
-        ("reason", trial.reason or ""),
-    ]
-    happened = [html.Li(_event(event)) for event in trial.events]
-    return [
-        _pairs([(label, said) for label, said in times if said and said != "–"]),
-        html.Ol(happened, className="said") if happened else None,
-    ]
-
-
-def _event(event: EventRow) -> list[Any]:
-    by = f" ({event.worker})" if event.worker else ""
-    return [html.Strong(event.kind), f"{by}: {event.message} ", since(event.at)]
+    tables = (facts.course, facts.events)
+    return [finding_table(facts.study, table, "pairs") for table in tables if table]
 
 
 def provenance(facts: TrialFindings) -> Any:
     """Lay out versions, code and data."""
     return finding_table(facts.study, facts.provenance, "pairs")
-
-
-def _pairs(pairs: list[tuple[str, str]]) -> Any:
-    rows = [html.Tr([html.Th(label, scope="row"), html.Td(said)]) for label, said in pairs]
-    return html.Table(html.Tbody(rows), className="plain pairs")

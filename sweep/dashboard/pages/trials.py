@@ -22,7 +22,8 @@ from dash import (
     set_props,
 )
 
-from sweep.catalogue.columns import column_named
+from sweep.analysis.filters import Filter
+from sweep.catalogue.columns import titled
 from sweep.dashboard.links import Place, StudyPlace, trial_number
 from sweep.dashboard.parts import grid_columns, grid_rows, trial_routes
 from sweep.dashboard.parts.attributes import attributes
@@ -39,7 +40,6 @@ from sweep.dashboard.parts.trial_grid import chosen_columns, column_chooser, gri
 from sweep.dashboard.view import View
 from sweep.errors import UsageError
 from sweep.findings.conditions import add_typed
-from sweep.findings.filters import Filter
 from sweep.store.table import TrialTable
 
 
@@ -128,10 +128,7 @@ def _actions(table: TrialTable, columns: list[str], group: str | None) -> Any:
             html.Button("Clear selection", id="trials-deselect", className="plain", hidden=True),
             dmc.Select(
                 id="trials-group",
-                data=[
-                    {"value": name, "label": column_named(name).heading}
-                    for name in groupable(table)
-                ],
+                data=titled(groupable(table)),
                 value=group,
                 placeholder="Group by …",
                 clearable=True,
@@ -165,7 +162,6 @@ def register(app: Dash, view: View) -> None:
     @app.callback(
         Output("trials-chips", "children"),
         Input("trials-where", "data"),
-        prevent_initial_call=True,
     )
     def show_chips(where: str | None) -> list[Any]:
         return chips(Filter.parse(where))
@@ -176,7 +172,6 @@ def register(app: Dash, view: View) -> None:
         Input("trials-where", "data"),
         Input("revision", "data"),
         State("place", "data"),
-        prevent_initial_call=True,
     )
     def show_groups(group: str | None, where: str | None, _: Any, place: StudyPlace) -> Any:
         if not group and ctx.triggered_id == "revision":
@@ -193,7 +188,6 @@ def register(app: Dash, view: View) -> None:
         Output("trials-condition-high", "value"),
         Input("trials-condition-column", "value"),
         State("place", "data"),
-        prevent_initial_call=True,
     )
     def offer(name: str | None, place: StudyPlace) -> tuple[Any, ...]:
         table = view.table(place.name)
@@ -205,7 +199,6 @@ def register(app: Dash, view: View) -> None:
         Output("trials-columns", "value"),
         Input("trials-usual", "n_clicks"),
         State("trials-defaults", "data"),
-        prevent_initial_call=True,
     )
     def usual_columns(_: Any, defaults: Defaults) -> Any:
         return defaults.columns
@@ -227,7 +220,6 @@ def _register_filter(app: Dash, view: View) -> None:
         State("trials-condition-values", "value"),
         State("trials-where", "data"),
         State("place", "data"),
-        prevent_initial_call=True,
     )
     def change(  # one callback, because all of these change the one filter
         asked: Asked | None,
@@ -281,7 +273,6 @@ def _register_clientside(app: Dash) -> None:
         ClientsideFunction("trials", "asked"),
         Output("trials-asked", "data"),
         Input("trials-typed", "n_submit"),
-        prevent_initial_call=True,
     )
     app.clientside_callback(
         ClientsideFunction("trials", "show"),
@@ -294,7 +285,6 @@ def _register_clientside(app: Dash) -> None:
         Input("trials-deselect", "n_clicks"),
         State("trials-selected", "data"),
         State("place", "data"),
-        prevent_initial_call=True,
     )
     app.clientside_callback(
         ClientsideFunction("trials", "compare"),
@@ -305,6 +295,7 @@ def _register_clientside(app: Dash) -> None:
         Output("trials-deselect", "hidden"),
         Input("trials-selected", "data"),
         State("place", "data"),
+        prevent_initial_call=False,
     )
     app.clientside_callback(
         ClientsideFunction("trials", "remember"),

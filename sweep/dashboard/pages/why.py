@@ -4,13 +4,11 @@
 for the pictures. Each part is filled by a separate callback, so that none waits for another.
 """
 
-import hashlib
 from collections.abc import Sequence
 from shlex import quote
 from typing import Any, NamedTuple
 
 import dash_mantine_components as dmc
-import plotly.graph_objects as go
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
 from sweep.analysis.atlas import Atlas
@@ -19,7 +17,9 @@ from sweep.catalogue.columns import column_named
 from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import answer, cards, charts, standing
 from sweep.dashboard.parts.attributes import attributes
+from sweep.dashboard.parts.charts import PageFigure
 from sweep.dashboard.parts.findings import finding_table, sentence
+from sweep.dashboard.parts.news import mark_of
 from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.view import PageReader, View
 from sweep.figures.atlas import atlas_note
@@ -28,7 +28,7 @@ from sweep.store.table import Choices, TrialTable
 
 _ALL = "all"
 #: Charts of the atlas.
-_LINES = {"classes": "classes_by_width", "kinds": "pixels_by_width"}
+_LINES = {"why-classes": "classes_by_width", "why-kinds": "pixels_by_width"}
 _HEIGHT = 460
 #: Labels under the slider: more would overlap on a phone.
 _MAX_MARKS = 6
@@ -46,36 +46,21 @@ def layout(view: View, place: Place) -> Any:
                 ],
                 className="card verdict",
             ),
-            cards.figure_card(
+            charts.pending_card(
                 "why-width",
-                title="Error by width, its law, and the floor of linear codes",
+                "width_law",
                 controls=_choose_setting(view.table(place.name), place.query.get("by")),
                 height=_HEIGHT,
             ),
             html.Div(_waits(), id="why-causes"),
             cards.card("What limits the error at each width", html.Div(_waits(), id="why-limits")),
-            html.Div(
-                cards.figure_card(
-                    "why-front", title="What the best trial has learned", height=_HEIGHT
-                ),
-                id="why-front-box",
-                hidden=True,
-            ),
+            charts.pending_card("why-front", "front", hidden=True),
             html.Div(_waits(), id="why-worth"),
             cards.card("Which of the best tie with the best", html.Div(_waits(), id="why-ties")),
             _atlas_card(study.name),
             html.Div(
-                [
-                    cards.figure_card(
-                        "why-classes", title="Error of each class by width", height=440
-                    ),
-                    cards.figure_card(
-                        "why-kinds", title="Error at saturated and other pixels", height=440
-                    ),
-                ],
-                id="why-lines",
+                [charts.pending_card(of, name, hidden=True) for of, name in _LINES.items()],
                 className="row",
-                hidden=True,
             ),
             dcc.Store(id="why-scale"),
             dcc.Store(id="why-mark"),
@@ -146,33 +131,29 @@ def register(app: Dash, view: View) -> None:
     charts.opens_trials(app, "why-width", "why-classes", "why-kinds", "why-code")
 
     @app.callback(
-        Output("why-width", "figure"),
-        Output("why-width-note", "children"),
+        *charts.outputs("why-width"),
         Input("revision", "data"),
         Input("why-by", "value"),
         State("place", "data"),
+        prevent_initial_call=False,
     )
     def width(_: Any, by: str, place: StudyPlace) -> Any:
-        drawn, about = width_figure(view, place.name, by)
-        return charts.renewed(drawn), sentence(about)
+        return charts.filled(width_figure(view, place.name, by))
 
     @app.callback(
-        Output("why-front", "figure"),
-        Output("why-front-note", "children"),
-        Output("why-front-box", "hidden"),
+        *charts.outputs("why-front", hides=True),
         Input("revision", "data"),
         State("place", "data"),
+        prevent_initial_call=False,
     )
     def front(_: Any, place: StudyPlace) -> Any:
-        figure = charts.figure_of(PageReader(view, place.name), "front")
-        return charts.renewed(figure.drawn), sentence(figure.note), figure.data is None
+        return charts.filled(charts.figure_of(PageReader(view, place.name), "front"), hides=True)
 
     # Separate, because every page has a query: Dash would call the next one on other pages too.
     app.clientside_callback(
         ClientsideFunction("why", "remember"),
         Output("query", "data", allow_duplicate=True),
         Input("why-query", "data"),
-        prevent_initial_call=True,
     )
     app.clientside_callback(
         ClientsideFunction("why", "show"),
@@ -181,7 +162,6 @@ def register(app: Dash, view: View) -> None:
         Input("why-by", "value"),
         Input("why-stages", "children"),
         State("why-scale", "data"),
-        prevent_initial_call=True,
     )
 
 
@@ -196,6 +176,7 @@ def _register_words(app: Dash, view: View) -> None:
         Input("revision", "data"),
         State("place", "data"),
         State("why-trained", "data"),
+        prevent_initial_call=False,
     )
     def tell(_: Any, place: StudyPlace, shown: tuple[str, str] | None) -> Any:
         name = place.name
@@ -220,8 +201,8 @@ def trained(
     probes = found.probes
     codes = () if probes is None else (*probes.best, *probes.trials)
     marks = [
-        _mark(found.ablation, found.factorial, found.ignored),
-        _mark([(of.number, of.code) for of in codes]),
+        mark_of(found.ablation, found.factorial, found.ignored),
+        mark_of([(of.number, of.code) for of in codes]),
     ]
     same = [mark == of for mark, of in zip(marks, shown or ("", ""), strict=True)]
     return (
@@ -229,10 +210,6 @@ def trained(
         no_update if same[1] else answer.code(reader, found),
         marks,
     )
-
-
-def _mark(*shows: Any) -> str:
-    return hashlib.sha256(repr(shows).encode()).hexdigest()[:24]
 
 
 def verdict(view: View, found: StudyFindings) -> list[Any]:
@@ -254,11 +231,13 @@ def _about_floors(view: View, name: str, dataset: str) -> Any:
     return html.P([why, command, " fetches the data to this machine."], className="note")
 
 
-def width_figure(view: View, study: str, by: str) -> tuple[go.Figure, str]:
-    """Draw the law, of all trials or for each choice of a setting; return its note too."""
+def width_figure(view: View, study: str, by: str) -> PageFigure:
+    """Draw the law, of all trials or for each choice of a setting."""
     options: dict[str, Any] = {} if by == _ALL else {"setting": by}
-    drawn, about, _ = charts.figure_of(PageReader(view, study), "width_law", **options)
-    return drawn.update_layout(height=_HEIGHT, uirevision=f"keep {by}"), about
+    reader = PageReader(view, study)
+    figure = charts.figure_of(reader, "width_law", height=_HEIGHT, **options)
+    figure.drawn.update_layout(uirevision=f"keep {by}")
+    return figure
 
 
 # --- atlas ----------------------------------------------------------------------------------------
@@ -281,9 +260,6 @@ _OF_ATLAS = (
     "why-at.value",
     "why-scale.data",
     "why-atlas-note.children",
-    "why-lines.hidden",
-    *(f"why-{of}.figure" for of in _LINES),
-    *(f"why-{of}-{part}.children" for of in _LINES for part in ("title", "note")),
     "why-mark.data",
 )
 
@@ -297,6 +273,7 @@ def _register_atlas(app: Dash, view: View) -> None:
         State("why-scale", "data"),
         State("why-at", "value"),
         State("why-wanted", "data"),
+        prevent_initial_call=False,
     )
     def pictures(
         _: Any,
@@ -310,11 +287,24 @@ def _register_atlas(app: Dash, view: View) -> None:
         filled = atlas_parts(view, place.name, here, mark)
         return no_update if filled is None else [filled.get(of, no_update) for of in _OF_ATLAS]
 
+    for graph_id, name in _LINES.items():
+        _register_line(app, view, graph_id, name)
+
+
+def _register_line(app: Dash, view: View, graph_id: str, name: str) -> None:
+    @app.callback(
+        *charts.outputs(graph_id, hides=True),
+        Input("why-mark", "data"),  # of the pictures
+        State("place", "data"),
+    )
+    def line(_: Any, place: StudyPlace) -> Any:
+        return charts.filled(charts.figure_of(PageReader(view, place.name), name), hides=True)
+
 
 def atlas_parts(
     view: View, name: str, here: str | None, mark: list[int] | None = None
 ) -> dict[str, Any] | None:
-    """Return the slider, the pictures and the lines, by component and property.
+    """Return the slider and the pictures, by component and property.
 
     ``here`` is the wanted width of the slider. None if ``mark`` says that everything is shown
     already: then the slider stays where its reader moved it.
@@ -322,13 +312,12 @@ def atlas_parts(
     shows = view.pictured_widths(name)
     if shows == mark:  # decided without decoding any
         return None
-    reader = PageReader(view, name)
-    atlas = reader.atlas
+    atlas = view.atlas(name)
     if atlas is None or not atlas.trials:
         absent = dict.fromkeys(("why-originals.hidden", "why-slider.hidden"), True)
         empty = {"why-stages.children": [answer.no_pictures(name)], "why-at.value": no_update}
         return {**absent, **empty, "why-mark.data": shows}
-    return {**_slider(name, atlas, here), **_lines(reader), "why-mark.data": shows}
+    return {**_slider(name, atlas, here), "why-mark.data": shows}
 
 
 def _slider(name: str, atlas: Atlas, here: str | None) -> dict[str, Any]:
@@ -346,20 +335,6 @@ def _slider(name: str, atlas: Atlas, here: str | None) -> dict[str, Any]:
         "why-scale.data": Scale(widths, best)._asdict(),
         "why-atlas-note.children": f"{atlas_note(atlas)} For chosen trials see Compare.",
     }
-
-
-def _lines(reader: PageReader) -> dict[str, Any]:
-    """Draw the charts of classes and of kinds of pixels, once there are two widths."""
-    atlas = reader.atlas
-    filled: dict[str, Any] = {"why-lines.hidden": atlas is None or len(atlas.trials) < 2}
-    for place, name in _LINES.items():
-        drawn, about, _ = charts.figure_of(reader, name)
-        filled |= {
-            f"why-{place}.figure": drawn,
-            f"why-{place}-title.children": drawn.layout.meta["title"],
-            f"why-{place}-note.children": sentence(about),
-        }
-    return filled
 
 
 def marks(widths: list[int]) -> list[dict[str, Any]]:

@@ -5,38 +5,22 @@ index, times as seconds after the first). All functions return a new Filter.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import FiniteFloat
 
+from sweep.analysis.filters import Filter
 from sweep.catalogue import formats
 from sweep.figures.axes import Axis
+from sweep.figures.figure import Side
 from sweep.figures.parallel import Dimension
-from sweep.findings.filters import Filter
 from sweep.store.table import Choices, TrialTable
 
 Span = tuple[FiniteFloat, FiniteFloat]
 
 #: How far marks of a single value scatter to each side, in distances between neighbours.
 _SCATTER = 0.3
-#: How far a brush extends to both sides of a word.
-_AROUND = 0.25
-
-
-class Side(NamedTuple):
-    """A column along one side of a chart."""
-
-    column: str
-    #: None for unchanged numbers and for words, which ``names`` lists.
-    axis: Axis | None = None
-    #: By index.
-    names: tuple[str, ...] = ()
-    #: Whether single numbers are drawn by index, as in the cells of a map.
-    in_cells: bool = False
-    #: Added to a number as drawn.
-    offset: float = 0.0
 
 
 def boxed(where: Filter, table: TrialTable, *sides: tuple[Side, Span | None]) -> Filter:
@@ -134,40 +118,3 @@ def _reached(choices: Sequence[str], spans: Sequence[Span]) -> tuple[str, ...]:
 
 def _as_number(dimension: Dimension, drawn: float) -> float:
     return float(drawn) if dimension.base is None else float(dimension.base) ** drawn
-
-
-def brush_of(where: Filter, dimension: Dimension) -> list[list[float]]:
-    """Return the filter's brushes on a parallel axis, as drawn; empty without a condition."""
-    if dimension.choices is not None:
-        wanted = where.choices.get(dimension.name, ())
-        places = [place for place, word in enumerate(dimension.choices) if word in wanted]
-        return [[place - _AROUND, place + _AROUND] for place in places]
-    if dimension.name not in where.ranges:
-        return []
-    low, high = (_as_drawn(dimension, end) for end in where.ranges[dimension.name])
-    ends = float(dimension.values.min()), float(dimension.values.max())
-    return [[max(low, ends[0]), min(high, ends[1])]]
-
-
-def _as_drawn(dimension: Dimension, value: float) -> float:
-    if dimension.base is None or not np.isfinite(value):
-        return value
-    return float(np.log(value) / np.log(dimension.base)) if value > 0 else -np.inf
-
-
-def fine_ticks(dimension: Dimension) -> dict[float, str]:
-    """Return a parallel axis's ticks and unlabelled ones between them: brushes snap to ticks."""
-    named = dict(zip(dimension.tick_values, dimension.tick_texts, strict=True))
-    if dimension.choices is not None or len(np.unique(dimension.values)) <= len(named):
-        return named
-    ends = float(dimension.values.min()), float(dimension.values.max())
-    # Plotly identifies ticks by their texts: each gets a different invisible text.
-    between = {
-        float(value): f"{place:07b}".translate(_UNSEEN)
-        for place, value in enumerate(np.linspace(*ends, _N_TICKS))
-    }
-    return dict(sorted((between | named).items()))
-
-
-_N_TICKS = 100
-_UNSEEN = str.maketrans("01", "\u200b\u200c")

@@ -7,9 +7,12 @@ from typing import Any, cast
 import plotly.graph_objects as go
 from dash import Patch, dcc, html
 
+from sweep.catalogue.records import capitalised
+from sweep.dashboard import links
 from sweep.dashboard.parts.attributes import attributes
-from sweep.dashboard.parts.findings import sentence
+from sweep.dashboard.parts.findings import cell_text, sentence
 from sweep.figures import style
+from sweep.findings.tables import FindingTable
 
 _FORMATS = {"png": "PNG", "svg": "SVG", "csv": "CSV"}
 
@@ -18,35 +21,31 @@ def figure_card(
     graph_id: str,
     drawn: go.Figure | None = None,
     *,
-    title: str = "",
+    title: str,
     note: str = "",
     controls: Any = None,
     poster: str | None = None,
-    height: int | None = None,
+    height: int = 440,
     config: Mapping[str, Any] = style.CONFIG,
     later: bool = False,
+    hidden: bool = False,
 ) -> Any:
     """Lay out a chart in its frame, with downloads as PNG, SVG and (its data as) CSV.
 
     ``graph_id`` is the dcc.Graph's id; the note's is ``{graph_id}-note``. Without a figure the card
-    waits for a callback to fill it. Title and note are the figure's own unless given. ``poster`` is
-    a static SVG that is shown until Plotly has loaded. With ``later`` the card has no chart, so
-    that browsers render the rest before they load Plotly; a callback adds the chart.
+    waits for a callback to fill it. ``poster`` is a static SVG that is shown until Plotly
+    has loaded. With ``later`` the card has no chart, so that browsers render the rest before they
+    load Plotly; a callback adds the chart.
     """
-    if drawn is not None:
-        title = title or style.title_of(drawn)
-        note = note or style.subtitle_of(drawn)
-        bare(drawn)
-        height = height or drawn.layout.height
+    height = height if drawn is None else loosened(drawn).layout.height
     graph = dcc.Graph(
         id=graph_id,
         figure=drawn if drawn is not None else waiting(),
         config=cast(Any, dict(config)),
         responsive=True,
-        style={"height": f"{height}px"} if height else None,
+        style={"height": f"{height}px"},
     )
     note_id: dict[str, Any] = {} if later else {"id": f"{graph_id}-note"}
-    frame = {"minHeight": f"{height or 440}px"}
     return html.Section(
         [
             html.Div(
@@ -59,24 +58,22 @@ def figure_card(
                     *([] if later else [graph]),
                 ],
                 className="card-body",
-                style=frame,
+                # A chart that a callback fills may turn out lower.
+                style={"minHeight": f"{height}px"} if later else None,
             ),
             # Callbacks that fill the chart fill its note: they wait until both exist.
             html.P(sentence(note), className="note", **note_id),
         ],
+        id=f"{graph_id}-card",
         className="card figure-card",
+        hidden=hidden,
         **attributes(aria_labelledby=f"{graph_id}-title"),
     )
 
 
-def bare(drawn: go.Figure) -> go.Figure:
-    """Remove the figure's titles, which its card has; its zoom outlives updates."""
-    if drawn.layout.margin.t is None or style.subtitle_of(drawn):
-        drawn.update_layout(margin={"t": 16})
-    drawn.update_layout(title=None)
-    drawn.for_each_xaxis(_loosen)
-    drawn.for_each_yaxis(_loosen)
-    return drawn
+def loosened(drawn: go.Figure) -> go.Figure:
+    """Prepare a figure's axes so that its zoom outlives updates."""
+    return drawn.for_each_xaxis(_loosen).for_each_yaxis(_loosen)
 
 
 def _loosen(axis: Any) -> None:
@@ -107,7 +104,7 @@ def fresh(drawn: go.Figure) -> Patch:
     After each zoom Dash hands Plotly its own zoomed layout back, which makes uirevision forget the
     zoom: so ranges are not sent at all, and unzoomed ones follow the data.
     """
-    sent = bare(drawn).to_plotly_json()
+    sent = loosened(drawn).to_plotly_json()
     patch = Patch()
     patch["data"] = sent["data"]
     # Remove what only the older figure has.
@@ -174,6 +171,20 @@ def tile(label: str, value: Any, detail: Any = "") -> Any:
         ],
         className="tile",
     )
+
+
+def tiles_of(study: str, table: FindingTable) -> list[Any]:
+    """Lay out a table of label, value and what stands beside it as a strip of numbers."""
+    return [
+        tile(
+            capitalised(label.text),
+            cell_text(study, value),
+            dcc.Link(beside.text, href=links.url(links.WORKERS, study))
+            if beside.remark
+            else beside.text,
+        )
+        for label, value, beside in table.rows
+    ]
 
 
 def strip(tiles: list[Any], **options: Any) -> Any:

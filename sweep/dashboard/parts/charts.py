@@ -6,66 +6,98 @@ from urllib.parse import urlencode
 
 import numpy as np
 import plotly.graph_objects as go
-from dash import ClientsideFunction, Dash, Input, Output, Patch, State, ctx
+from dash import ClientsideFunction, Dash, Input, Output, State, ctx
 from pydantic import FiniteFloat
 
 from sweep.dashboard.parts import cards
+from sweep.dashboard.parts.findings import sentence
 from sweep.dashboard.view import PageReader
 from sweep.figures import style
 from sweep.figures.figure import Figure
-from sweep.figures.registry import FIGURES, GatheredFigure, gather_figure, options_of
+from sweep.figures.registry import FIGURES, gather_figure, options_of
 
 
 class PageFigure(NamedTuple):
     """A figure of the registry, drawn for its card."""
 
     drawn: go.Figure
+    title: str
     note: str
     #: Its gathered data; None if the study has too little, which the figure then says.
     data: Any = None
 
 
 def figure_of(
-    reader: PageReader, name: str, between: tuple[float, float] | None = None, **options: Any
-) -> PageFigure:
-    """Gather and draw a figure of the registry, for its zoomed range."""
-    options |= {} if between is None else {"between": between}
-    return draw(reader, FIGURES[name], gather_figure(reader, name, options), between, options)
-
-
-def draw(
     reader: PageReader,
-    figure: Figure[Any],
-    found: GatheredFigure | None,
-    between: tuple[float, float] | None,
-    options: Mapping[str, Any],
+    name: str,
+    between: tuple[float, float] | None = None,
+    height: int | None = None,
+    **options: Any,
 ) -> PageFigure:
-    """Draw gathered data with these options.
+    """Gather and draw a figure of the registry, for its zoomed range.
 
-    The meta of the figure contains its title, whether zooming in shows grouped trials, and the
-    address of its data as CSV.
+    The meta of the figure contains whether zooming in shows grouped trials, and the address of its
+    data as CSV.
     """
+    figure, options = FIGURES[name], options | ({} if between is None else {"between": between})
+    found = gather_figure(reader, name, options)
     if found is None:
-        drawn, title, note = _lacking(figure), figure.question, figure.remedy(reader)
+        drawn, title, note = _lacking(figure), _standing_title(name), figure.remedy(reader)
     else:
         drawn, title, note = found.draw(), found.title, found.note
+        drawn.update_layout(height=height or drawn.layout.height)
     is_grouped = len(reader.table) > figure.most_marks and "between" in options_of(figure)
-    meta = {"title": title, "zoomable": is_grouped}
-    meta |= {"csv": csv_url(reader, figure.name, options), **(drawn.layout.meta or {})}
-    shown = zoomed_to(cards.bare(drawn), between).update_layout(meta=meta)
-    return PageFigure(shown, note, found and found.data)
-
-
-def card_of(graph_id: str, figure: PageFigure, **options: Any) -> Any:
-    """Lay a figure out in a card with its own title."""
-    title = figure.drawn.layout.meta["title"]
-    return cards.figure_card(graph_id, figure.drawn, title=title, note=figure.note, **options)
+    meta = {"zoomable": is_grouped, "csv": csv_url(reader, name, options)}
+    drawn.update_layout(meta=meta | (drawn.layout.meta or {}))
+    return PageFigure(zoomed_to(cards.loosened(drawn), between), title, note, found and found.data)
 
 
 def _lacking(figure: Figure[Any]) -> go.Figure:
     """Draw an empty figure that says what it needs."""
-    drawn = style.figure("", "", "", height=160)
+    drawn = style.figure(height=160)
     return style.say(drawn, f"Nothing to show yet: it needs {figure.needs}.")
+
+
+def _standing_title(name: str) -> str:
+    """Return the title of a figure that is not gathered."""
+    figure = FIGURES[name]
+    return figure.title if isinstance(figure.title, str) else figure.question
+
+
+def pending_card(graph_id: str, name: str, **options: Any) -> Any:
+    """Lay out the card of a figure of the registry, for a callback to fill."""
+    return cards.figure_card(graph_id, title=_standing_title(name), **options)
+
+
+def card_of(graph_id: str, figure: PageFigure, *, hides: bool = False) -> Any:
+    """Lay a figure out in its card; ``hides`` hides the card while there is nothing to show."""
+    hidden = hides and figure.data is None
+    return cards.figure_card(
+        graph_id, figure.drawn, title=figure.title, note=figure.note, hidden=hidden
+    )
+
+
+def outputs(graph_id: str, *, hides: bool = False) -> list[Output]:
+    """List what a callback fills in a figure's card, in the order of ``filled``."""
+    parts = {graph_id: "figure", f"{graph_id}-title": "children", f"{graph_id}-note": "children"}
+    return [
+        Output(graph_id, "style"),
+        *(Output(id, of) for id, of in parts.items()),
+        *([Output(f"{graph_id}-card", "hidden")] if hides else []),
+    ]
+
+
+def filled(figure: PageFigure, *, hides: bool = False) -> list[Any]:
+    """Return a callback's answer: after mere news only the changes, so that a zoom stays."""
+    news = {told["prop_id"] for told in ctx.triggered} == {"revision.data"}
+    return [
+        # Charts as wide as their card are as high as its style says.
+        {"height": f"{figure.drawn.layout.height}px"},
+        cards.fresh(figure.drawn) if news else figure.drawn,
+        figure.title,
+        sentence(figure.note),
+        *([figure.data is None] if hides else []),
+    ]
 
 
 def csv_url(reader: PageReader, name: str, options: Mapping[str, Any]) -> str:
@@ -90,17 +122,6 @@ def zoomed_to(drawn: go.Figure, between: tuple[float, float] | None) -> go.Figur
     return drawn.update_xaxes(range=ends.tolist(), autorange=None)
 
 
-def renewed(drawn: go.Figure) -> go.Figure | Patch:
-    """Return a callback's answer: after mere news only the changes, so that a zoom stays."""
-    news = {told["prop_id"] for told in ctx.triggered} == {"revision.data"}
-    return cards.fresh(drawn) if news else drawn
-
-
-def sized(drawn: go.Figure) -> dict[str, str]:
-    """Return the style of a graph as high as its figure; charts as wide as their card need it."""
-    return {"height": f"{drawn.layout.height}px"}
-
-
 def opens_trials(app: Dash, *graph_ids: str) -> None:
     """Open a mark's trial when the mark is clicked."""
     for graph_id in graph_ids:
@@ -109,7 +130,6 @@ def opens_trials(app: Dash, *graph_ids: str) -> None:
             Output("location", "href", allow_duplicate=True),
             Input(graph_id, "clickData"),
             State("place", "data"),
-            prevent_initial_call=True,
         )
 
 
@@ -121,7 +141,6 @@ def follows_zoom(app: Dash, graph_id: str) -> None:
         Input(graph_id, "relayoutData"),
         State(graph_id, "figure"),
         State(f"{graph_id}-range", "data"),
-        prevent_initial_call=True,
     )
 
 
@@ -138,7 +157,6 @@ def comes_later(app: Dash, name: str) -> None:
         State("revision", "data"),
         State(f"{name}-due", "data"),
         State(f"{name}-pause", "data"),
-        prevent_initial_call=True,
     )
 
 

@@ -7,6 +7,7 @@ from dash import dcc, html
 
 from sweep.dashboard import links
 from sweep.dashboard.parts.attributes import attributes
+from sweep.dashboard.parts.moments import since
 from sweep.findings.decision import Decision
 from sweep.findings.dialects import pieces
 from sweep.findings.tables import Cell, FindingTable, TableColumn
@@ -22,11 +23,20 @@ def sentences(texts: Sequence[str]) -> Any:
     return html.Ul([html.Li(sentence(text)) for text in texts])
 
 
-def finding_table(study: str, table: FindingTable, kind: str = "") -> Any:
-    """Lay out a table with its note; ``kind`` is a CSS class, such as ``stacked`` for phones."""
+def finding_table(
+    study: str, table: FindingTable, kind: str = "", buttons: Sequence[Any] = ()
+) -> Any:
+    """Lay out a table with its note, and a button behind each row where there are some.
+
+    ``kind`` is a CSS class, such as ``stacked`` for phones.
+    """
     if not table:
         return missing(table.note) if table.note else html.Div()
-    body = [html.Tr(cells(study, table, row)) for row in table.rows]
+    ends = [[html.Td(button)] for button in buttons] or [[]] * len(table.rows)
+    body = [
+        html.Tr([*cells(study, table, row), *end])
+        for row, end in zip(table.rows, ends, strict=True)
+    ]
     parts = [html.Thead(html.Tr(heads(table)))] if table.has_headings else []
     note = [html.P(sentence(table.note), className="note")] if table.note else []
     laid_out = html.Table([*parts, html.Tbody(body)], className=f"plain {kind}".strip())
@@ -60,16 +70,40 @@ def cells(study: str, table: FindingTable, row: Sequence[Cell]) -> list[Any]:
     return [heading, *shown[1:]]
 
 
-def _cell(study: str, column: TableColumn, cell: Cell) -> Any:
-    shown: Any = cell.text
+def cell_text(study: str, cell: Cell) -> Any:
+    """Lay out what a cell says."""
+    if cell.at is not None:
+        return since(cell.at, late_after=cell.late_after)
     if cell.trial is not None:
-        shown = _link(study, cell.trial, cell.text)
+        return _link(study, cell.trial, cell.text)
     if cell.trials:
         linked = [part for number in cell.trials for part in (", ", _link(study, number))]
-        shown = [*linked[1:], cell.text.removeprefix(", ".join(map(str, cell.trials)))]
-    # On a phone a cell of a stacked table has no column heading.
-    is_short = column.is_number or cell.trial is not None
-    label = attributes(data_label=column.title.lower()) if is_short and column.title else {}
+        return [*linked[1:], cell.text.removeprefix(", ".join(map(str, cell.trials)))]
+    if cell.remark:
+        first, *others = cell.remark.splitlines()
+        badge = html.Summary(html.Span(cell.text, className="state state-fallback"))
+        lines = [html.P(first), *map(html.Div, others)]
+        return html.Details([badge, *lines], className="about fallback")
+    return cell.text
+
+
+def _bar(share: float) -> Any:
+    """Draw a bar as long as the share is large."""
+    width = f"{100 * min(max(share, 0.0), 1.0):.0f}%"
+    filled = html.Div(style={"width": width})
+    return html.Div(filled, className="bar", **attributes(aria_hidden="true"))
+
+
+def _cell(study: str, column: TableColumn, cell: Cell) -> Any:
+    shown = cell_text(study, cell)
+    if cell.detail or cell.share is not None:
+        shown = [
+            html.Div(shown),
+            None if cell.share is None else _bar(cell.share),
+            html.Div(cell.detail, className="about") if cell.detail else None,
+        ]
+    # On a phone a cell has no column heading.
+    label = attributes(data_label=column.title.lower()) if column.title else {}
     return html.Td(shown, className=_class(column), **label)
 
 

@@ -9,10 +9,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from sweep.analysis.filters import Filter
 from sweep.dashboard.parts import grid_columns, states
 from sweep.dashboard.parts.grid_columns import WRITTEN
 from sweep.figures.spreadsheet import csv_text
-from sweep.findings.filters import Filter
 from sweep.findings.selection import Rows, ordered_rows, parse_sort
 from sweep.store.remarks import Remarks
 from sweep.store.table import TrialTable

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sweep.analysis.filters import Filter
 from sweep.analysis.usage import used
 from sweep.figures.axes import Axis, axis_of, cells_of
 from sweep.figures.groups import grouped
-from sweep.findings.filters import Filter
 from sweep.store.table import Choices, TrialTable
 
 #: Intervals that a numeric setting is divided into.

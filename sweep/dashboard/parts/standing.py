@@ -6,14 +6,11 @@ from typing import Any
 from dash import dcc, html
 
 from sweep.analysis.verdict import Verdict
-from sweep.catalogue import formats
-from sweep.catalogue.columns import column_named
 from sweep.dashboard import links
-from sweep.dashboard.parts.cards import tile
+from sweep.dashboard.parts.cards import tiles_of
 from sweep.dashboard.parts.findings import sentence
 from sweep.dashboard.parts.study_state import how_to_go_on, state_badge
-from sweep.enums import StudyPhase, WorkerState
-from sweep.findings.progress import seconds_left
+from sweep.findings.progress import progress_table
 from sweep.findings.verdict import explanations, headline
 from sweep.store.records import StudySummary, WorkerRow
 
@@ -73,53 +70,4 @@ def _button(text: str, href: str) -> Any:
 
 def tiles(study: StudySummary, workers: Sequence[WorkerRow]) -> list[Any]:
     """Lay out the strip's numbers."""
-    counts, n_finished = study.counts, study.n_finished
-    pruned = formats.percent(counts["PRUNED"] / n_finished) if n_finished else ""
-    return [
-        tile("Done", f"{n_finished:,}", _of(study.n_trials)),
-        tile("Running", f"{counts['RUNNING']:,}", f"{counts['WAITING']:,} waiting"),
-        tile("Pruned", f"{counts['PRUNED']:,}", pruned and f"{pruned} of the done"),
-        tile("Failed", f"{study.n_failed:,}", f"{study.n_diverged:,} diverged"),
-        _best_tile(study),
-        tile("Trials/s", formats.number(study.trials_per_second, 2), _when(study)),
-        _busy_tile(study, workers),
-        tile("Time left", formats.duration(seconds_left(study)), _until(study)),
-    ]
-
-
-def _of(n_trials: int | None) -> str:
-    return "trials" if n_trials is None else f"of {formats.count(n_trials, 'trial')}"
-
-
-def _best_tile(study: StudySummary) -> Any:
-    if study.best_number is None:
-        return tile("Best", "–", "no trial yet")
-    href = links.url(links.TRIAL, study.name, study.best_number)
-    value = dcc.Link(formats.number(study.best_value), href=href)
-    measured = column_named(study.objectives[0]).title
-    return tile("Best", value, f"{measured}, trial {study.best_number}")
-
-
-def _when(study: StudySummary) -> str:
-    if study.trials_per_second is None:
-        return ""
-    return "in the last minute" if study.running else "in its last minute"
-
-
-def _busy_tile(study: StudySummary, workers: Sequence[WorkerRow]) -> Any:
-    alive = [worker for worker in workers if study.running and worker.state != WorkerState.GONE]
-    known = [worker.busy for worker in alive if worker.busy is not None]
-    share = formats.percent(sum(known) / len(known)) if known else "–"
-    detail: Any = f"of {formats.count(len(alive), 'worker')}" if alive else "no worker now"
-    if any(worker.fallback_reason for worker in alive):
-        detail = dcc.Link("without the fused trainer", href=links.url(links.WORKERS, study.name))
-    on_gpus = bool(workers) and all(worker.device != "cpu" for worker in workers)
-    return tile("GPU busy" if on_gpus else "Busy", share, detail)
-
-
-def _until(study: StudySummary) -> str:
-    if not study.running:
-        return "not running"
-    if study.phase is StudyPhase.PAUSED:
-        return "paused"
-    return "at this pace" if seconds_left(study) is not None else "not known"
+    return tiles_of(study.name, progress_table(study, workers))

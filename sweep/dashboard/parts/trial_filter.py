@@ -7,13 +7,13 @@ import dash_mantine_components as dmc
 import numpy as np
 from dash import html
 
+from sweep.analysis.filters import Filter
 from sweep.catalogue import formats
 from sweep.dashboard.parts import grid_columns
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.grid_columns import MEASURED, SETTINGS, TRIAL
 from sweep.dashboard.parts.popover import popover
 from sweep.errors import UsageError
-from sweep.findings.filters import Filter
 from sweep.store.records import STATES
 from sweep.store.table import Choices, TrialTable
 
@@ -99,25 +99,24 @@ def _condition(table: TrialTable) -> Any:
     )
 
 
-def chips(filtered: Filter) -> list[Any]:
-    """Lay out the active conditions, each with a button to remove it."""
+def chips(filtered: Filter, kind: str = "trials-drop") -> list[Any]:
+    """Lay out the active conditions, each with a button to remove it; the last removes all.
+
+    ``kind`` is the type in the buttons' ids.
+    """
     said = filtered.in_words()
-    if not said:
-        return []
     drops = [
         html.Button(
-            [words_, " ", html.Span("×", **attributes(aria_hidden="true"))],
-            id={"type": "trials-drop", "name": name},
+            [condition, " ", html.Span("×", **attributes(aria_hidden="true"))],
+            id={"type": kind, "name": name},
             className="chip",
             title="Remove this condition",
-            **attributes(aria_label=f"Remove: {words_}"),
+            **attributes(aria_label=f"Remove: {condition}"),
         )
-        for name, words_ in said.items()
+        for name, condition in said.items()
     ]
-    return [
-        *drops,
-        html.Button("Show all", id={"type": "trials-drop", "name": ""}, className="plain small"),
-    ]
+    everything = html.Button("Show all", id={"type": kind, "name": ""}, className="plain small")
+    return [*drops, everything] if said else []
 
 
 def value_choices(table: TrialTable, name: str) -> list[Any] | None:

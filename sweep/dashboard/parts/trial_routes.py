@@ -3,13 +3,13 @@
 from typing import Any
 from urllib.parse import quote
 
-from flask import Flask, Response, abort, jsonify, request
+from flask import Flask, Response, jsonify, request
 
 from sweep.dashboard import limits
 from sweep.dashboard.parts import grid_rows
 from sweep.dashboard.parts.trial_grid import BLOCK, chosen_columns
 from sweep.dashboard.view import View
-from sweep.errors import NotFoundError, SweepError
+from sweep.errors import SweepError
 from sweep.findings.selection import Rows
 from sweep.store.table import TrialTable
 
@@ -27,18 +27,8 @@ def register(server: Flask, view: View) -> None:
     @server.get("/api/trials.csv")
     def trials_csv() -> Any:
         name = request.args.get("study", "")
-        try:
-            table = view.table(name)
-            lines = grid_rows.csv_lines(
-                table,
-                _rows(table),
-                _columns(table),
-                view.study(name).remarks,
-            )
-        except NotFoundError:
-            abort(404)
-        except SweepError as error:
-            abort(400, str(error))
+        table, remarks = view.table(name), view.study(name).remarks
+        lines = grid_rows.csv_lines(table, _rows(table), _columns(table), remarks)
         file = quote(f"{name}-trials.csv", safe="")
         return Response(
             lines,

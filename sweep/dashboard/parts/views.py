@@ -1,22 +1,34 @@
 """Define the charts of Explore: what each draws, and the meaning of a box on it."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple, get_args
 
 import numpy as np
+from pydantic import AfterValidator
 
 from sweep.catalogue.metrics import METRICS
-from sweep.dashboard.parts.brushing import Side, Span
-from sweep.figures.contour import Contour
-from sweep.figures.slices import Slice
+from sweep.dashboard.parts.brushing import Span
+from sweep.figures.figure import Figure, Metric, Setting, Tab
+from sweep.figures.registry import FIGURES, options_of
 from sweep.store.table import Choices, Column, TrialTable
 
 #: Offered metrics, in this order; the width is a setting.
 _METRICS = tuple(name for name in METRICS if name not in ("hidden_width", "n_parameters"))
 
 
-#: The charts, by their names in addresses.
-ViewName = Literal["slice", "contour", "history", "distribution", "epochs", "timeline", "front"]
+#: The figures, by name; parallel axes stand above them.
+VIEWS: Mapping[str, Figure[Any]] = {
+    name: figure for name, figure in FIGURES.items() if Tab.EXPLORE in figure.pages and figure.label
+}
+
+
+def _is_view(name: str) -> str:
+    if name not in VIEWS:
+        raise ValueError("this is no figure of the page")
+    return name
+
+
+ViewName = Annotated[str, AfterValidator(_is_view)]
 
 
 class Box(NamedTuple):
@@ -43,18 +55,6 @@ class ChosenColumns(NamedTuple):
     x: str
     y: str
     metric: str
-
-
-class ChartView(NamedTuple):
-    """One of the charts."""
-
-    title: str
-    #: Name in the registry.
-    figure: str
-    #: Its options, by the columns that people choose for them.
-    options: Mapping[str, str] = {}
-    #: What its sides mean when a box is drawn on it, from its data; None if boxes have no meaning.
-    sides: Callable[[Any, TrialTable], tuple[Side, Side] | None] = lambda data, table: None
 
 
 def settings_of(table: TrialTable) -> list[str]:
@@ -86,20 +86,21 @@ def choice_of(table: TrialTable, x: str | None, y: str | None, metric: str | Non
     )
 
 
-def _timeline_sides(_: Any, table: TrialTable) -> tuple[Side, Side]:
-    drawn = table.where((table.workers.codes >= 0) & np.isfinite(table.started + table.ended))
-    workers = {str(drawn.workers.names[code]) for code in np.unique(drawn.workers.codes)}
-    return (
-        Side("started", offset=float(drawn.started.min(initial=np.inf))),
-        Side("worker", names=tuple(sorted(workers, reverse=True))),
-    )
+def views_of(table: TrialTable) -> Mapping[str, Figure[Any]]:
+    """Return the figures for a study, by name."""
+    return {name: figure for name, figure in VIEWS.items() if figure.applies(table)}
 
 
-def kinds_of(table: TrialTable) -> Mapping[ViewName, ChartView]:
-    """Return the views of a study, by the names that addresses give them."""
-    if len(table.objectives) > 1:
-        return KINDS
-    return {name: kind for name, kind in KINDS.items() if name != "front"}
+def controls_of(name: str) -> dict[str, str]:
+    """Return a figure's options that people choose a column for, by the fields of ChosenColumns."""
+    settings, controls = iter(("x", "y")), {}
+    for option, parameter in options_of(VIEWS[name]).items():
+        kinds = (parameter.annotation, *get_args(parameter.annotation))
+        if Setting in kinds:
+            controls[next(settings)] = option
+        elif Metric in kinds:
+            controls["metric"] = option
+    return controls
 
 
 def box_of(x: Span | None, y: Span | None) -> list[dict[str, object]]:
@@ -108,31 +109,3 @@ def box_of(x: Span | None, y: Span | None) -> list[dict[str, object]]:
         return []
     ends = {"x0": x[0], "x1": x[1], "y0": y[0], "y1": y[1]}
     return [{"type": "rect", "xref": "x", "yref": "y", **ends}]
-
-
-def _sides_of_slice(data: Slice, _: TrialTable) -> tuple[Side, Side]:
-    return Side(data.setting.name, data.setting), Side(data.metric.name, data.metric)
-
-
-def _sides_of_contour(data: Contour, _: TrialTable) -> tuple[Side, Side]:
-    return (
-        Side(data.x.name, data.x, in_cells=data.columns.single),
-        Side(data.y.name, data.y, in_cells=data.rows.single),
-    )
-
-
-KINDS: Mapping[ViewName, ChartView] = {
-    "slice": ChartView("Slice", "slice", {"x": "setting", "metric": "metric"}, _sides_of_slice),
-    "contour": ChartView(
-        "Two settings", "contour", {"x": "x", "y": "y", "metric": "metric"}, _sides_of_contour
-    ),
-    "history": ChartView("History", "history", sides=lambda *_: (Side("number"), Side("value"))),
-    "distribution": ChartView("Distribution", "edf", {"metric": "metric"}),
-    "epochs": ChartView("Epoch by epoch", "intermediate"),
-    "timeline": ChartView("Timeline", "timeline", sides=_timeline_sides),
-    "front": ChartView(
-        "Trade-offs",
-        "pareto",
-        sides=lambda data, _: (Side(data.objectives[1]), Side(data.objectives[0])),
-    ),
-}

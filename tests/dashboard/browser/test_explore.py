@@ -76,7 +76,7 @@ def test_a_condition_can_be_taken_off(page: Page, dashboard: str) -> None:
     open_explore(page, dashboard, "?where=activation:tanh,relu;loss:mse")
     page.get_by_role("button", name="Remove: loss mse").click()
     expect(page.get_by_role("button", name="Remove: loss mse")).to_have_count(0)
-    page.get_by_role("button", name="Clear all").click()
+    page.get_by_role("button", name="Show all").click()
     expect(page.locator("#explore-passing")).to_contain_text("All 60 trials")
     expect(page).not_to_have_url(re.compile("where="))
 
@@ -128,7 +128,7 @@ def test_a_brush_filters_the_grid_behind_its_tab_and_back(page: Page, dashboard:
     expect(page.locator("#trials-count")).to_have_text(left)
     page.get_by_role("link", name="Explore", exact=True).click()
     expect(count).to_have_text(left)
-    page.get_by_role("button", name="Clear all").click()
+    page.get_by_role("button", name="Show all").click()
     expect(page.locator("#explore-passing")).to_contain_text("All 60 trials")
     page.get_by_role("link", name="Trials", exact=True).click()
     expect(page.locator("#trials-count")).to_have_text("60 trials")

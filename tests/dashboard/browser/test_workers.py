@@ -6,7 +6,7 @@ import time
 import pytest
 from playwright.sync_api import Page, expect
 
-from sweep.dashboard.pages.workers import SILENT_SECONDS
+from sweep.findings.activity import SILENT_SECONDS
 from sweep.store import annotate, schema
 from sweep.store.engine import Engine
 from tests.support.store_factories import EPOCH, add_rows, add_study, lease_row

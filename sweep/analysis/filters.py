@@ -5,7 +5,7 @@ has a range (either end may be open) or a list of wanted values. All conditions 
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -73,6 +73,13 @@ class Filter:
     def without(self, name: str) -> "Filter":
         """Remove every condition on a column."""
         return self.between(name).among(name, ())
+
+    def only(self, names: Set[str]) -> "Filter":
+        """Keep the conditions on these columns alone."""
+        return Filter(
+            ranges={name: span for name, span in self.ranges.items() if name in names},
+            choices={name: wanted for name, wanted in self.choices.items() if name in names},
+        )
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweep.analysis.filters import Filter
 from sweep.config import TrialConfig
 from sweep.enums import Activation
 from sweep.errors import UsageError
-from sweep.findings.filters import Filter
 from tests.support.store_factories import trial_row, trial_table
 
 TABLE = trial_table(
