@@ -20,6 +20,7 @@ from sweep.findings.ranking import BASELINE_NAME
 from sweep.store import annotate, schema
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
+from tests.support.pages import as_json
 from tests.support.store_factories import (
     add_rows,
     add_study,
@@ -237,3 +238,12 @@ def test_a_chart_of_one_width_gives_way_to_the_study_that_would_fill_it(
     said = str(drawn.layout.annotations[0].text).replace("<br>", " ")
     assert "it needs finished trials of two widths" in said
     assert "A study of more widths would show it: `sweep start" in about
+
+
+def test_no_callback_finds_a_part_of_a_card_whose_chart_comes_later() -> None:
+    # Dash complains of a callback that finds some of its outputs on a page, and not the others.
+    card = as_json(charts.pending_card("chart", "history", later=True))
+    whole = as_json(charts.pending_card("chart", "history"))
+    for output in charts.outputs("chart"):
+        said = f'"id": "{output.component_id}"'
+        assert said in whole and said not in card

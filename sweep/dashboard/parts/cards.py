@@ -45,11 +45,14 @@ def figure_card(
         responsive=True,
         style={"height": f"{height}px"},
     )
-    note_id: dict[str, Any] = {} if later else {"id": f"{graph_id}-note"}
+    # Callbacks that fill the chart fill its title and note: they wait until all exist.
+    title_id, note_id = (
+        {} if later else {"id": f"{graph_id}-{part}"} for part in ("title", "note")
+    )
     return html.Section(
         [
             html.Div(
-                [html.H2(title, id=f"{graph_id}-title"), *_listed(controls), _downloads(title)],
+                [html.H2(title, **title_id), *_listed(controls), _downloads(title)],
                 className="card-head",
             ),
             html.Div(
@@ -61,7 +64,6 @@ def figure_card(
                 # A chart that a callback fills may turn out lower.
                 style={"minHeight": f"{height}px"} if later else None,
             ),
-            # Callbacks that fill the chart fill its note: they wait until both exist.
             html.P(sentence(note), className="note", **note_id),
         ],
         id=f"{graph_id}-card",
