@@ -46,9 +46,8 @@ def figure_card(
         style={"height": f"{height}px"},
     )
     # Callbacks that fill the chart fill its title and note: they wait until all exist.
-    title_id, note_id = (
-        {} if later else {"id": f"{graph_id}-{part}"} for part in ("title", "note")
-    )
+    title_id: dict[str, Any] = {} if later else {"id": f"{graph_id}-title"}
+    note_id: dict[str, Any] = {} if later else {"id": f"{graph_id}-note"}
     return html.Section(
         [
             html.Div(
