@@ -74,14 +74,20 @@ def draw_neighbours(chart: NeighboursChart) -> go.Figure:
     drawn = style.figure(height=height)
     k = max(len(of.nearest[FeatureKind.CODE]) for of in chart.queries)
     groups = [
-        _Group("test image", 0.0, None),
+        _Group("test", 0.0, None),
         _Group(f"nearest in the code of trial {chart.trial}", 1 + _SPACE, FeatureKind.CODE),
         _Group("nearest in the pixels", 1 + k + 2 * _SPACE, FeatureKind.PIXELS),
     ]
     rows, columns = chart.queries[0].pixels.shape[:2]
     for group in groups:
         _draw_group(drawn, chart.queries, group, columns / (columns + GAP))
-    drawn.update_xaxes(visible=False, range=[-0.05, 1 + 2 * k + 2 * _SPACE])
+    # Pictures are square and begin at the labels, however wide the page is.
+    drawn.update_xaxes(
+        visible=False,
+        range=[-0.05, 1 + 2 * k + 2 * _SPACE],
+        constrain="domain",
+        constraintoward="left",
+    )
     return drawn.update_yaxes(
         tickvals=[place + 0.5 for place in range(len(chart.queries))],
         ticktext=[style.escaped(of.label) for of in chart.queries],

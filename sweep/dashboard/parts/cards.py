@@ -178,7 +178,7 @@ def tiles_of(study: str, table: FindingTable) -> list[Any]:
     """Lay out a table of label, value and what stands beside it as a strip of numbers."""
     return [
         tile(
-            capitalised(label.text),
+            capitalised(label.text.partition(" (")[0]),
             cell_text(study, value),
             dcc.Link(beside.text, href=links.url(links.WORKERS, study))
             if beside.remark
