@@ -75,8 +75,8 @@ def draw_neighbours(chart: NeighboursChart) -> go.Figure:
     k = max(len(of.nearest[FeatureKind.CODE]) for of in chart.queries)
     groups = [
         _Group("test", 0.0, None),
-        _Group(f"nearest in the code of trial {chart.trial}", 1 + _SPACE, FeatureKind.CODE),
-        _Group("nearest in the pixels", 1 + k + 2 * _SPACE, FeatureKind.PIXELS),
+        _Group("by code", 1 + _SPACE, FeatureKind.CODE),
+        _Group("by pixels", 1 + k + 2 * _SPACE, FeatureKind.PIXELS),
     ]
     rows, columns = chart.queries[0].pixels.shape[:2]
     for group in groups:
