@@ -1,6 +1,6 @@
 """What codes tell of the labels over the width, beside PCA, random projections and the pixels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
@@ -23,8 +23,6 @@ _COLOURS = {
     FeatureKind.RANDOM: style.GREY,
     FeatureKind.PIXELS: style.ORANGE,
 }
-#: Least distance of labels, as a share of the axis.
-_LINE_HEIGHT = 0.055
 
 
 class AccuracyLine(NamedTuple):
@@ -71,7 +69,7 @@ def _line(best: Sequence[ProbedTrial], kind: FeatureKind, classifier: Classifier
 
 
 def draw(chart: CodesChart) -> go.Figure:
-    """Draw a line a classifier and kind of features, labelled at its end, with standard errors."""
+    """Draw a line for each classifier and kind of features, with standard errors."""
     drawn = style.figure("hidden_width", "Label accuracy", height=520)
     if not chart.lines:
         return style.say(drawn, "No network is analysed yet.")
@@ -80,10 +78,8 @@ def draw(chart: CodesChart) -> go.Figure:
     every = [of.share for line in chart.lines for of in line.accuracies]
     pad = max(0.01, 0.06 * (max(every) - min(every)))
     low, high = min(every) - pad, max(every) + pad
-    _label_ends(drawn, chart.lines, high - low)
     return drawn.update_layout(
-        showlegend=False,
-        margin={"r": 190},
+        showlegend=True,
         xaxis=style.width_axis(chart.lines[0].widths),
         yaxis={"tickformat": ".1~%", "range": [low, high]},
     )
@@ -111,50 +107,6 @@ def _draw_line(drawn: go.Figure, line: AccuracyLine) -> None:
             **options,
         )
     )
-
-
-def _label_ends(drawn: go.Figure, lines: Sequence[AccuracyLine], span: float) -> None:
-    ends = spread({line.name: line.accuracies[-1].share for line in lines}, _LINE_HEIGHT * span)
-    for line in lines:
-        drawn.add_annotation(
-            text=line.name.replace("random projections", "random"),  # else wider than the margin
-            xref="paper",
-            x=1.0,
-            xanchor="left",
-            xshift=8,
-            y=ends[line.name],
-            showarrow=False,
-            font={"color": _COLOURS[line.kind], "size": 12},
-        )
-
-
-def spread(places: Mapping[str, float], gap: float) -> dict[str, float]:
-    """Move labels apart until neighbours are at least a gap apart, about their own middle."""
-    groups: list[list[str]] = []
-    middle: list[float] = []
-    for name in sorted(places, key=lambda of: places[of]):
-        groups.append([name])
-        middle.append(places[name])
-        # Those that would overlap stand around the mean of their places.
-        while (
-            len(groups) > 1
-            and _bottom(groups[-1], middle[-1], gap) - _top(groups[-2], middle[-2], gap) < gap
-        ):
-            groups[-2:] = [groups[-2] + groups[-1]]
-            middle[-2:] = [sum(places[of] for of in groups[-1]) / len(groups[-1])]
-    return {
-        name: _bottom(group, centre, gap) + place * gap
-        for group, centre in zip(groups, middle, strict=True)
-        for place, name in enumerate(group)
-    }
-
-
-def _bottom(group: Sequence[str], centre: float, gap: float) -> float:
-    return centre - gap * (len(group) - 1) / 2
-
-
-def _top(group: Sequence[str], centre: float, gap: float) -> float:
-    return centre + gap * (len(group) - 1) / 2
 
 
 def _gather(reader: StudyReader) -> CodesChart | None:

@@ -42,7 +42,7 @@ BROKEN = {
     "a start that is no time": "update trials set datetime_start = 'soon'",
     "an end that is a text": "update sweep_trials set finished_at = 'x'",
     "a time held that is a text":
-        "insert into sweep_leases values (1, 't', 'h', 1, '{}', 0, 0.0, 0.0, 'x')",
+        "insert into sweep_leases values (1, 't', 'h', 1, '{}', 0, 0.0, 0.0, 'x', 0.0)",
     "a number that is a text": "update sweep_trials set attempt = 'three'",
     "an infinite error": "update sweep_trials set val_mse = 9e999",
     "a text for an error": "update sweep_trials set test_mse = 'low'",
@@ -94,7 +94,7 @@ BROKEN = {
     "a command that asks for a list":
         "insert into sweep_commands values (1, 1, 'enqueue', '[]', 0.0, null, null)",
     "a lease of a text":
-        "insert into sweep_leases values (1, 't', 'h', 1, '[]', 0, 0.0, 0.0, 0.0)",
+        "insert into sweep_leases values (1, 't', 'h', 1, '[]', 0, 0.0, 0.0, 0.0, 0.0)",
 }  # fmt: skip
 
 COMMANDS = (
