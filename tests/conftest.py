@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from tests.support.postgres import PostgresServer
@@ -20,6 +21,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell that runs us in the background has us ignore Ctrl-C, and with us all that we start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# On a busy machine an example may take any time; pytest's time limit ends a test that hangs.
+settings.register_profile("sweep", deadline=None)
+settings.load_profile("sweep")
 
 pytest_plugins = ["tests.support.needs_torch", "tests.support.skips"]
 
