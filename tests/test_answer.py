@@ -11,6 +11,7 @@ import pytest
 
 from docs.answer import run
 from docs.answer.facts import BASELINE, CLAIMS, LINEAR, Facts, gather
+from docs.answer.figures import CHARTS
 from docs.answer.write import (
     PAGES,
     README,
@@ -67,6 +68,15 @@ def test_no_result_is_typed_by_hand(template: str) -> None:
     assert set(re.findall(r"\d[\d.,]*\d|\d", by_hand)) <= NAMES_OF_THINGS
 
 
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("name", CHARTS)
+def test_every_chart_can_be_drawn_and_says_its_finding(
+    name: str, language: str, facts: Facts
+) -> None:
+    drawn = CHARTS[name](facts, language)
+    assert drawn.data and drawn.layout.title.text and drawn.layout.annotations
+
+
 # --- causes -------------------------------------------------------------------------------------
 
 #: How the pages say that one thing makes another.
@@ -107,10 +117,14 @@ CONTRARY: Mapping[str, Callable[[Facts], Facts]] = {
     ),
     "stalls": lambda of: replace(
         of,
-        curves={
-            **of.curves,
-            BASELINE: [replace(point, val_mse=1 / point.epoch) for point in of.curves[BASELINE]],
-        },
+        longest=replace(
+            of.longest,
+            trials={
+                (BASELINE, of.most): replace(
+                    of.longest_asked, test_mse=(of.long_asked.test_mse or 0) / 2
+                )
+            },
+        ),
     ),
     "sigmoid": lambda of: replace(of, bound=of.bound / 2),
     "dead": lambda of: replace(of, evidence=replace(of.evidence, dead_share=0.1)),
@@ -125,6 +139,13 @@ CONTRARY: Mapping[str, Callable[[Facts], Facts]] = {
     "digits": lambda of: replace(
         of, digits=of.digits and replace(of.digits, digits_pca=of.digits.clothes_pca)
     ),
+    "depth": lambda of: replace(
+        of, depth={width: replace(code, pca=code.pca / 2) for width, code in of.depth.items()}
+    ),
+    "denoise": lambda of: replace(
+        of,
+        denoised=replace(of.denoised, best=of.denoised.best._replace(share=0.99)),
+    ),
     "codes": lambda of: replace(
         of,
         codes=replace(
@@ -136,7 +157,7 @@ CONTRARY: Mapping[str, Callable[[Facts], Facts]] = {
 
 def with_errors(facts: Facts, share: float) -> Facts:
     """Return facts whose sharpest copies have a share of the question's error."""
-    key = LINEAR, facts.longest
+    key = LINEAR, facts.many
     worse = replace(facts.best, test_mse=share * (facts.asked.test_mse or 0))
     return replace(facts, long=replace(facts.long, trials={**facts.long.trials, key: worse}))
 

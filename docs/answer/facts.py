@@ -9,6 +9,7 @@ from sweep.analysis.factorial import CauseEffect, Factorial
 from sweep.analysis.floors import ROUNDING, Floors, pca_equivalent
 from sweep.analysis.probe_summary import (
     Accuracy,
+    Classifier,
     FeatureKind,
     ProbedTrial,
     ProbeSummary,
@@ -18,20 +19,23 @@ from sweep.analysis.probe_summary import (
 from sweep.analysis.spectrum import FrontLaw, Spectrum, front_law, residue
 from sweep.analysis.study_factorial import study_factorial
 from sweep.analysis.study_floors import study_floors
-from sweep.analysis.study_probes import study_probes
+from sweep.analysis.study_probes import probed_trial, study_probes
 from sweep.catalogue.settings import Cause
 from sweep.datasets.images import n_validation
 from sweep.datasets.registry import SOURCES
-from sweep.enums import Activation, Dataset, Output, Schedule
+from sweep.enums import Activation, Dataset, Noise, Output, Schedule
 from sweep.errors import NotFoundError, SweepError
 from sweep.store.engine import Engine
 from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.records import CurvePoint, TrialRow, mean_pixel_errors
 
-#: Every combination at the question's epochs and a few more, with seeds, and at many more epochs.
-CORNERS, LONG = "corners", "corners-100"
+#: Every combination at the question's epochs and a few more, with seeds, and at many more epochs;
+#: the question's configuration at even more.
+CORNERS, LONG, LONGEST = "corners", "corners-100", "corners-300"
 #: The configuration of the question on clothes and on digits, which may not be there.
 CLOTHES, DIGITS = "clothes", "digits"
+#: Further layers around narrow codes, and noise on the inputs.
+DEPTH, DENOISE = "depth", "denoise"
 
 
 class Corner(NamedTuple):
@@ -47,6 +51,8 @@ class Corner(NamedTuple):
 LATE = 0.9
 #: Numbers in the codes that the page speaks of: some 2 and 8 % of the pixels.
 NARROW, WIDER = 16, 64
+#: Widths of the deep codes that the page speaks of.
+DEEP = (8, 16)
 
 BASELINE = Corner(Activation.RELU, Output.SIGMOID, Schedule.CONSTANT)
 LINEAR = Corner(Activation.LINEAR, Output.LINEAR, Schedule.COSINE)
@@ -132,6 +138,31 @@ class Digits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Deep:
+    """A code of one width, with no further layers and with most of them on each side."""
+
+    plain: TrialRow
+    deep: TrialRow
+    #: PCA's error with as many components.
+    pca: float
+
+    @property
+    def n_layers(self) -> int:
+        """Return the number of further layers on each side."""
+        return int(self.deep.config["hidden_layers"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Denoised:
+    """What codes of one width tell of the labels, without noise and with the most helpful one."""
+
+    width: int
+    plain: Accuracy
+    best: Accuracy
+    n_test: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Widths:
     """The configuration of the question at its width and at the widest."""
 
@@ -168,6 +199,7 @@ class Facts:
 
     corners: CornerStudy
     long: CornerStudy
+    longest: CornerStudy
     floors: Floors
     #: Error of the linear code with the lowest cross-entropy there is, with sigmoid outputs.
     bound: float
@@ -175,13 +207,16 @@ class Facts:
     #: From the question's configuration to the linear one of most epochs.
     factorial: Factorial
     long_factorial: Factorial
-    #: Validation errors by epoch of the long trials.
+    #: Validation errors by epoch of the longest trials.
     curves: Mapping[Corner, Sequence[CurvePoint]]
     evidence: Evidence
     widths: Widths
     digits: Digits | None
     #: What narrow codes tell of the labels.
     codes: ProbeSummary
+    #: By the width of the code.
+    depth: Mapping[int, Deep]
+    denoised: Denoised
     n_train: int
     n_held_out: int
     #: What the studies were trained on, by their makers' names; nothing where all are CPUs.
@@ -194,14 +229,19 @@ class Facts:
         return self.corners.trial(BASELINE, self.corners.epochs[0])
 
     @property
-    def longest(self) -> int:
-        """Return the most epochs."""
+    def many(self) -> int:
+        """Return the most epochs of every combination."""
         return self.long.epochs[-1]
 
     @property
+    def most(self) -> int:
+        """Return the most epochs of the question's configuration."""
+        return self.longest.epochs[-1]
+
+    @property
     def best(self) -> TrialRow:
-        """Return the sharpest: linear throughout, a rate that falls to nothing, most epochs."""
-        return self.long.trial(LINEAR, self.longest)
+        """Return the sharpest: linear throughout, a rate that falls to nothing, many epochs."""
+        return self.long.trial(LINEAR, self.many)
 
     @property
     def times_better(self) -> float:
@@ -221,13 +261,13 @@ class Facts:
     @property
     def sigmoid_end(self) -> float:
         """Return the error of linear units with a sigmoid output, the rate falling."""
-        return self.long.error(LINEAR._replace(output=Output.SIGMOID), self.longest)
+        return self.long.error(LINEAR._replace(output=Output.SIGMOID), self.many)
 
     @property
     def jitter(self) -> float:
         """Return the error at a constant rate over that at a falling one, else as the sharpest."""
         constant = LINEAR._replace(schedule=Schedule.CONSTANT)
-        return self.long.error(constant, self.longest) / test_error(self.best)
+        return self.long.error(constant, self.many) / test_error(self.best)
 
     @property
     def early_cosine(self) -> float:
@@ -236,15 +276,14 @@ class Facts:
         return self.corners.error(cosine, self.corners.epochs[0]) / test_error(self.asked)
 
     @property
-    def long_asked(self) -> TrialRow:
+    def longest_asked(self) -> TrialRow:
         """Return the trial of the question's configuration with most epochs."""
-        return self.long.trial(BASELINE, self.longest)
+        return self.longest.trial(BASELINE, self.most)
 
     @property
-    def last_doubling(self) -> float:
-        """Return by what share the last doubling of its epochs lowers the validation error."""
-        errors = {point.epoch: point.val_mse or inf for point in self.curves[BASELINE]}
-        return 1 - errors[self.longest] / errors[self.longest // 2]
+    def long_asked(self) -> TrialRow:
+        """Return the trial of the question's configuration with many epochs."""
+        return self.long.trial(BASELINE, self.many)
 
     @property
     def late_component(self) -> int:
@@ -253,7 +292,7 @@ class Facts:
 
     @property
     def effects(self) -> list[tuple[CauseEffect, CauseEffect]]:
-        """Return each change's effects, to a few more epochs and to most epochs."""
+        """Return each change's effects, to a few more epochs and to many."""
         return list(zip(self.factorial.effects, self.long_factorial.effects, strict=True))
 
     def output_effect(self, activation: Activation) -> float:
@@ -289,8 +328,8 @@ class Facts:
         return of.accuracy(kind, self.codes.readout)
 
     def ends(self, corner: Corner) -> dict[int, float]:
-        """Return the validation errors of a combination by its epochs, over both studies."""
-        trials = {**self.long.trials, **self.corners.trials}
+        """Return the validation errors of a combination by its epochs, over all studies."""
+        trials = {**self.longest.trials, **self.long.trials, **self.corners.trials}
         found = {epochs: of.val_mse for (at, epochs), of in trials.items() if at == corner}
         return {epochs: error for epochs, error in sorted(found.items()) if error is not None}
 
@@ -308,8 +347,10 @@ CLAIMS: Mapping[str, Callable[[Facts], bool]] = {
     ),
     # More units than inputs leave nearly as much.
     "width": lambda of: test_error(of.widths.widest) > 0.8 * test_error(of.widths.asked),
-    # Twice the epochs of an already long training gain little.
-    "stalls": lambda of: of.last_doubling < 0.25,
+    # Several times the epochs of an already long training gain little.
+    "stalls": lambda of: (
+        of.most >= 2 * of.many and test_error(of.longest_asked) > 0.9 * test_error(of.long_asked)
+    ),
     # Trained for long, a linear code with a sigmoid output is as good as the best there is.
     "sigmoid": lambda of: 0.9 < of.sigmoid_end / of.bound < 1.1,
     # Units die, and the front does not pass the number of those that are left.
@@ -341,6 +382,15 @@ CLAIMS: Mapping[str, Callable[[Facts], bool]] = {
             for code in (of.narrow, of.wider)
         )
     ),
+    # Deep codes leave less than PCA of their width, by more than the spread over seeds.
+    "depth": lambda of: all(
+        test_error(code.plain)
+        > code.pca
+        > test_error(code.deep) + 2 * (code.deep.test_mse_std or 0)
+        for code in of.depth.values()
+    ),
+    # No noise makes a code as wide as its input tell more labels, as far as the test images tell.
+    "denoise": lambda of: compare(of.denoised.best, of.denoised.plain) is Rating.EQUAL,
     # Most of the ratio is there for PCA too.
     "digits": lambda of: (
         of.digits is not None and of.digits.by_spectrum > of.digits.by_training > 1
@@ -353,33 +403,30 @@ def gather(engine: Engine) -> Facts:
 
     Raises SweepError where a study is missing or not complete.
     """
-    corners, long = _corners(engine, CORNERS), _corners(engine, LONG)
+    corners, long, longest = (_corners(engine, name) for name in (CORNERS, LONG, LONGEST))
     names = [of.name for of in DatabaseHandle(engine).studies()]
     floors = _floors(engine, CORNERS)
     n_train, n_held_out = _n_images(engine, CORNERS)
-    study = open_study(engine, LONG)
-    last = long.epochs[-1]
-    numbers = {
-        corner: row.number for (corner, epochs), row in long.trials.items() if epochs == last
-    }
-    curves = study.curves(numbers.values())
     return Facts(
         corners=corners,
         long=long,
+        longest=longest,
         floors=floors,
         bound=_bound(floors),
         front=_front(engine, corners, long),
         factorial=_factorial(engine, corners),
         long_factorial=_factorial(engine, long),
-        curves={corner: curves[number] for corner, number in numbers.items()},
+        curves={**_curves(engine, long), **_curves(engine, longest)},
         evidence=_evidence(engine, corners, long),
         widths=_widths(engine),
         codes=_codes(engine),
+        depth=_depth(engine),
+        denoised=_denoised(engine),
         digits=_digits(engine) if DIGITS in names else None,
         n_train=n_train,
         n_held_out=n_held_out,
         gpus=_gpus(engine, names),
-        versions=study.record().provenance,
+        versions=open_study(engine, CORNERS).record().provenance,
     )
 
 
@@ -407,6 +454,15 @@ def _corner(config: Mapping[str, Any]) -> Corner:
         Output(config["output_activation"]),
         Schedule(config["lr_schedule"]),
     )
+
+
+def _curves(engine: Engine, of: CornerStudy) -> dict[Corner, Sequence[CurvePoint]]:
+    """Return the curves of a study's longest trials."""
+    numbers = {
+        corner: row.number for (corner, epochs), row in of.trials.items() if epochs == of.epochs[-1]
+    }
+    curves = open_study(engine, of.name).curves(numbers.values())
+    return {corner: curves[number] for corner, number in numbers.items()}
 
 
 def _front(engine: Engine, corners: CornerStudy, long: CornerStudy) -> Front:
@@ -446,6 +502,34 @@ def _codes(engine: Engine) -> ProbeSummary:
     if found is None:
         raise SweepError("study 'features' has no analysed network.")
     return found
+
+
+def _depth(engine: Engine) -> dict[int, Deep]:
+    floors = _floors(engine, DEPTH)
+    found = {}
+    for width in DEEP:
+        rows = [of for of in open_study(engine, DEPTH).best() if of.hidden_width == width]
+        rows.sort(key=lambda of: int(of.config["hidden_layers"]))
+        found[width] = Deep(plain=rows[0], deep=rows[-1], pca=floors.test_pca_mse[width])
+    return found
+
+
+def _denoised(engine: Engine) -> Denoised:
+    """Compare the widest codes by a network that learned from all labels."""
+    study = open_study(engine, DENOISE)
+    rows = study.best()
+    width = max(of.hidden_width or 0 for of in rows)
+    wide = {of.number: of for of in rows if of.hidden_width == width}
+    probed = [of for number in wide if (of := probed_trial(study, study.trial(number))) is not None]
+    told = {of.number: of.accuracy(FeatureKind.CODE, Classifier.NETWORK) for of in probed}
+    plain = next(number for number, of in wide.items() if of.config["noise"] == Noise.NONE)
+    noisy = [accuracy for number, accuracy in told.items() if number != plain]
+    return Denoised(
+        width=width,
+        plain=told[plain],
+        best=max(noisy, key=lambda of: of.share),
+        n_test=probed[0].n_test,
+    )
 
 
 def _digits(engine: Engine) -> Digits:

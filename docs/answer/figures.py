@@ -147,11 +147,10 @@ _DIGIT_ORIGINALS = Words("digits (MNIST)", "MNIST")
 
 def copies(engine: Engine, facts: Facts, language: str) -> str:
     """Return a table of originals, copies and error maps, clothes above digits, as HTML."""
-    asked, longer = facts.corners, facts.long
     shown = [
-        (asked.name, facts.asked, _ASKED),
-        (longer.name, facts.long_asked, _LONGER),
-        (longer.name, facts.best, _BEST),
+        (facts.corners.name, facts.asked, _ASKED),
+        (facts.longest.name, facts.longest_asked, _LONGER),
+        (facts.long.name, facts.best, _BEST),
     ]
     strips = [_Strip(_ORIGINALS(language), "", _originals(engine, LONG))]
     for study, trial, words in shown:
@@ -270,6 +269,10 @@ _CURVES = (
 )
 
 
+#: Of a name, in powers of ten.
+_LINE_HEIGHT = 0.27
+
+
 def curves(facts: Facts, language: str) -> go.Figure:
     """Draw validation errors over epochs, both on log axes.
 
@@ -291,12 +294,16 @@ def curves(facts: Facts, language: str) -> go.Figure:
                 x=list(trained), y=list(trained.values()), mode="lines+markers",
                 marker={"size": 8}, line={"color": colour, "width": 2.2},
             )  # fmt: skip
-        ends.append((float(np.log10(errors[-1])), words(language), colour))
-    height_of_all = max(end[0] for end in ends) - min(end[0] for end in ends) + 1
-    for height, text, colour in _spread(ends, reach=0.05 * height_of_all):
-        _name(figure, np.log10(1.06 * facts.longest), height, text, colour, anchor="left")
-    ticks = [1, 2, 5, 10, 20, 50, facts.longest]
-    figure.update_xaxes(type="log", range=[0, np.log10(facts.longest * 3)], tickvals=ticks)
+        ends.append((float(np.log10(errors[-1])), epochs[-1], words(language), colour))
+    ends.sort(reverse=True)
+    # The longest line runs on beside the names of the others: they stand above and below it.
+    longest = next(place for place, end in enumerate(ends) if end[1] == facts.most)
+    for place, (end, epoch, text, colour) in enumerate(ends):
+        height = ends[longest][0] + _LINE_HEIGHT * (longest - place)
+        near = max(end, height) if place < longest else min(end, height)
+        _name(figure, np.log10(1.06 * epoch), near, text, colour, anchor="left")
+    ticks = [1, 2, 5, 10, 20, 50, facts.many, facts.most]
+    figure.update_xaxes(type="log", range=[0, np.log10(facts.most * 4)], tickvals=ticks)
     return figure.update_yaxes(type="log", exponentformat="power", dtick=1)
 
 
@@ -361,9 +368,7 @@ def codes(facts: Facts, language: str) -> go.Figure:
 
 
 def _chart(title: str, x: str, y: str) -> go.Figure:
-    figure = style.figure(title, x, y)
-    figure.update_layout(height=_HEIGHT, showlegend=False)
-    return figure
+    return style.entitled(style.figure(x, y, height=_HEIGHT, showlegend=False), title)
 
 
 def _name(figure: go.Figure, x: float, y: float, text: str, colour: str, *, anchor: str) -> None:

@@ -50,6 +50,16 @@ PARTS = (
         settings=("space.epochs=[5, 100]",),
         reduced=("study.repeat=1",),
     ),
+    Part(
+        name="corners-300",
+        file="corners.toml",
+        settings=(
+            "space.epochs=300",
+            "space.activation=relu",
+            "space.lr_schedule=constant",
+        ),
+        reduced=("study.repeat=1", "space.output_activation=sigmoid", "space.loss=bce"),
+    ),
     Part(name="width", file="width.toml"),
     Part(name="clothes", file="mnist-vs-fashion.toml"),
     Part(
@@ -59,7 +69,13 @@ PARTS = (
         optional=True,
     ),
     Part(name="features", file="features.toml"),
+    Part(name="depth", file="depth.toml"),
+    Part(name="denoise", file="denoise.toml"),
 )
+
+
+#: Studies whose copies of test images a figure shows.
+PICTURED = ("corners", "corners-100", "corners-300", "digits")
 
 
 class StepFailedError(SweepError):
@@ -120,8 +136,15 @@ def export(storage: str) -> None:
 
 
 def _tidy(path: Path) -> None:
-    """Nothing of weights that are not there, and nothing of the machine but its devices."""
+    """Nothing of weights that are not there, of pictures that no figure shows, of the machine."""
     with closing(sqlite3.connect(path)) as connection, connection:
+        trials = connection.execute(
+            "SELECT trial_id, study_name FROM trials JOIN studies USING (study_id)"
+        ).fetchall()
+        connection.executemany(
+            "DELETE FROM sweep_reconstructions WHERE trial_id = ?",
+            [(trial_id,) for trial_id, study in trials if study not in PICTURED],
+        )
         connection.execute("UPDATE sweep_trials SET artifact_id = NULL")
         connection.execute("DELETE FROM trial_system_attributes WHERE key LIKE 'artifacts:%'")
         connection.execute("DELETE FROM sweep_leases")
