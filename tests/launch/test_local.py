@@ -70,14 +70,14 @@ class TestLocalLauncher(LauncherContract):
         self.worker.send(Train(specs=(spec(epochs=100_000),)))
         time.sleep(1)
         self.worker._process.stdin.close()  # type: ignore[attr-defined]
-        assert self.worker.wait(5)
+        assert self.worker.wait(20)
 
     def test_a_worker_exits_though_its_coordinator_died_within_an_order(self) -> None:
         self.start_process()
         stdin = self.worker._process.stdin  # type: ignore[attr-defined]
         stdin.write(ORDERS.encode(Train(specs=(spec(epochs=100_000),)))[:40])
         stdin.close()
-        assert self.worker.wait(5)
+        assert self.worker.wait(20)
 
     def test_a_worker_says_what_it_could_not_read(self) -> None:
         self.start_process()
