@@ -90,7 +90,8 @@ def test_a_study_of_simulated_workers_has_the_numbers_that_its_configurations_gi
     file = loads(STUDY, "x.toml")
     phase = start(engine, file, options, lambda p: None, say=lambda s: None, launcher=launcher)
     assert phase == "finished"
-    assert {worker.slots for worker in open_study(engine, "x").workers()} == {8}
+    # One that was not ready before the end has none.
+    assert {worker.slots for worker in open_study(engine, "x").workers()} - {None} == {8}
     curves = open_study(engine, "x").curves()
     for row in open_study(engine, "x").trials():
         config = TrialConfig(**row.config)

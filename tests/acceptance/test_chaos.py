@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import URL, make_url
 
-from benchmarks.chaos import SILENCE_SECONDS, Field
+from benchmarks.chaos_field import SILENCE_SECONDS, Field
 from sweep.enums import Trainer
 from sweep.store.handle import open_study
 from tests.support.postgres import NoPostgresError, PostgresServer

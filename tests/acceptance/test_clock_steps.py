@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from sqlalchemy import select
 
-from benchmarks.chaos import Field
+from benchmarks.chaos_field import Field
 from sweep.enums import EventKind
 from sweep.store.handle import open_study
 from sweep.store.schema import sweep_trials

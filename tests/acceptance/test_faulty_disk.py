@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.chaos import Field
+from benchmarks.chaos_field import Field
 from sweep.store.handle import open_study
 from tests.support.preload import preload_library
 
@@ -77,7 +77,7 @@ def test_a_disk_that_fails_for_a_while_is_waited_for_and_costs_nothing(
     study.progress(2)
     assert study.finish() == []
     assert study.tally["coordinators"] == 1
-    assert "disk I/O error (SQLITE_IOERR_" in (study.folder / "log").read_text()
+    assert "disk I/O error" in (study.folder / "log").read_text()
 
 
 #: A fault, the exit code that it ends a coordinator with, and what that says.

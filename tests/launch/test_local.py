@@ -53,6 +53,13 @@ def test_a_worker_whose_lines_cannot_be_read_is_ended_and_that_is_said() -> None
     assert worker.wait(10)
 
 
+def environment_of(pid: int) -> dict[str, str]:
+    """A process's environment, which is empty for a moment while its program is being loaded."""
+    while not (found := psutil.Process(pid).environ()):
+        time.sleep(0.01)
+    return found
+
+
 class TestLocalLauncher(LauncherContract):
     killed = "signal 9"
 
@@ -101,7 +108,7 @@ class TestLocalLauncher(LauncherContract):
     ) -> None:
         monkeypatch.setenv("SWEEP_STORAGE", "postgresql://me:hunter2@host/db")
         self.start_process()
-        environment = psutil.Process(self.worker.pid).environ()
+        environment = environment_of(self.worker.pid)
         assert "hunter2" not in str(environment)
         assert environment["CUDA_VISIBLE_DEVICES"] == ""
 
@@ -110,10 +117,10 @@ class TestLocalLauncher(LauncherContract):
     ) -> None:
         monkeypatch.setenv("GOMP_SPINCOUNT", "7")
         self.start_process()
-        assert psutil.Process(self.worker.pid).environ()["GOMP_SPINCOUNT"] == "7"
+        assert environment_of(self.worker.pid)["GOMP_SPINCOUNT"] == "7"
         monkeypatch.delenv("GOMP_SPINCOUNT")
         other = self.launcher.start("other", "cpu")
-        assert psutil.Process(other.pid).environ()["GOMP_SPINCOUNT"] == "1000"
+        assert environment_of(other.pid)["GOMP_SPINCOUNT"] == "1000"
         other.kill()
         assert other.wait(10)
 
