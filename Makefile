@@ -11,6 +11,7 @@ VENV ?= .venv
 JOBS ?= 2
 
 BIN := $(VENV)/bin
+QUICK_TESTS := tests/catalogue tests/datasets tests/findings tests/search tests/studyfile tests/test_codec.py tests/test_config.py tests/test_enums.py tests/test_names.py tests/test_support.py
 LOOK_TESTS := tests/api tests/cli tests/dashboard/test_overview.py tests/figures tests/findings tests/report -m 'not torch'
 GPU_TESTS = $(shell grep -rl --include='test_*.py' '^@pytest.mark.gpu' tests)
 
@@ -20,7 +21,7 @@ demo report: export SWEEP_STORAGE = sqlite:///$(DEMO_DB)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo report dashboard test test-look test-gpu check format answer docs secrets venv clean
+.PHONY: help demo report dashboard quick test test-look test-gpu check format answer docs secrets venv clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +45,9 @@ dashboard: $(VENV)/.installed ## open the demo's dashboard in the browser
 
 test: $(VENV)/.installed-test ## run the tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+quick: $(VENV)/.installed-test ## run, in a minute, the tests that need no process, browser or database server
+	$(BIN)/python -m pytest -n $(JOBS) $(QUICK_TESTS)
 
 test-look: $(VENV)-look/.installed ## run the tests of what looks at studies, in an environment without PyTorch
 	$(VENV)-look/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(LOOK_TESTS)
