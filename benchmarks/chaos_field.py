@@ -220,8 +220,8 @@ class Field:
 
     # --- what it is made of -----------------------------------------------------------------
 
-    def prepare(self, trials: int) -> None:
-        """Write the study file and create an empty store that is monitored."""
+    def prepare(self, trials: int, more: str = "") -> None:
+        """Write the study file, with ``more`` at its end, and create an empty, monitored store."""
         text = (SIMULATED if self.trainer is None else REAL).format(
             trials=trials,
             silence=self.silence_seconds,
@@ -233,7 +233,7 @@ class Field:
             side = 4 if self.trainer is Trainer.FUSED else 28
             images = make_images(96 if side == 4 else 640, 20, height=side, width=side)
             write_dataset(self.folder / "data", images)
-        (self.folder / "study.toml").write_text(text)
+        (self.folder / "study.toml").write_text(text + more)
         exactly_once.watch(self.engine)
 
     @property
@@ -438,7 +438,9 @@ class Field:
         self.wait(
             "the process is stopped", lambda: not first.is_alive or _is_stopped(first.process.pid)
         )
-        if self.is_locked():  # stopped inside a transaction: nobody can take the study over
+        if (
+            self.is_locked()
+        ):  # it stopped within a transaction, which blocks every other coordinator
             first.send(signal.SIGCONT)
             self.tally["stops of coordinators"] += 1
             return

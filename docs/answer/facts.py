@@ -505,11 +505,11 @@ def _codes(engine: Engine) -> ProbeSummary:
 
 
 def _depth(engine: Engine) -> dict[int, Deep]:
-    floors = _floors(engine, DEPTH)
+    floors, trials = _floors(engine, DEPTH), open_study(engine, DEPTH).best()
+    trials.sort(key=lambda of: int(of.config["hidden_layers"]))
     found = {}
     for width in DEEP:
-        rows = [of for of in open_study(engine, DEPTH).best() if of.hidden_width == width]
-        rows.sort(key=lambda of: int(of.config["hidden_layers"]))
+        rows = [of for of in trials if of.hidden_width == width]
         found[width] = Deep(plain=rows[0], deep=rows[-1], pca=floors.test_pca_mse[width])
     return found
 

@@ -269,7 +269,7 @@ _CURVES = (
 )
 
 
-#: Of a name, in powers of ten.
+#: Height of the name of a line, in powers of ten.
 _LINE_HEIGHT = 0.27
 
 

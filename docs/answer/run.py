@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from docs.answer.facts import CLOTHES, CORNERS, DENOISE, DEPTH, DIGITS, LONG, LONGEST
 from sweep.analysis.study_floors import study_floors
 from sweep.errors import SweepError
 from sweep.launch.devices import n_cores, visible_gpus
@@ -43,15 +44,15 @@ class Part:
 
 
 PARTS = (
-    Part(name="corners", file="corners.toml"),
+    Part(name=CORNERS, file="corners.toml"),
     Part(
-        name="corners-100",
+        name=LONG,
         file="corners.toml",
         settings=("space.epochs=[5, 100]",),
         reduced=("study.repeat=1",),
     ),
     Part(
-        name="corners-300",
+        name=LONGEST,
         file="corners.toml",
         settings=(
             "space.epochs=300",
@@ -61,21 +62,21 @@ PARTS = (
         reduced=("study.repeat=1", "space.output_activation=sigmoid", "space.loss=bce"),
     ),
     Part(name="width", file="width.toml"),
-    Part(name="clothes", file="mnist-vs-fashion.toml"),
+    Part(name=CLOTHES, file="mnist-vs-fashion.toml"),
     Part(
-        name="digits",
+        name=DIGITS,
         file="mnist-vs-fashion.toml",
         settings=("data.name=mnist",),
         optional=True,
     ),
     Part(name="features", file="features.toml"),
-    Part(name="depth", file="depth.toml"),
-    Part(name="denoise", file="denoise.toml"),
+    Part(name=DEPTH, file="depth.toml"),
+    Part(name=DENOISE, file="denoise.toml"),
 )
 
 
 #: Studies whose copies of test images a figure shows.
-PICTURED = ("corners", "corners-100", "corners-300", "digits")
+PICTURED = (CORNERS, LONG, LONGEST, DIGITS)
 
 
 class StepFailedError(SweepError):
@@ -88,7 +89,7 @@ def run(storage: str) -> None:
     has_gpu = bool(visible_gpus())
     for part in PARTS:
         _start(part, storage, has_gpu=has_gpu)
-    _sweep("diagnose", "corners", "--sigmoid-bound", storage=storage)
+    _sweep("diagnose", CORNERS, "--sigmoid-bound", storage=storage)
 
 
 def _workers(*, has_gpu: bool) -> list[str]:

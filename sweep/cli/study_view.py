@@ -38,7 +38,7 @@ class StudyView:
     best_number: int | None
     trials_per_second: float | None
     seconds_left: float | None
-    #: Of workers and events, where there are some.
+    #: Tables of workers and events; those without a row are left out.
     tables: Sequence[FindingTable] = ()
     #: Why no trials are dispatched.
     notice: str | None = None

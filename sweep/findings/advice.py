@@ -338,7 +338,7 @@ def _still_falling(reader: StudyReader, most: int, width: WidthLaw) -> tuple[int
         if (gain := of.diagnosis.gains.get(Doubling.EPOCHS)) and gain.estimate >= WORTHWHILE
     ]
     falling = [epochs for epochs in falling if epochs >= _NEARLY_ALL * most]
-    if not falling or len(falling) < _FALLING * len(best):
+    if len(falling) < _FALLING * len(best):
         return None
     return len(falling), len(best), min(falling)
 

@@ -54,7 +54,7 @@ _IN_MEMORY = (
     "name a file, sqlite:///FILE"
 )
 _NO_ROOM = ("disk is full", "No space left")
-#: Of SQLite's I/O errors, the one of a full disk: its file of shared memory cannot grow.
+#: SQLite's I/O error on a full disk, where its file of shared memory cannot grow.
 _NO_ROOM_NAME = "SQLITE_IOERR_SHMSIZE"
 _NO_PERMISSION = (
     "readonly database",

@@ -71,9 +71,7 @@ def study(
 def test_a_clock_that_is_set_by_an_hour_changes_nothing_but_times(
     study: Field, clock: Clock
 ) -> None:
-    study.prepare(trials=60)
-    file = study.folder / "study.toml"
-    file.write_text(file.read_text() + "budget.max_seconds = 3000\n")
+    study.prepare(60, "budget.max_seconds = 3000\n")
     study.progress(2)
     for offset in (3600, -3600, 0):
         clock.set(offset)

@@ -91,9 +91,7 @@ BROKEN = (
 def test_a_disk_that_stays_broken_ends_each_run_until_one_completes_the_study(
     study: Field, disk: FaultyDisk
 ) -> None:
-    study.prepare(trials=80)
-    file = study.folder / "study.toml"
-    file.write_text(file.read_text() + "budget.max_away_seconds = 1\n")
+    study.prepare(80, "budget.max_away_seconds = 1\n")
     confirmed: dict[int, tuple[float | None, int]] = {}
     for fault, code, says in BROKEN:
         if fault == "read:EIO":  # the others are met while it runs, this one as it starts

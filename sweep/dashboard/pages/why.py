@@ -294,7 +294,7 @@ def _register_atlas(app: Dash, view: View) -> None:
 def _register_line(app: Dash, view: View, graph_id: str, name: str) -> None:
     @app.callback(
         *charts.outputs(graph_id, hides=True),
-        Input("why-mark", "data"),  # of the pictures
+        Input("why-mark", "data"),  # changes with the pictures
         State("place", "data"),
     )
     def line(_: Any, place: StudyPlace) -> Any:
