@@ -100,17 +100,15 @@ def draw_best_so_far(found: BestSoFar) -> go.Figure:
     for place, steps in enumerate(found.studies):
         colour = style.PALETTE[place % len(style.PALETTE)]
         name = style.escaped(steps.study)
-        drawn.add_trace(
-            go.Scatter(
-                x=steps.x,
-                y=steps.best,
-                mode="lines+markers",
-                line={"color": colour, "width": 2.5, "shape": "hv"},
-                marker={"size": [0] * (len(steps.x) - 1) + [9], "color": colour},
-                name=name,
-                customdata=steps.numbers,
-                hovertemplate=f"<b>{name}</b><br>trial %{{customdata}}: %{{y:.4g}}<extra></extra>",
-            )
+        drawn.add_scatter(
+            x=steps.x,
+            y=steps.best,
+            mode="lines+markers",
+            line={"color": colour, "width": 2.5, "shape": "hv"},
+            marker={"size": [0] * (len(steps.x) - 1) + [9], "color": colour},
+            name=name,
+            customdata=steps.numbers,
+            hovertemplate=f"<b>{name}</b><br>trial %{{customdata}}: %{{y:.4g}}<extra></extra>",
         )
     drawn.update_layout(showlegend=True, meta={"studies": [of.study for of in found.studies]})
     return drawn.update_yaxes(error_axis(np.concatenate([of.best for of in found.studies])))

@@ -47,14 +47,12 @@ def draw_classes(errors: ClassErrors) -> go.Figure:
     colours = style.colours([label == errors.baseline for label in errors.mse])
     for (label, mse), colour in zip(errors.mse.items(), colours, strict=True):
         name = style.escaped(label)
-        drawn.add_trace(
-            go.Bar(
-                x=[*map(style.escaped, errors.classes)],
-                y=mse,
-                name=name,
-                marker={"color": colour},
-                hovertemplate=f"%{{x}}: %{{y:.4g}}<extra>{name}</extra>",
-            )
+        drawn.add_bar(
+            x=[*map(style.escaped, errors.classes)],
+            y=mse,
+            name=name,
+            marker={"color": colour},
+            hovertemplate=f"%{{x}}: %{{y:.4g}}<extra>{name}</extra>",
         )
     return drawn.update_layout(barmode="group", bargap=0.3, showlegend=True)
 

@@ -89,23 +89,21 @@ def _draw_line(drawn: go.Figure, line: AccuracyLine) -> None:
     trial = "<b>Trial %{customdata}</b>, " if line.numbers else ""
     options: dict[str, Any] = {"customdata": line.numbers} if line.numbers else {}
     colour, is_solid = _COLOURS[line.kind], line.classifier is not Classifier.NEIGHBOURS
-    drawn.add_trace(
-        go.Scatter(
-            x=line.widths,
-            y=[of.share for of in line.accuracies],
-            error_y={
-                "array": [of.standard_error for of in line.accuracies],
-                "thickness": 1.2,
-                "width": 3,
-            },
-            mode="lines+markers",
-            line={"color": colour, "width": 2, "dash": "solid" if is_solid else "dot"},
-            marker={"symbol": "circle" if is_solid else "circle-open", "size": 7},
-            name=line.name,
-            text=[accuracy_text(of) for of in line.accuracies],
-            hovertemplate=f"{trial}%{{x}} units<br>{line.name}: %{{text}}<extra></extra>",
-            **options,
-        )
+    drawn.add_scatter(
+        x=line.widths,
+        y=[of.share for of in line.accuracies],
+        error_y={
+            "array": [of.standard_error for of in line.accuracies],
+            "thickness": 1.2,
+            "width": 3,
+        },
+        mode="lines+markers",
+        line={"color": colour, "width": 2, "dash": "solid" if is_solid else "dot"},
+        marker={"symbol": "circle" if is_solid else "circle-open", "size": 7},
+        name=line.name,
+        text=[accuracy_text(of) for of in line.accuracies],
+        hovertemplate=f"{trial}%{{x}} units<br>{line.name}: %{{text}}<extra></extra>",
+        **options,
     )
 
 

@@ -119,21 +119,19 @@ def draw_contour(contour: Contour) -> go.Figure:
     x, y, metric = contour.x, contour.y, contour.metric
     drawn = style.figure(x.title, y.title, height=500)
     values = metric.scaled(contour.values)
-    drawn.add_trace(
-        go.Heatmap(
-            x=contour.columns.edges,
-            y=contour.rows.edges,
-            z=values,
-            customdata=contour.groups.best_numbers.reshape(values.shape),
-            text=_hovers(contour),
-            hovertemplate="%{text}<extra></extra>",
-            hoverongaps=False,
-            colorscale=axes.ERROR_SCALE[:: -1 if column_named(metric.name).higher_is_better else 1],
-            xgap=1,
-            ygap=1,
-            colorbar=axes.colour_bar(metric.plain, _ticks(metric, values)),
-            showscale=True,
-        )
+    drawn.add_heatmap(
+        x=contour.columns.edges,
+        y=contour.rows.edges,
+        z=values,
+        customdata=contour.groups.best_numbers.reshape(values.shape),
+        text=_hovers(contour),
+        hovertemplate="%{text}<extra></extra>",
+        hoverongaps=False,
+        colorscale=axes.ERROR_SCALE[:: -1 if column_named(metric.name).higher_is_better else 1],
+        xgap=1,
+        ygap=1,
+        colorbar=axes.colour_bar(metric.plain, _ticks(metric, values)),
+        showscale=True,
     )
     draw_marks(
         drawn, contour.best, n_marks=1, name="best trial", marker=dict(axes.STAR), cliponaxis=False

@@ -66,15 +66,13 @@ def draw_edf(edf: Edf) -> go.Figure:
     # More studies than colours reuse them, dashed.
     looks = cycle((colour, dash) for dash in ("solid", "dash", "dot") for colour in style.PALETTE)
     for curve, (colour, dash) in zip(edf.curves, looks, strict=False):
-        drawn.add_trace(
-            go.Scatter(
-                x=np.append(curve.values[:1], curve.values),  # starts at zero
-                y=np.append(0.0, curve.shares),
-                mode="lines",
-                line={"color": colour, "width": 2.5, "dash": dash, "shape": "hv"},
-                name=style.escaped(f"{curve.label} ({curve.n_trials:,})"),
-                hovertemplate=f"%{{y:.1%}} of {curve.n_trials:,} trials: at most %{{x:.4g}}",
-            )
+        drawn.add_scatter(
+            x=np.append(curve.values[:1], curve.values),  # starts at zero
+            y=np.append(0.0, curve.shares),
+            mode="lines",
+            line={"color": colour, "width": 2.5, "dash": dash, "shape": "hv"},
+            name=style.escaped(f"{curve.label} ({curve.n_trials:,})"),
+            hovertemplate=f"%{{y:.1%}} of {curve.n_trials:,} trials: at most %{{x:.4g}}",
         )
     drawn.update_layout(showlegend=True)
     drawn.update_xaxes(axis.layout())

@@ -139,17 +139,15 @@ def _draw_kind(
         "width": 4,
         "visible": any(of.effect.low is not None for of in marks),
     }
-    drawn.add_trace(
-        go.Scatter(
-            x=estimates,
-            y=y,
-            mode="markers",
-            marker={"color": kind.colour, "symbol": kind.symbol, "size": 10},
-            error_x=error,
-            customdata=[_hover(of) for of in marks],
-            hovertemplate="%{customdata}<extra></extra>",
-            showlegend=False,
-        )
+    drawn.add_scatter(
+        x=estimates,
+        y=y,
+        mode="markers",
+        marker={"color": kind.colour, "symbol": kind.symbol, "size": 10},
+        error_x=error,
+        customdata=[_hover(of) for of in marks],
+        hovertemplate="%{customdata}<extra></extra>",
+        showlegend=False,
     )
 
 
@@ -160,17 +158,15 @@ def _draw_numbers(
     named = _row_of_names(chart)
     is_left = [of.effect.estimate > middle for of in chart.marks]
     sides = zip(chart.marks, is_left, strict=True)
-    drawn.add_trace(
-        go.Scatter(
-            x=[_low(of) if left else _high(of) for of, left in sides],
-            y=[places[of.cause] + _KINDS[of.kind].offset for of in chart.marks],
-            mode="text",
-            text=[_beside(of, is_named=of.cause == named) for of in chart.marks],
-            textposition=["middle left" if left else "middle right" for left in is_left],
-            textfont={"color": [_KINDS[of.kind].colour for of in chart.marks], "size": 12},
-            hoverinfo="skip",
-            showlegend=False,
-        )
+    drawn.add_scatter(
+        x=[_low(of) if left else _high(of) for of, left in sides],
+        y=[places[of.cause] + _KINDS[of.kind].offset for of in chart.marks],
+        mode="text",
+        text=[_beside(of, is_named=of.cause == named) for of in chart.marks],
+        textposition=["middle left" if left else "middle right" for left in is_left],
+        textfont={"color": [_KINDS[of.kind].colour for of in chart.marks], "size": 12},
+        hoverinfo="skip",
+        showlegend=False,
     )
 
 

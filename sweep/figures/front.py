@@ -138,20 +138,18 @@ def _colours(chart: FrontChart) -> list[str]:
 def _draw_line(drawn: go.Figure, line: FrontLine, colour: str) -> None:
     label = style.escaped(line.label)
     spans = [f"{a:,}" if a == b else f"{a:,} to {b:,}" for a, b in line.spans]
-    drawn.add_trace(
-        go.Scatter(
-            x=line.components,
-            y=[max(_LEAST, share) for share in line.missing],
-            customdata=list(zip(spans, line.missing, strict=True)),
-            mode="lines+markers",
-            line={"color": colour, "width": 2},
-            marker={"size": 5},
-            name=label,
-            hovertemplate=(
-                f"{label}<br>components %{{customdata[0]}}: %{{customdata[1]:.3g}} missing"
-                "<extra></extra>"
-            ),
-        )
+    drawn.add_scatter(
+        x=line.components,
+        y=[max(_LEAST, share) for share in line.missing],
+        customdata=list(zip(spans, line.missing, strict=True)),
+        mode="lines+markers",
+        line={"color": colour, "width": 2},
+        marker={"size": 5},
+        name=label,
+        hovertemplate=(
+            f"{label}<br>components %{{customdata[0]}}: %{{customdata[1]:.3g}} missing"
+            "<extra></extra>"
+        ),
     )
 
 

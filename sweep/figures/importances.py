@@ -71,18 +71,16 @@ def _outranked(study: str, explained_in: str | None) -> str:
 def draw_importances(bars: ImportanceBars) -> go.Figure:
     """Draw horizontal bars, labelled with their share."""
     drawn = style.figure("Share of the importance", height=120 + 34 * len(bars.names))
-    drawn.add_trace(
-        go.Bar(
-            x=[100 * share for share in bars.shares],
-            y=[*map(style.escaped, bars.names)],
-            orientation="h",
-            marker={"color": style.BLUE},
-            text=[formats.percent(share) for share in bars.shares],
-            customdata=[*map(style.escaped, bars.settings)],
-            textposition="outside",
-            cliponaxis=False,
-            hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
-        )
+    drawn.add_bar(
+        x=[100 * share for share in bars.shares],
+        y=[*map(style.escaped, bars.names)],
+        orientation="h",
+        marker={"color": style.BLUE},
+        text=[formats.percent(share) for share in bars.shares],
+        customdata=[*map(style.escaped, bars.settings)],
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
     )
     drawn.update_layout(bargap=0.35)
     drawn.update_xaxes(ticksuffix=" %", range=[0, 125 * max(bars.shares)])

@@ -127,20 +127,18 @@ def _draw_others(drawn: go.Figure, lines: Sequence[TrialLine]) -> None:
     if not lines:
         return
     gap = [np.nan]
-    drawn.add_trace(
-        go.Scatter(
-            x=np.concatenate([[*line.epochs, *gap] for line in lines]),
-            y=np.concatenate([[*line.val_mse, *gap] for line in lines]),
-            customdata=np.repeat(
-                [line.number for line in lines], [len(line.epochs) + 1 for line in lines]
-            ),
-            mode="lines+markers",
-            connectgaps=False,
-            line={"color": "rgba(138, 143, 152, 0.35)", "width": 1},
-            marker={"size": 2.5},
-            hovertemplate=_HOVER,
-            name="other trials",
-        )
+    drawn.add_scatter(
+        x=np.concatenate([[*line.epochs, *gap] for line in lines]),
+        y=np.concatenate([[*line.val_mse, *gap] for line in lines]),
+        customdata=np.repeat(
+            [line.number for line in lines], [len(line.epochs) + 1 for line in lines]
+        ),
+        mode="lines+markers",
+        connectgaps=False,
+        line={"color": "rgba(138, 143, 152, 0.35)", "width": 1},
+        marker={"size": 2.5},
+        hovertemplate=_HOVER,
+        name="other trials",
     )
 
 
@@ -150,32 +148,28 @@ _HOVER = "<b>Trial %{customdata}</b><br>epoch %{x}: %{y:.4g}<extra></extra>"
 def _draw_pruned(drawn: go.Figure, lines: Sequence[TrialLine]) -> None:
     if not lines:
         return
-    drawn.add_trace(
-        go.Scatter(
-            x=[line.epochs[-1] for line in lines],
-            y=[line.val_mse[-1] for line in lines],
-            customdata=[line.number for line in lines],
-            mode="markers",
-            marker={"symbol": "x-thin", "size": 6, "line": {"color": style.GREY, "width": 1.5}},
-            hovertemplate=_HOVER.replace("<br>", " (pruned)<br>", 1),
-            name="pruned",
-        )
+    drawn.add_scatter(
+        x=[line.epochs[-1] for line in lines],
+        y=[line.val_mse[-1] for line in lines],
+        customdata=[line.number for line in lines],
+        mode="markers",
+        marker={"symbol": "x-thin", "size": 6, "line": {"color": style.GREY, "width": 1.5}},
+        hovertemplate=_HOVER.replace("<br>", " (pruned)<br>", 1),
+        name="pruned",
     )
 
 
 def _draw_named(drawn: go.Figure, line: TrialLine, place: int) -> None:
-    drawn.add_trace(
-        go.Scatter(
-            x=line.epochs,
-            y=line.val_mse,
-            customdata=[line.number] * len(line.epochs),
-            mode="lines+markers",
-            line={"color": _COLOURS[place], "width": 3 if place == 0 else 2},
-            marker={"size": 5},
-            hovertemplate=_HOVER,
-            name=f"trial {line.number}",
-            legendrank=place,
-        )
+    drawn.add_scatter(
+        x=line.epochs,
+        y=line.val_mse,
+        customdata=[line.number] * len(line.epochs),
+        mode="lines+markers",
+        line={"color": _COLOURS[place], "width": 3 if place == 0 else 2},
+        marker={"size": 5},
+        hovertemplate=_HOVER,
+        name=f"trial {line.number}",
+        legendrank=place,
     )
 
 

@@ -62,20 +62,18 @@ def draw_curves(curves: Sequence[Curve]) -> go.Figure:
     colours = style.colours([curve.is_baseline for curve in curves])
     for place, (curve, colour) in enumerate(zip(curves, colours, strict=True)):
         label = style.escaped(curve.label)
-        drawn.add_trace(
-            go.Scatter(
-                x=curve.epochs,
-                y=curve.val_mse,
-                mode="lines+markers",
-                name=label,
-                line={
-                    "color": colour,
-                    "width": 3 if place == 0 else 2,
-                    "dash": "dash" if curve.is_baseline else "solid",
-                },
-                marker={"size": 5},
-                hovertemplate=f"{label}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
-            )
+        drawn.add_scatter(
+            x=curve.epochs,
+            y=curve.val_mse,
+            mode="lines+markers",
+            name=label,
+            line={
+                "color": colour,
+                "width": 3 if place == 0 else 2,
+                "dash": "dash" if curve.is_baseline else "solid",
+            },
+            marker={"size": 5},
+            hovertemplate=f"{label}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
         )
     drawn.update_yaxes(axes.error_axis([error for curve in curves for error in curve.val_mse]))
     return drawn.update_xaxes(axes.epoch_axis(max(max(curve.epochs) for curve in curves)))

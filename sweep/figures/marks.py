@@ -89,26 +89,22 @@ def draw_marks(drawn: go.Figure, marks: Marks, *, n_marks: int, **options: Any) 
 def draw_band(drawn: go.Figure, band: TrialBand) -> None:
     """Draw the middle 80 % of each group as a band, and a line of the medians."""
     groups = band.groups
-    drawn.add_trace(
-        go.Scatter(
-            x=np.concatenate([band.x, band.x[::-1]]),
-            y=np.concatenate([groups.high, groups.low[::-1]]),
-            mode="lines",
-            line={"width": 0},
-            fill="toself",
-            fillcolor=_BAND_COLOUR,
-            hoverinfo="skip",
-            name="middle 80 %",
-        )
+    drawn.add_scatter(
+        x=np.concatenate([band.x, band.x[::-1]]),
+        y=np.concatenate([groups.high, groups.low[::-1]]),
+        mode="lines",
+        line={"width": 0},
+        fill="toself",
+        fillcolor=_BAND_COLOUR,
+        hoverinfo="skip",
+        name="middle 80 %",
     )
-    drawn.add_trace(
-        go.Scatter(
-            x=band.x,
-            y=groups.median,
-            mode="lines",
-            line={"color": style.SKY, "width": 2},
-            text=[f"{n:,}" for n in groups.counts],
-            hovertemplate="median of %{text} trials<br>%{y:.4g}<extra></extra>",
-            name="median",
-        )
+    drawn.add_scatter(
+        x=band.x,
+        y=groups.median,
+        mode="lines",
+        line={"color": style.SKY, "width": 2},
+        text=[f"{n:,}" for n in groups.counts],
+        hovertemplate="median of %{text} trials<br>%{y:.4g}<extra></extra>",
+        name="median",
     )

@@ -134,17 +134,15 @@ def _draw_group(
                     line={"color": style.VERMILLION, "width": 2},
                 )
     x, y, text = zip(*marks, strict=True)
-    drawn.add_trace(
-        go.Scatter(
-            x=x,
-            y=y,
-            mode="markers",
-            marker={"size": 20, "opacity": 0},
-            text=text,
-            name=group.title,
-            hovertemplate="%{text}<extra></extra>",
-            showlegend=False,
-        )
+    drawn.add_scatter(
+        x=x,
+        y=y,
+        mode="markers",
+        marker={"size": 20, "opacity": 0},
+        text=text,
+        name=group.title,
+        hovertemplate="%{text}<extra></extra>",
+        showlegend=False,
     )
 
 

@@ -230,24 +230,22 @@ def draw_lines(lines: Lines) -> go.Figure:
     drawn = style.figure(height=460)
     lowest, highest = float(lines.colours.min()), float(lines.colours.max())
     ticks = [lowest, (lowest + highest) / 2, highest]
-    drawn.add_trace(
-        go.Parcoords(
-            dimensions=[_axis(dimension, lines.where) for dimension in lines.dimensions],
-            customdata=lines.numbers,
-            line={
-                "color": lines.colours,
-                "colorscale": axes.ERROR_SCALE[::-1],
-                "cmin": lowest,
-                "cmax": highest,
-                "showscale": True,
-                "colorbar": axes.colour_bar(
-                    "error", {tick: formats.number(10**-tick, 2) for tick in ticks}
-                ),
-            },
-            unselected={"line": {"color": style.GREY, "opacity": 0.06}},
-            labelfont={"size": 13},
-            tickfont={"size": 11},
-        )
+    drawn.add_parcoords(
+        dimensions=[_axis(dimension, lines.where) for dimension in lines.dimensions],
+        customdata=lines.numbers,
+        line={
+            "color": lines.colours,
+            "colorscale": axes.ERROR_SCALE[::-1],
+            "cmin": lowest,
+            "cmax": highest,
+            "showscale": True,
+            "colorbar": axes.colour_bar(
+                "error", {tick: formats.number(10**-tick, 2) for tick in ticks}
+            ),
+        },
+        unselected={"line": {"color": style.GREY, "opacity": 0.06}},
+        labelfont={"size": 13},
+        tickfont={"size": 11},
     )
     return drawn.update_layout(margin={"l": 60, "r": 20, "t": 56, "b": 24})
 

@@ -166,30 +166,26 @@ def _draw_lines(drawn: go.Figure, chart: SeedChart) -> None:
 
 
 def _draw_line(drawn: go.Figure, line: SeedLine, look: Mapping[str, Any]) -> None:
-    drawn.add_trace(
-        go.Scatter(
-            x=line.epochs,
-            y=line.values,
-            mode="lines+markers",
-            line=dict(look),
-            marker={"size": 3 + look["width"]},
-            name=style.escaped(line.label),
-            hovertemplate=f"{style.escaped(line.label)}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
-        )
+    drawn.add_scatter(
+        x=line.epochs,
+        y=line.values,
+        mode="lines+markers",
+        line=dict(look),
+        marker={"size": 3 + look["width"]},
+        name=style.escaped(line.label),
+        hovertemplate=f"{style.escaped(line.label)}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
     )
 
 
 def _draw_floor(drawn: go.Figure, chart: SeedChart, longest: int) -> None:
     name = style.escaped(chart.floor_name)
-    drawn.add_trace(
-        go.Scatter(
-            x=[0, longest + 1],  # beyond both ends of the axis
-            y=[chart.floor] * 2,
-            mode="lines",
-            line={"color": style.GREY, "width": 2, "dash": "dash"},
-            name=name,
-            hovertemplate=f"{name}<br>%{{y:.4g}}<extra></extra>",
-        )
+    drawn.add_scatter(
+        x=[0, longest + 1],  # beyond both ends of the axis
+        y=[chart.floor] * 2,
+        mode="lines",
+        line={"color": style.GREY, "width": 2, "dash": "dash"},
+        name=name,
+        hovertemplate=f"{name}<br>%{{y:.4g}}<extra></extra>",
     )
 
 

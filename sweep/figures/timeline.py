@@ -148,34 +148,30 @@ def _draw_bars(drawn: go.Figure, bars: TimelineBars) -> None:
         rows = np.flatnonzero(bars.states.is_(state))
         if rows.size:
             texts = None if bars.hover is None else [bars.hover[row] for row in rows]
-            drawn.add_trace(
-                go.Bar(
-                    base=bars.start_seconds[rows],
-                    x=bars.seconds[rows],
-                    y=names[rows].tolist(),
-                    textposition="none",
-                    orientation="h",
-                    marker={"color": colour, "line": {"color": style.FAINT, "width": 0.5}},
-                    name=style.escaped(state),
-                    **style.hovering(bars.numbers[rows], texts),
-                )
+            drawn.add_bar(
+                base=bars.start_seconds[rows],
+                x=bars.seconds[rows],
+                y=names[rows].tolist(),
+                textposition="none",
+                orientation="h",
+                marker={"color": colour, "line": {"color": style.FAINT, "width": 0.5}},
+                name=style.escaped(state),
+                **style.hovering(bars.numbers[rows], texts),
             )
     drawn.update_layout(barmode="overlay", bargap=0.3, showlegend=True)
 
 
 def _draw_busy(drawn: go.Figure, busy: Busy) -> None:
-    drawn.add_trace(
-        go.Heatmap(
-            x=busy.seconds,
-            y=[*map(style.escaped, busy.workers)],
-            z=100 * busy.shares,
-            zmin=0,
-            zmax=100,
-            colorscale=[(0.0, "rgba(0, 114, 178, 0.05)"), (1.0, style.BLUE)],
-            colorbar=axes.colour_bar("training", {0: "0 %", 50: "50 %", 100: "100 %"}),
-            ygap=6,
-            hovertemplate="%{y}, at %{x:.0f} s<br>trained %{z:.0f} % of the time<extra></extra>",
-        )
+    drawn.add_heatmap(
+        x=busy.seconds,
+        y=[*map(style.escaped, busy.workers)],
+        z=100 * busy.shares,
+        zmin=0,
+        zmax=100,
+        colorscale=[(0.0, "rgba(0, 114, 178, 0.05)"), (1.0, style.BLUE)],
+        colorbar=axes.colour_bar("training", {0: "0 %", 50: "50 %", 100: "100 %"}),
+        ygap=6,
+        hovertemplate="%{y}, at %{x:.0f} s<br>trained %{z:.0f} % of the time<extra></extra>",
     )
 
 

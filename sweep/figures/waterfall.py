@@ -152,17 +152,15 @@ def draw_waterfall(chart: Waterfall) -> go.Figure:
         return style.say(drawn, chart.about or "Nothing has been trained for it yet.")
     chart = chart._replace(labels=[*map(style.escaped, chart.labels)])
     _draw_links(drawn, chart)
-    drawn.add_trace(
-        go.Bar(
-            base=chart.before,
-            x=[after - before for before, after in zip(chart.before, chart.after, strict=True)],
-            y=chart.labels,
-            orientation="h",
-            marker={"color": [_colour(factor) for factor in chart.factors]},
-            customdata=chart.hovers,
-            hovertemplate="%{customdata}<extra></extra>",
-            showlegend=False,
-        )
+    drawn.add_bar(
+        base=chart.before,
+        x=[after - before for before, after in zip(chart.before, chart.after, strict=True)],
+        y=chart.labels,
+        orientation="h",
+        marker={"color": [_colour(factor) for factor in chart.factors]},
+        customdata=chart.hovers,
+        hovertemplate="%{customdata}<extra></extra>",
+        showlegend=False,
     )
     _draw_ends(drawn, chart)
     _draw_reach(drawn, chart)
@@ -207,23 +205,19 @@ def _draw_links(drawn: go.Figure, chart: Waterfall) -> None:
         x += [error, error, None]
         y += [above, below, None]
     line = {"color": style.FAINT, "width": 1, "dash": "dot"}
-    drawn.add_trace(
-        go.Scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False)
-    )
+    drawn.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False)
 
 
 def _draw_ends(drawn: go.Figure, chart: Waterfall) -> None:
     ends = [place for place, factor in enumerate(chart.factors) if factor is None]
-    drawn.add_trace(
-        go.Scatter(
-            x=[chart.after[place] for place in ends],
-            y=[chart.labels[place] for place in ends],
-            mode="markers",
-            marker={"color": style.GREY, "size": 12, "symbol": "diamond"},
-            customdata=[chart.hovers[place] for place in ends],
-            hovertemplate="%{customdata}<extra></extra>",
-            showlegend=False,
-        )
+    drawn.add_scatter(
+        x=[chart.after[place] for place in ends],
+        y=[chart.labels[place] for place in ends],
+        mode="markers",
+        marker={"color": style.GREY, "size": 12, "symbol": "diamond"},
+        customdata=[chart.hovers[place] for place in ends],
+        hovertemplate="%{customdata}<extra></extra>",
+        showlegend=False,
     )
 
 
@@ -233,23 +227,21 @@ def _draw_reach(drawn: go.Figure, chart: Waterfall) -> None:
     ends = [chart.after[place] for place in bars]
     lows, highs = ([side[place] for place in bars] for side in (chart.low, chart.high))
     known = all(low is not None for low in lows)
-    drawn.add_trace(
-        go.Scatter(
-            x=ends,
-            y=[chart.labels[place] for place in bars],
-            mode="markers",
-            marker={"color": style.FAINT, "size": 5},
-            error_x={
-                "array": [(high or end) - end for high, end in zip(highs, ends, strict=True)],
-                "arrayminus": [end - (low or end) for low, end in zip(lows, ends, strict=True)],
-                "color": style.GREY,
-                "thickness": 2,
-                "width": 5,
-                "visible": known,
-            },
-            hoverinfo="skip",
-            showlegend=False,
-        )
+    drawn.add_scatter(
+        x=ends,
+        y=[chart.labels[place] for place in bars],
+        mode="markers",
+        marker={"color": style.FAINT, "size": 5},
+        error_x={
+            "array": [(high or end) - end for high, end in zip(highs, ends, strict=True)],
+            "arrayminus": [end - (low or end) for low, end in zip(lows, ends, strict=True)],
+            "color": style.GREY,
+            "thickness": 2,
+            "width": 5,
+            "visible": known,
+        },
+        hoverinfo="skip",
+        showlegend=False,
     )
 
 

@@ -206,15 +206,13 @@ def _draw_floors(drawn: go.Figure, errors: MeasuredWidths) -> None:
     if errors.floor_widths:
         drawn.add_trace(pca_floor(errors.floor_widths, errors.floor_mse))
     if errors.clipped_widths:
-        drawn.add_trace(
-            go.Scatter(
-                x=errors.clipped_widths,
-                y=errors.clipped_mse,
-                mode="lines",
-                line={"color": style.GREY, "width": 1.5, "dash": "dash"},
-                name="PCA, clipped to [0, 1]",
-                hovertemplate="PCA with %{x} components, clipped<br>%{y:.3g}<extra></extra>",
-            )
+        drawn.add_scatter(
+            x=errors.clipped_widths,
+            y=errors.clipped_mse,
+            mode="lines",
+            line={"color": style.GREY, "width": 1.5, "dash": "dash"},
+            name="PCA, clipped to [0, 1]",
+            hovertemplate="PCA with %{x} components, clipped<br>%{y:.3g}<extra></extra>",
         )
     if errors.mean_mse is not None:
         line = {"color": style.GREY, "width": 1.5, "dash": "dot"}
@@ -235,15 +233,13 @@ def _draw_level(
     line: dict[str, Any],
     says: str,
 ) -> None:
-    drawn.add_trace(
-        go.Scatter(
-            x=[errors.marks.x.min() / 2, errors.marks.x.max() * 2],  # beyond both ends of the axis
-            y=[level] * 2,
-            mode="lines",
-            line=line,
-            name=name,
-            hovertemplate=f"{says}<br>%{{y:.3g}}<extra></extra>",
-        )
+    drawn.add_scatter(
+        x=[errors.marks.x.min() / 2, errors.marks.x.max() * 2],  # beyond both ends of the axis
+        y=[level] * 2,
+        mode="lines",
+        line=line,
+        name=name,
+        hovertemplate=f"{says}<br>%{{y:.3g}}<extra></extra>",
     )
 
 
@@ -275,9 +271,7 @@ def _draw_key(drawn: go.Figure, errors: MeasuredWidths) -> None:
 
 
 def _entry(drawn: go.Figure, name: str, marker: dict[str, Any], **options: Any) -> None:
-    drawn.add_trace(
-        go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name=name, **options)
-    )
+    drawn.add_scatter(x=[None], y=[None], mode="markers", marker=marker, name=name, **options)
 
 
 def _marker(colour: str, symbol: str) -> dict[str, Any]:

@@ -114,43 +114,37 @@ def draw_width_law(chart: WidthLawChart) -> go.Figure:
 def _draw_spread(drawn: go.Figure, errors: WidthErrors) -> None:
     """Draw quartiles as a band with the median in it, and the best as marks."""
     for y, fill in ((errors.high, None), (errors.low, "tonexty")):
-        drawn.add_trace(
-            go.Scatter(
-                x=errors.widths,
-                y=y,
-                mode="lines",
-                line={"width": 0},
-                fill=fill,
-                fillcolor="rgba(0, 114, 178, 0.15)",
-                name="middle half of the trials",
-                showlegend=fill is not None,
-                hoverinfo="skip",
-            )
-        )
-    drawn.add_trace(
-        go.Scatter(
+        drawn.add_scatter(
             x=errors.widths,
-            y=errors.median,
+            y=y,
             mode="lines",
-            line={"color": style.PALETTE[0], "width": 1.5, "dash": "dot"},
-            name="median",
-            hovertemplate="median at %{x} units<br>%{y:.4g}<extra></extra>",
+            line={"width": 0},
+            fill=fill,
+            fillcolor="rgba(0, 114, 178, 0.15)",
+            name="middle half of the trials",
+            showlegend=fill is not None,
+            hoverinfo="skip",
         )
+    drawn.add_scatter(
+        x=errors.widths,
+        y=errors.median,
+        mode="lines",
+        line={"color": style.PALETTE[0], "width": 1.5, "dash": "dot"},
+        name="median",
+        hovertemplate="median at %{x} units<br>%{y:.4g}<extra></extra>",
     )
-    drawn.add_trace(
-        go.Scatter(
-            x=errors.widths,
-            y=errors.best,
-            mode="markers",
-            marker={"color": style.PALETTE[0], "size": 9},
-            name="best",
-            customdata=errors.numbers,  # a click opens that trial
-            text=[f"{n:,}" for n in errors.n_trials],
-            hovertemplate=(
-                "<b>Trial %{customdata}</b>, the best of %{text} at %{x} units<br>%{y:.4g}"
-                "<extra></extra>"
-            ),
-        )
+    drawn.add_scatter(
+        x=errors.widths,
+        y=errors.best,
+        mode="markers",
+        marker={"color": style.PALETTE[0], "size": 9},
+        name="best",
+        customdata=errors.numbers,  # a click opens that trial
+        text=[f"{n:,}" for n in errors.n_trials],
+        hovertemplate=(
+            "<b>Trial %{customdata}</b>, the best of %{text} at %{x} units<br>%{y:.4g}"
+            "<extra></extra>"
+        ),
     )
 
 
@@ -158,15 +152,13 @@ def _draw_lines(drawn: go.Figure, chart: WidthLawChart) -> None:
     if chart.floor_widths:
         drawn.add_trace(pca_floor(chart.floor_widths, chart.floor_errors))
     if chart.law_widths:
-        drawn.add_trace(
-            go.Scatter(
-                x=chart.law_widths,
-                y=chart.law_errors,
-                mode="lines",
-                line={"color": style.VERMILLION, "width": 2.5},
-                name="law",
-                hovertemplate="law at %{x:.0f} units<br>%{y:.4g}<extra></extra>",
-            )
+        drawn.add_scatter(
+            x=chart.law_widths,
+            y=chart.law_errors,
+            mode="lines",
+            line={"color": style.VERMILLION, "width": 2.5},
+            name="law",
+            hovertemplate="law at %{x:.0f} units<br>%{y:.4g}<extra></extra>",
         )
     knee = chart.found.law.knee if chart.found.law else None
     if knee is not None and chart.law_widths[0] <= knee.estimate <= chart.law_widths[-1]:
@@ -184,37 +176,33 @@ def _draw_apart(drawn: go.Figure, apart: dict[str, WidthErrors]) -> None:
         choice = style.escaped(name)
         quartiles = zip(errors.low.tolist(), errors.high.tolist(), strict=True)
         spread = [f"{formats.number(low)} to {formats.number(high)}" for low, high in quartiles]
-        drawn.add_trace(
-            go.Scatter(
-                x=errors.widths,
-                y=errors.best,
-                mode="lines+markers",
-                line={"color": colour, "width": 1.5},
-                marker={"size": 7},
-                name=choice,
-                legendgroup=choice,
-                customdata=errors.numbers,  # a click opens that trial
-                hovertemplate=(
-                    f"<b>Trial %{{customdata}}</b>, the best with {choice} at %{{x}} units<br>"
-                    "%{y:.4g}<extra></extra>"
-                ),
-            )
+        drawn.add_scatter(
+            x=errors.widths,
+            y=errors.best,
+            mode="lines+markers",
+            line={"color": colour, "width": 1.5},
+            marker={"size": 7},
+            name=choice,
+            legendgroup=choice,
+            customdata=errors.numbers,  # a click opens that trial
+            hovertemplate=(
+                f"<b>Trial %{{customdata}}</b>, the best with {choice} at %{{x}} units<br>"
+                "%{y:.4g}<extra></extra>"
+            ),
         )
-        drawn.add_trace(
-            go.Scatter(
-                x=errors.widths,
-                y=errors.median,
-                mode="lines",
-                line={"color": colour, "width": 1, "dash": "dot"},
-                name=f"median with {choice}",
-                legendgroup=choice,
-                showlegend=False,
-                text=spread,
-                hovertemplate=(
-                    f"median with {choice} at %{{x}} units<br>%{{y:.4g}}, half of the trials from "
-                    "%{text}<extra></extra>"
-                ),
-            )
+        drawn.add_scatter(
+            x=errors.widths,
+            y=errors.median,
+            mode="lines",
+            line={"color": colour, "width": 1, "dash": "dot"},
+            name=f"median with {choice}",
+            legendgroup=choice,
+            showlegend=False,
+            text=spread,
+            hovertemplate=(
+                f"median with {choice} at %{{x}} units<br>%{{y:.4g}}, half of the trials from "
+                "%{text}<extra></extra>"
+            ),
         )
 
 
