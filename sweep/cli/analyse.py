@@ -1,9 +1,8 @@
 """analyse: what the networks of a study are made of, and what their codes tell of the labels."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 
-from sweep.analysis.probe_summary import ProbedTrial, ProbeSummary
+from sweep.analysis.probe_summary import ProbedTrial
 from sweep.analysis.study_data import study_images
 from sweep.analysis.study_probes import probed_trial, study_baselines, study_probes
 from sweep.cli.options import Json, NumbersOrWidths, Storage, StudyName, stored_study
@@ -11,7 +10,7 @@ from sweep.cli.output import say, show, show_finding, show_json
 from sweep.errors import DataError, NotFoundError, SweepError
 from sweep.extras import require_torch
 from sweep.findings.dialects import in_ascii
-from sweep.findings.probes import TRAIN_AGAIN, about_codes, probe_table, unseen_sentence
+from sweep.findings.probes import TRAIN_AGAIN, probe_sentences, probe_table
 from sweep.findings.weights import no_weights
 from sweep.store.artifacts import read_artifact
 from sweep.store.handle import StudyHandle
@@ -41,23 +40,14 @@ def analyse(
         drop_superseded(engine, name)
     found = None if numbers else study_probes(study)
     probed = _probed(study, numbers) if numbers else found.best if found else ()
+    table, sentences = probe_table(study.name, probed), probe_sentences(found)
     if as_json:
-        said = {} if found is None else _summary(found)
-        show_json({"trials": [asdict(of) for of in probed], **said})
+        facts = {"verdict": found.verdict, "shown": found.shown.number} if found else {}
+        show_json({**facts, "sentences": sentences, "table": table.records()})
         return
-    show_finding(probe_table(study.name, probed), storage)
-    if found:
-        show(in_ascii(f"{about_codes(found)} {unseen_sentence(found)}".strip()))
-
-
-def _summary(found: ProbeSummary) -> dict[str, object]:
-    return {
-        "verdict": found.verdict,
-        "classifier": found.classifier,
-        "shown": found.shown.number,
-        "about": about_codes(found),
-        "unseen": found.unseen,
-    }
+    show_finding(table, storage)
+    if sentences:
+        show(in_ascii(" ".join(sentences)))
 
 
 def _chosen(

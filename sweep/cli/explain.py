@@ -1,6 +1,6 @@
 """explain: what the difference between two configurations' errors comes from."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,17 +9,12 @@ from sweep.cli.observing import train_child
 from sweep.cli.options import LARGEST, Json, Storage, StudyName, stored_study
 from sweep.cli.output import say, show, show_finding, show_json
 from sweep.cli.run_options import takes_run_options
-from sweep.cli.words import in_terminal
 from sweep.findings.dialects import in_ascii
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sweep.analysis.explanation import AblationPath, Explanation, ParameterGroup
     from sweep.coordinator.explain import AblationJob
     from sweep.launch.resources import RunOptions
     from sweep.store.engine import Engine
-    from sweep.store.handle import StudyHandle
 
 
 @takes_run_options
@@ -82,8 +77,10 @@ def explain(
     the one whose undoing hurts most. Without --run it shows what is known and what is missing.
     """
     from sweep.analysis.study_explanation import ignored
-    from sweep.coordinator.explain import choose_ablation
+    from sweep.analysis.training_time import clock_seconds
+    from sweep.coordinator.explain import choose_ablation, load_analysis
     from sweep.enums import AblationMethod
+    from sweep.findings.explanation import gather_analysis
 
     study = stored_study(name, storage)
     methods = {None: None, True: AblationMethod.FACTORIAL, False: AblationMethod.PATH}
@@ -92,10 +89,20 @@ def explain(
         say(sentence)
     if train:
         _run(study.engine, job, options, storage)
-    if job.is_factorial:
-        _show_factorial(study, job, storage, as_json=as_json)
-    else:
-        _show_paths(study, job, storage, as_json=as_json)
+    analysis = load_analysis(study.engine, job)
+    pace = clock_seconds(study) if analysis.found.missing else None
+    found = gather_analysis(analysis, pace)
+    if as_json:
+        show_json(found.to_json())
+        return
+    show(in_ascii(found.title))
+    for change in found.changes:
+        show(f"  {change}")
+    for table in found.tables:
+        show_finding(table, storage)
+    for sentence in found.sentences:
+        show()
+        show(words.in_terminal(sentence, storage))
 
 
 def _run(engine: "Engine", of: "AblationJob", options: "RunOptions", storage: str | None) -> None:
@@ -106,91 +113,3 @@ def _run(engine: "Engine", of: "AblationJob", options: "RunOptions", storage: st
     train_child(
         of.child, lambda observe: run_explanation(engine, of, options, observe, say=say), again
     )
-
-
-def _show_factorial(
-    study: "StudyHandle", job: "AblationJob", storage: str | None, *, as_json: bool
-) -> None:
-    from sweep.analysis.training_time import clock_seconds
-    from sweep.coordinator.explain import load_factorial
-    from sweep.findings.factorial import cause_table, cell_table, factorial_json, factorial_title
-
-    analysis = load_factorial(study.engine, job)
-    if as_json:
-        show_json({**_plain_ends(job, analysis.child), **factorial_json(analysis)})
-        return
-    _show_ends(factorial_title(analysis), analysis.found.causes)
-    show_finding(cell_table(analysis), storage)
-    pace = clock_seconds(study) if analysis.found.missing else None
-    show_finding(cause_table(analysis, pace).without("change"), storage)
-
-
-def _show_paths(
-    study: "StudyHandle", job: "AblationJob", storage: str | None, *, as_json: bool
-) -> None:
-    from sweep.analysis.study_explanation import StudyExplanation
-    from sweep.analysis.training_time import clock_seconds
-    from sweep.coordinator.explain import load_explanation
-    from sweep.findings.ablation import ablation_plan, ablation_title, about_path, path_table
-
-    found = load_explanation(study.engine, job)
-    if as_json:
-        show_json({**_plain_ends(job, job.child), **_plain_paths(found)})
-        return
-    explained = StudyExplanation(child=job.child, ends=job.ends, n_seeds=job.n_seeds, found=found)
-    _show_ends(ablation_title(explained), found.groups)
-    if found.diverged:
-        show(in_terminal(about_path(explained), storage))
-    if found.whole is not None:
-        for reverse in (False, True):
-            show_finding(path_table(explained, reverse=reverse), storage)
-    if plan := ablation_plan(explained, clock_seconds(study)):
-        show()
-        show(in_terminal(plan, storage))
-
-
-def _show_ends(title: str, groups: "Sequence[ParameterGroup]") -> None:
-    show(in_ascii(title))
-    for group in groups:
-        show(f"  {group.text}")
-
-
-def _plain_ends(job: "AblationJob", child: str | None) -> dict[str, Any]:
-    return {
-        "study": job.ends.study,
-        "method": job.ends.method,
-        "explained_in": child,
-        "from": job.ends.from_number,
-        "to": job.ends.to_number,
-        "n_seeds": job.n_seeds,
-    }
-
-
-def _plain_paths(found: "Explanation") -> dict[str, Any]:
-    return {
-        "groups": [{"name": c.name, "before": c.before, "after": c.after} for c in found.groups],
-        "baseline_val_mse": found.baseline_errors,
-        "target_val_mse": found.target_errors,
-        "effect": found.whole and found.whole._asdict(),
-        "forward": _plain_path(found, found.forward),
-        "reverse": _plain_path(found, found.reverse),
-        "n_missing": len(found.missing),
-        "n_left_at_most": found.n_left_at_most,
-    }
-
-
-def _plain_path(found: "Explanation", path: "AblationPath") -> dict[str, Any]:
-    return {
-        "steps": [
-            {
-                "groups": step.groups,
-                "val_mse": step.errors,
-                "effect": step.effect._asdict(),
-                "share": found.share(step.effect),
-                "options": step.options,
-                "n_seeds_agree": step.n_agree,
-            }
-            for step in path.steps
-        ],
-        "n_seeds_agree": path.n_agree,
-    }

@@ -1,7 +1,7 @@
 """Command ties: which top configurations are statistically indistinguishable from the best."""
 
 from shlex import quote
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,7 +14,7 @@ from sweep.cli.output import say, show, show_finding, show_json
 from sweep.cli.run_options import takes_run_options
 from sweep.coordinator.retrain import choose_retraining, run_retraining
 from sweep.errors import UsageError
-from sweep.findings.ties import next_ties, ties_table
+from sweep.findings.ties import next_ties, ties_json, ties_table
 from sweep.launch.resources import RunOptions
 from sweep.store.handle import StudyHandle, open_study
 
@@ -79,7 +79,7 @@ def ties(
     else:
         found = study_ties(study) if n is None else own_ties(study, n)
     if as_json:
-        show_json(_plain(study.name, found))
+        show_json(ties_json(study.name, found))
     elif found is not None or not train:
         show_finding(ties_table(study.name, found), storage)
         if found is not None and (more := next_ties(study, found)):
@@ -113,13 +113,3 @@ def _run(
         trials = words.command(f"sweep trials {quote(job.child)}", storage)
         say(f"Too few configurations were trained with every seed for a comparison: see {trials}.")
     return found
-
-
-def _plain(study: str, found: TieSet | None) -> dict[str, Any]:
-    return {
-        "compared": ties_table(study, found).records(),
-        "smallest": found.smallest if found else None,
-        "cheapest": found.cheapest if found else None,
-        "retrained_in": found.retrained_in if found else None,
-        "left_out": found.left_out if found else (),
-    }

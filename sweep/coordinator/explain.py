@@ -18,9 +18,10 @@ from typing import Any
 
 import tomlkit
 
-from sweep.analysis.explanation import Explanation, ParameterGroup, explain, parameter_groups
-from sweep.analysis.factorial import MAX_CAUSES, Factorial, causes_between, check_causes
+from sweep.analysis.explanation import ParameterGroup, explain, parameter_groups
+from sweep.analysis.factorial import MAX_CAUSES, causes_between, check_causes
 from sweep.analysis.study_explanation import (
+    StudyExplanation,
     choose_ends,
     configurations,
     explanation_in,
@@ -132,7 +133,7 @@ def _find_unfinished(
         return None
     job = _job_of(study, *last)
     is_wanted = n_seeds in (None, job.n_seeds)
-    return job if is_wanted and load_analysis(study.engine, job).missing else None
+    return job if is_wanted and load_analysis(study.engine, job).found.missing else None
 
 
 def _find_job(
@@ -152,17 +153,14 @@ def _job_of(study: StudyHandle, child: str, ends: Explained) -> AblationJob:
     return AblationJob(ends=ends, child=child, n_seeds=seeds_of(open_study(study.engine, child)))
 
 
-def load_analysis(engine: Engine, job: AblationJob) -> Explanation | Factorial:
-    """Load the results so far, of either method."""
-    return load_factorial(engine, job).found if job.is_factorial else load_explanation(engine, job)
-
-
-def load_explanation(engine: Engine, job: AblationJob) -> Explanation:
-    """Load the results so far; without a study, an explanation that lacks everything."""
-    child = open_study_or_none(engine, job.child)
-    if child is None:
-        return explain(*configurations(job.ends), {})
-    return explanation_in(child, job.ends).found
+def load_analysis(engine: Engine, job: AblationJob) -> StudyExplanation | StudyFactorial:
+    """Load the results so far; without a study, an analysis that lacks everything."""
+    if job.is_factorial:
+        return load_factorial(engine, job)
+    if (child := open_study_or_none(engine, job.child)) is not None:
+        return explanation_in(child, job.ends)
+    found = explain(*configurations(job.ends), {})
+    return StudyExplanation(child=job.child, ends=job.ends, n_seeds=job.n_seeds, found=found)
 
 
 def load_factorial(engine: Engine, job: AblationJob) -> StudyFactorial:
@@ -183,7 +181,7 @@ def run_explanation(
     child = open_study_or_none(engine, job.child)
     if child is not None:
         refuse_if_running(child.summary())
-    elif not load_analysis(engine, job).missing:
+    elif not load_analysis(engine, job).found.missing:
         return StudyPhase.FINISHED
     file = _new_file(engine, job) if child is None else load_file_for_retry(child)
     resources = cache(lambda: resolve_resources(file, options))  # once for all rounds
@@ -210,7 +208,7 @@ def run_explanation(
             analyses=False,
         )
     asked: set[TrialConfig] = set()
-    while phase == StudyPhase.FINISHED and (missing := load_analysis(engine, job).missing):
+    while phase == StudyPhase.FINISHED and (missing := load_analysis(engine, job).found.missing):
         _check_progress(job.child, missing, asked)
         asked |= {*missing}
         say(_describe_round(len(missing), job))
@@ -224,7 +222,7 @@ def run_explanation(
 def _new_file(engine: Engine, job: AblationJob) -> StudyFile:
     """Make the file of the study that trains the analysis, with the first round enqueued."""
     parent = load_stored_file(open_study(engine, job.ends.study))
-    missing = load_analysis(engine, job).missing
+    missing = load_analysis(engine, job).found.missing
     return child_file(parent, job.ends, job.child, job.n_seeds, missing)
 
 

@@ -24,15 +24,12 @@ _COLUMNS = (
     TableColumn("share", "Share", is_number=True),
     TableColumn("n_seeds_agree", "Seeds", is_number=True),
 )
-
-
-def ablation_title(explained: StudyExplanation) -> str:
-    """Name both ends of the analysis."""
-    return title_between(explained.ends, explained.n_seeds)
+#: For JSON alone: the errors by seed, and the error with each change that could be next.
+DETAILS = (TableColumn("seed_errors", ""), TableColumn("options", ""))
 
 
 def title_between(ends: Explained, n_seeds: int) -> str:
-    """Name both ends of an analysis by either method."""
+    """Name both ends of an analysis."""
     return (
         f"From {baseline_words(ends)} to trial {ends.to_number} of study '{ends.study}', "
         f"{count(n_seeds, 'seed')} each"
@@ -41,11 +38,16 @@ def title_between(ends: Explained, n_seeds: int) -> str:
 
 def path_table(explained: StudyExplanation, *, reverse: bool = False) -> FindingTable:
     """Lay the ablation path out, one row a step, with what it tells; or the one back."""
+    return path_details(explained, reverse=reverse).without(*(column.name for column in DETAILS))
+
+
+def path_details(explained: StudyExplanation, *, reverse: bool = False) -> FindingTable:
+    """Lay out what ``path_table`` does, with the columns for JSON."""
     found = explained.found
     path = found.reverse if reverse else found.forward
     return FindingTable(
         title=REVERSE if reverse else FORWARD,
-        columns=_COLUMNS,
+        columns=(*_COLUMNS, *DETAILS),
         rows=[_row(place, step, found, reverse) for place, step in enumerate(path.steps, start=1)],
         note=about_path(explained, reverse=reverse),
     )
@@ -63,6 +65,8 @@ def _row(place: int, step: Step, found: Explanation, reverse: bool) -> Sequence[
         Cell(interval, [step.effect.low, step.effect.high]) if interval else Cell(),
         Cell() if share is None else Cell(percent(share), share),
         Cell(f"{step.n_agree} of {n_seeds}", step.n_agree),
+        Cell(value=step.errors),
+        Cell(value=step.options),
     )
 
 

@@ -11,7 +11,6 @@ from sweep.catalogue.formats import count, duration, number, percent
 from sweep.findings.ablation import (
     not_of_the_best,
     times,
-    title_between,
     what_trains,
     whole_sentence,
 )
@@ -36,11 +35,6 @@ _COLUMNS = (
     ),
     TableColumn("share", "Share", is_number=True),
 )
-
-
-def factorial_title(analysis: StudyFactorial) -> str:
-    """Name both ends of the analysis."""
-    return title_between(analysis.ends, analysis.n_seeds)
 
 
 def cause_table(
@@ -233,33 +227,11 @@ def _missing(analysis: StudyFactorial, epoch_seconds: EpochSeconds | None) -> st
     )
 
 
-def factorial_json(analysis: StudyFactorial) -> dict[str, Any]:
-    """Return the analysis as plain values."""
-    found, interaction = analysis.found, analysis.found.interaction
-    return {
-        "whole": found.whole and found.whole._asdict(),
-        "causes": [
-            {
-                "name": of.cause.name,
-                "before": of.cause.before,
-                "after": of.cause.after,
-                "alone": of.alone and of.alone._asdict(),
-                "shapley": of.shapley and of.shapley._asdict(),
-                "share": of.shapley and found.share(of.shapley),
-                "taken_back": of.taken_back and of.taken_back._asdict(),
-            }
-            for of in found.effects
-        ],
-        "interaction": interaction
-        and {
-            "of": interaction.of.name,
-            "on": interaction.on.name,
-            "without": interaction.without._asdict(),
-            "with": interaction.with_it._asdict(),
-            "ratio": interaction.ratio._asdict(),
-        },
-        "cells": [{"causes": cell.causes, "val_mse": cell.errors} for cell in found.cells],
-        "n_missing": len(found.missing),
-        "diverged": [cell.causes for cell in found.diverged],
-        "sentences": factorial_sentences(analysis),
-    }
+def interaction_json(found: Factorial) -> dict[str, Any] | None:
+    """Return the strongest interaction as plain values; None if there is none."""
+    of = found.interaction
+    if of is None:
+        return None
+    effects = {"without": of.without, "with": of.with_it, "ratio": of.ratio}
+    plain = {name: effect._asdict() for name, effect in effects.items()}
+    return {"of": of.of.name, "on": of.on.name, **plain}

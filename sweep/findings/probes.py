@@ -216,12 +216,13 @@ def _none_yet(study: str) -> str:
     )
 
 
-def unseen_sentence(found: ProbeSummary) -> str:
-    """Name the best trials of their widths that have no weights to analyse."""
-    if not found.unseen:
-        return ""
+def probe_sentences(found: ProbeSummary | None) -> list[str]:
+    """Return the verdict on the codes; name the best of widths that have no weights to analyse."""
+    if found is None:
+        return []
     listed = ", ".join(map(str, found.unseen))
-    return f"The best of their widths, without weights to analyse: {listed}. {TRAIN_AGAIN}"
+    unseen = f"The best of their widths, without weights to analyse: {listed}. {TRAIN_AGAIN}"
+    return [about_codes(found), *([unseen] if found.unseen else [])]
 
 
 #: Where weights were not kept.

@@ -1,6 +1,7 @@
 """Report which of a study's best configurations tie with the best: sentences and a table."""
 
 from shlex import quote
+from typing import Any
 
 from sweep.analysis.study_ties import best_numbers
 from sweep.analysis.ties import MIN_SEEDS, NEAR, Tied, TieSet
@@ -85,6 +86,15 @@ _TOO_FEW = (
 
 def _offer(study: str) -> str:
     return f"`sweep ties {quote(study)} --run` retrains the best with new seeds."
+
+
+def ties_json(study: str, ties: TieSet | None) -> dict[str, Any]:
+    """Convert the table and what follows from it to plain values."""
+    names = ("smallest", "cheapest", "retrained_in", "left_out")
+    facts = {name: getattr(ties, name, None) for name in names}
+    table = ties_table(study, ties)
+    sentences = [of for of in (ties_sentence(ties), table.note) if of]
+    return {"compared": table.records(), **facts, "sentences": sentences}
 
 
 def next_ties(study: StudyHandle, ties: TieSet | None) -> str:

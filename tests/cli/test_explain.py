@@ -85,10 +85,12 @@ def test_with_run_both_paths_are_whole(cli: Cli) -> None:
     assert "hidden width 64 → 8" in answer.out  # the way back
     assert "Missing" not in answer.out
     found = cli(*BETWEEN, "--json").json
-    assert [step["groups"] for step in found["forward"]["steps"][:2]] == [["width"], ["epochs"]]
-    for path in ("forward", "reverse"):
-        steps = found[path]["steps"]
-        product = math.prod(step["effect"]["estimate"] for step in steps)
+    forward, reverse = found["tables"].values()
+    changes = [step["change"] for step in forward[:2]]
+    assert changes == ["hidden width 8 → 64", "epochs 1 → 4"]
+    for steps in (forward, reverse):
+        assert [len(step["seed_errors"]) for step in steps] == [3] * len(steps)
+        product = math.prod(step["effect"] for step in steps)
         assert product == pytest.approx(found["effect"]["estimate"])
         assert sum(step["share"] for step in steps) == pytest.approx(1)
     assert (found["n_missing"], found["explained_in"]) == (0, "x-explain")
@@ -145,6 +147,7 @@ def test_few_causes_are_explained_by_every_combination(cli: Cli) -> None:
     assert "Missing" not in answer.out
     found = cli("explain", "x", "--factorial", "--from", 0, "--to", 1, "--json").json
     assert (found["method"], found["explained_in"]) == ("factorial", "x-explain")
-    assert [len(cell["val_mse"]) for cell in found["cells"]] == [3] * 8
-    product = math.prod(of["shapley"]["estimate"] for of in found["causes"])
-    assert product == pytest.approx(found["whole"]["estimate"])
+    cells, causes = found["tables"].values()
+    assert [len(cell["val_mse_of_seeds"]) for cell in cells] == [3] * 8
+    product = math.prod(of["shapley"] for of in causes)
+    assert product == pytest.approx(found["effect"]["estimate"])

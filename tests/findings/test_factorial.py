@@ -8,10 +8,12 @@ import pytest
 from sweep.analysis.factorial import Factorial, factorial
 from sweep.catalogue.settings import Cause
 from sweep.enums import Activation
+from sweep.findings.explanation import gather_analysis
 from sweep.findings.factorial import (
+    CAUSES,
+    CELLS,
     cause_table,
     cell_table,
-    factorial_json,
     factorial_sentences,
 )
 from tests.support.factorial_factories import (
@@ -138,10 +140,11 @@ def test_every_combination_has_a_row_with_its_settings_and_errors() -> None:
 
 
 def test_json_has_causes_cells_and_interaction_as_plain_values() -> None:
-    found = factorial_json(study_analysis(planted(with_interaction)))
-    assert [of["name"] for of in found["causes"]] == list(PLANTED)
+    found = gather_analysis(study_analysis(planted(with_interaction)), None).to_json()
+    assert {of["cause"] for of in found["tables"][CAUSES]} == {*PLANTED}
     assert {*found["interaction"]} == {"of", "on", "without", "with", "ratio"}
-    assert (len(found["cells"]), found["n_missing"], found["diverged"]) == (16, 0, [])
+    assert (len(found["tables"][CELLS]), found["n_missing"]) == (16, 0)
+    assert not any("diverged" in sentence for sentence in found["sentences"])
 
 
 def test_a_better_trial_than_the_target_is_named() -> None:
