@@ -32,7 +32,7 @@ from sweep.errors import SweepError
 from sweep.figures import atlas, pictures
 from sweep.store import annotate, commands, optuna_rows, schema
 from sweep.store.artifacts import artifact_folder, read_artifact, remove_artifact
-from sweep.store.engine import Engine, connect, writing
+from sweep.store.engine import Engine, connect, write_transaction
 from sweep.store.migrate import initialise
 from tests.support.page_client import Answer, Dashboard, components_of
 from tests.support.synthetic import add_study
@@ -131,7 +131,7 @@ def _make_database(path: Path) -> Engine:
     annotate.tag(engine, BROKEN, "a tag", 7)
     annotate.put_floors(engine, "key", {"entropy": 0.1})
     commands.post(engine, BROKEN, commands.CommandKind.EXTEND, {"n_trials": 20})
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         event = {"study_id": study_id, "at": 1.0, "kind": "ended", "number": 7, "message": "m"}
         connection.execute(schema.sweep_events.insert().values(worker="w0", **event))
         lease = {"study_id": study_id, "token": "t", "host": "h", "pid": 1, "process": {}}

@@ -99,7 +99,7 @@ def apply(case: Case, remedy: Remedy) -> Case:
         half = replace(case.config, epochs=math.ceil(case.config.epochs / 2))
         return Case(half, 2 * case.train_limit)
     values = changes(remedy, vars(case.config))
-    config = replace(case.config, **{of: SETTINGS[of].typed(it) for of, it in values.items()})
+    config = replace(case.config, **{of: SETTINGS[of].to_type(it) for of, it in values.items()})
     return Case(config, case.train_limit)
 
 
@@ -194,7 +194,7 @@ def to_json(of: Treated) -> dict[str, Any]:
 
 def from_json(values: Mapping[str, Any]) -> Treated:
     """Read the result of ``to_json``."""
-    config = TrialConfig(**{k: SETTINGS[k].typed(v) for k, v in values["config"].items()})
+    config = TrialConfig(**{k: SETTINGS[k].to_type(v) for k, v in values["config"].items()})
     curve = [
         CurvePoint(epoch=epoch, train_loss=loss, val_mse=error, val_bce=None, seconds=None)
         for epoch, (loss, error) in enumerate(values["curve"], start=1)

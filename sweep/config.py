@@ -95,7 +95,7 @@ def is_question(config: Mapping[str, object]) -> bool:
 
 def typed_config(values: Mapping[str, Value]) -> TrialConfig:
     """Build the configuration from stored settings; missing ones have their default."""
-    typed: dict[str, Any] = {name: SETTINGS[name].typed(of) for name, of in values.items()}
+    typed: dict[str, Any] = {name: SETTINGS[name].to_type(of) for name, of in values.items()}
     return TrialConfig(**typed)
 
 

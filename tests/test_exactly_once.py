@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from sweep.coordinator.run import start
 from sweep.launch.resources import RunOptions
-from sweep.store.engine import writing
+from sweep.store.engine import write_transaction
 from sweep.store.migrate import open_store
 from sweep.studyfile import loads
 from tests.support import exactly_once
@@ -55,7 +55,7 @@ def judge(path: Path, statement: str | None = None) -> list[str]:
     url = f"sqlite:///{path}"
     engine = open_store(url)
     if statement is not None:
-        with writing(engine) as connection:
+        with write_transaction(engine) as connection:
             connection.execute(text(statement))
     found = exactly_once.problems(engine, url, "x", simulated=True)
     engine.dispose()

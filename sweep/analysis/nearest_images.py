@@ -62,7 +62,7 @@ def _read(study: StudyHandle, data: StudyData, probed: ProbedTrial) -> tuple[Que
     if images.sha256 != data.sha256 or images.train_labels is None or images.test_labels is None:
         raise DataError(f"{data.name}: these are not the images that '{study.name}' trained on.")
     train_rows, _ = images.split(*data.split)
-    train, test = (images.unflattened(of) for of in (images.train_images, images.test_images))
+    train, test = (images.unflatten(of) for of in (images.train_images, images.test_images))
     train_labels, test_labels = images.train_labels, images.test_labels
 
     def near(row: int) -> NearestImage:

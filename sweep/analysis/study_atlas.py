@@ -29,7 +29,7 @@ def atlas_by_width(study: StudyHandle, table: TrialTable) -> Atlas | None:
 def pictured_widths(study: StudyHandle, table: TrialTable) -> list[int]:
     """List the best trial with pictures of each width, the narrowest first."""
     best = best_of_widths(table)
-    kept = study.pictured(best)
+    kept = study.trials_with_pictures(best)
     return [number for number in best if number in kept]
 
 

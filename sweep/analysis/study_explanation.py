@@ -74,7 +74,7 @@ def explained_in(explained: StudyExplanation | None) -> str | None:
 
 def ignored(study: StudyHandle) -> list[str]:
     """List studies that appear to explain this one, but don't: a sentence each."""
-    return [stranger.sentence for stranger in study.mismatched(DerivedKind.EXPLAINS)]
+    return [stranger.sentence for stranger in study.mismatched_studies(DerivedKind.EXPLAINS)]
 
 
 def explanation_in(child: StudyHandle, ends: Explained) -> StudyExplanation:

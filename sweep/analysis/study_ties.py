@@ -60,7 +60,7 @@ def ties_in(child: StudyHandle, of: Retrained) -> TieSet | None:
 
 def ignored_ties(study: StudyHandle) -> list[str]:
     """List studies that appear to retrain this one's best, but don't: a sentence each."""
-    return [stranger.sentence for stranger in study.mismatched(DerivedKind.RETRAINS)]
+    return [stranger.sentence for stranger in study.mismatched_studies(DerivedKind.RETRAINS)]
 
 
 def best_numbers(study: StudyHandle, n: int) -> list[int]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from sweep.api.study import Study, summary_columns
 from sweep.store import handle
-from sweep.store.engine import Engine, shown
+from sweep.store.engine import Engine, format_url
 from sweep.store.frames import make_frame
 from sweep.store.migrate import open_store
 
@@ -29,7 +29,7 @@ class Database:
 
     def __repr__(self) -> str:
         names = ", ".join(study.name for study in self._database.studies())
-        return f"<Database {shown(self._database.engine.url)}: {names or 'no studies'}>"
+        return f"<Database {format_url(self._database.engine.url)}: {names or 'no studies'}>"
 
 
 def open_database(url: str | None = None) -> Database:

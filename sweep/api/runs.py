@@ -15,7 +15,7 @@ from sweep.cli.output import say
 from sweep.cli.run_options import run_options
 from sweep.enums import Trainer
 from sweep.errors import UsageError
-from sweep.launch.resources import started_ahead
+from sweep.launch.resources import start_ahead
 
 if TYPE_CHECKING:
     from sweep.coordinator.progress import Observer, Progress
@@ -50,18 +50,18 @@ def run(
     FailureLimitError if too many trials failed.
     """
     named = [] if name is None else [f"study.name={json.dumps(name)}"]
-    given = [] if data is None else [f"data.name={json.dumps(_written(data))}"]
+    given = [] if data is None else [f"data.name={json.dumps(_write_images(data))}"]
     study_file = studyfile.load(Path(file), [*overrides, *named, *given])
     if trainer not in list(Trainer):
         raise UsageError(f"unknown trainer {trainer!r}. Known: {', '.join(Trainer)}.")
     options = run_options(gpus=gpus, workers=workers, trainer=Trainer(trainer))
-    with started_ahead(study_file, options) as resources:
+    with start_ahead(study_file, options) as resources:
         from sweep.coordinator import run as coordinator  # Optuna, while the workers load torch
         from sweep.store.handle import open_study
         from sweep.store.migrate import open_store
 
         engine = open_store(storage, create=True)
-        with _shown() as observe:
+        with _show_progress() as observe:
             coordinator.start(
                 engine,
                 study_file,
@@ -75,13 +75,13 @@ def run(
     return Study(open_study(engine, study_file.study.name))
 
 
-def _written(data: Any) -> str:
+def _write_images(data: Any) -> str:
     """Write images to the folder of data sets; return their path."""
     return str(datasets.write_copy(datasets.images_given(data)).absolute())
 
 
 @contextmanager
-def _shown() -> "Iterator[Observer]":
+def _show_progress() -> "Iterator[Observer]":
     if in_notebook():
         yield NotebookBar()
         return

@@ -216,7 +216,7 @@ def _facts(study: StudySummary) -> dict[str, str]:
 
 
 def _no_pictures(study: StudyHandle, number: int) -> str:
-    kept = sorted(study.pictured(study.table().numbers.tolist()))
+    kept = sorted(study.trials_with_pictures(study.table().numbers.tolist()))
     listed = ", ".join(map(str, kept[:_N_LISTED])) + (" …" if len(kept) > _N_LISTED else "")
     others = f"Kept: trials {listed}." if kept else "No trial of the study has pictures yet."
     return f"the pictures of trial {number} of study '{study.name}' were not kept. {others}"

@@ -54,7 +54,7 @@ SHORT_NAMES: Mapping[str, str] = {
 }
 
 
-def titled(names: Iterable[str]) -> list[dict[str, str]]:
+def column_options(names: Iterable[str]) -> list[dict[str, str]]:
     """List columns to choose from, by value and label, as pages offer them."""
     return [{"value": name, "label": column_named(name).title} for name in names]
 

@@ -21,13 +21,13 @@ def number(value: float | None, digits: int = 3) -> str:
     exponent = math.floor(math.log10(abs(value)))
     if not -4 <= exponent < 6:
         mantissa, power = f"{value:.{digits - 1}e}".split("e")
-        return f"{mantissa}·10{_raised(int(power))}"
+        return f"{mantissa}·10{_superscript(int(power))}"
     if exponent >= digits - 1:
         return f"{value:,.0f}"
     return f"{value:.{digits - 1 - exponent}f}"
 
 
-def _raised(power: int) -> str:
+def _superscript(power: int) -> str:
     return str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 

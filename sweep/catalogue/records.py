@@ -50,12 +50,12 @@ class Column:
     @property
     def heading(self) -> str:
         """Its name above a column of a table."""
-        return self.short or capitalised(self.title)
+        return self.short or capitalise(self.title)
 
     @property
     def axis_title(self) -> str:
         """Its name along an axis, with the unit."""
-        return capitalised(self.title) + (f" ({self.unit})" if self.unit else "")
+        return capitalise(self.title) + (f" ({self.unit})" if self.unit else "")
 
     @property
     def higher_is_better(self) -> bool:
@@ -63,7 +63,7 @@ class Column:
         return self.better is Better.HIGHER
 
 
-def capitalised(title: str) -> str:
+def capitalise(title: str) -> str:
     """Begin the title with a capital; Greek symbols do not change."""
     first = title[:1] if title[:1] > "z" else title[:1].upper()
     return first + title[1:]

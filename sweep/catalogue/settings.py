@@ -96,7 +96,7 @@ class Setting(Column, Generic[T]):
             parts.append(f"{'below' if self.open_high else 'at most'} {_number(self.high)}")
         return " and ".join(parts)
 
-    def typed(self, value: Value) -> T:
+    def to_type(self, value: Value) -> T:
         """Return the value as ``TrialConfig`` holds it: names as members of their enum."""
         kind: Any = self.kind
         typed: T = kind(value)

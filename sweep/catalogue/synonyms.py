@@ -68,7 +68,7 @@ SYNONYMS: Mapping[str, str] = {
 }
 
 
-def known_as(word: str, known: Collection[str]) -> str | None:
+def find_synonym(word: str, known: Collection[str]) -> str | None:
     """Return the name among ``known`` that another tool calls ``word``; None if there is none."""
     plain = word.lower().replace("-", "_")
     ours = SYNONYMS.get(plain, plain)

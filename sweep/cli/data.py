@@ -29,7 +29,7 @@ LARGEST_SIDE = 512
 
 def list_(as_json: Json = False) -> None:
     """List the data sets known by name, and where they are on this machine."""
-    known = datasets.known()
+    known = datasets.list_known()
     if as_json:
         show_json(known)
     else:

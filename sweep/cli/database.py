@@ -9,13 +9,13 @@ from sweep.cli.options import Storage
 from sweep.cli.output import say
 from sweep.errors import StoreError, UsageError
 from sweep.store.copy import copy_study, studies_to_copy
-from sweep.store.engine import Engine, shown, sqlite_path, storage_url
+from sweep.store.engine import Engine, format_url, sqlite_path, storage_url
 from sweep.store.migrate import open_store
 
 
 def init(storage: Storage = None) -> None:
     """Create the tables, Optuna's and ours, if they are missing; existing ones are not changed."""
-    say(f"{_shown(open_store(storage, create=True))} is ready.")
+    say(f"{_url(open_store(storage, create=True))} is ready.")
 
 
 def upgrade(storage: Storage = None) -> None:
@@ -23,7 +23,7 @@ def upgrade(storage: Storage = None) -> None:
     path = sqlite_path(storage_url(storage))
     if path is not None and not path.exists():
         raise StoreError(f"no study store at {path}. `sweep db init` makes one.")
-    say(f"{_shown(open_store(storage, create=True))} is up to date.")
+    say(f"{_url(open_store(storage, create=True))} is up to date.")
 
 
 def copy(
@@ -53,9 +53,9 @@ def copy(
         )
         if copied.missing_artifacts:
             n_missing = words.count(len(copied.missing_artifacts), "file")
-            say(f"{n_missing} of weights not found next to {_shown(old)}: check SWEEP_ARTIFACTS.")
+            say(f"{n_missing} of weights not found next to {_url(old)}: check SWEEP_ARTIFACTS.")
     if not names:
-        say(f"{_shown(old)} has no studies.")
+        say(f"{_url(old)} has no studies.")
 
 
 def _refuse_itself(source: Engine, target: str) -> None:
@@ -64,8 +64,8 @@ def _refuse_itself(source: Engine, target: str) -> None:
     paths = [sqlite_path(of) for of in (source.url, url)]
     resolved = [path and path.resolve() for path in paths]
     if source.url == url or (resolved[0] and resolved[0] == resolved[1]):
-        raise UsageError(f"{_shown(source)} is both SRC and DST. Name another database as DST.")
+        raise UsageError(f"{_url(source)} is both SRC and DST. Name another database as DST.")
 
 
-def _shown(engine: Engine) -> str:
-    return shown(engine.url)
+def _url(engine: Engine) -> str:
+    return format_url(engine.url)

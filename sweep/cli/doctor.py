@@ -28,7 +28,7 @@ from sweep.errors import DataError, DeviceError, NoRoomError, StoreError, SweepE
 from sweep.launch.devices import choose_devices, visible_gpus
 from sweep.launch.introduction import introduction
 from sweep.nvml import Gpu, cards
-from sweep.store.engine import shown, sqlite_path, storage_url
+from sweep.store.engine import format_url, sqlite_path, storage_url
 from sweep.store.handle import DatabaseHandle
 from sweep.store.migrate import open_store
 
@@ -234,11 +234,11 @@ def _open(storage: str | None) -> str:
     found = DatabaseHandle(engine).study_list()
     if found.unreadable:
         raise StoreError("; ".join(study.reason for study in found.unreadable))
-    return f"{shown(engine.url)} has the right schema, studies: {len(found.studies)}"
+    return f"{format_url(engine.url)} has the right schema, studies: {len(found.studies)}"
 
 
 def _data(wanted: str | None) -> Iterator[CheckResult]:
-    for status in datasets.known():
+    for status in datasets.list_known():
         absent = f"absent; `sweep data prepare {quote(status.name)}` fetches it"
         said = f"{status.state}, in {status.path}" if status.path else absent
         yield CheckResult(what=f"data {status.name}", ok=True if status.path else None, said=said)

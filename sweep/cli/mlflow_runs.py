@@ -87,7 +87,7 @@ def _export(
     new = [row for row in rows if _identity(study, row) not in known]
     numbers = [row.number for row in new]
     curves = study.curves(numbers)
-    pictured = study.pictured(numbers)
+    pictured = study.trials_with_pictures(numbers)
     for row in new:
         run = _begin(client, experiment, study, row)
         _log_numbers(client, run, row, curves.get(row.number, ()))

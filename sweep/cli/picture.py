@@ -38,7 +38,7 @@ def contact_sheet(data: Images) -> bytes:
     """Draw a PNG of training images: a row for each class, or the first images without classes."""
     from PIL import Image
 
-    images = data.unflattened(data.train_images)
+    images = data.unflatten(data.train_images)
     enlarged = max(1, min(ENLARGED, SHEET_SIDE // max(data.shape.height, data.shape.width)))
     rows = [_row(images[row]) for row in _sheet_rows(data)]
     whole = np.concatenate(rows).repeat(enlarged, axis=0).repeat(enlarged, axis=1)

@@ -71,7 +71,7 @@ def reconstruct(
 
 def _study_images(study: "StudyHandle") -> "Pixels":
     data = study_images(study)
-    return data.unflattened(data.test_images)
+    return data.unflatten(data.test_images)
 
 
 def _images(source: str) -> "Pixels":
@@ -82,7 +82,7 @@ def _images(source: str) -> "Pixels":
     path = Path(source).expanduser()
     if not path.is_file() or format_of(path) is not None:
         data = datasets.load(source)
-        return data.unflattened(data.test_images)
+        return data.unflatten(data.test_images)
     images = read_idx(path)
     if images.ndim != 3 or images.size == 0:
         raise DataError(f"{path}: expected images (count, height, width), found {images.shape}.")

@@ -98,9 +98,9 @@ def start(
 
         show_plan(study_file, options, storage, go_on=go_on)
         return
-    from sweep.launch.resources import started_ahead
+    from sweep.launch.resources import start_ahead
 
-    with started_ahead(study_file, options) as resources:
+    with start_ahead(study_file, options) as resources:
         from sweep.coordinator import run
         from sweep.store.handle import open_study
         from sweep.store.migrate import open_store

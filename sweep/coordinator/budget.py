@@ -82,7 +82,7 @@ def _space(_budget: BudgetSection, usage: BudgetUsage) -> BudgetVerdict | None:
         return None
     n = usage.n_trained_out
     which = f"all {n:,} configurations of the space are" if n > 1 else "its one configuration is"
-    return _finished(f'{which} trained (study.duplicates = "train" trains again)')
+    return _finish(f'{which} trained (study.duplicates = "train" trains again)')
 
 
 def _target(budget: BudgetSection, usage: BudgetUsage) -> BudgetVerdict | None:
@@ -90,7 +90,7 @@ def _target(budget: BudgetSection, usage: BudgetUsage) -> BudgetVerdict | None:
     if target is None or best is None or best > target:
         return None
     reached = f"trial {usage.best_number} has {best:.6g}"
-    return _finished(f"target reached: {reached}, budget.target_value is {target:g}")
+    return _finish(f"target reached: {reached}, budget.target_value is {target:g}")
 
 
 def _plateau(budget: BudgetSection, usage: BudgetUsage) -> BudgetVerdict | None:
@@ -98,7 +98,7 @@ def _plateau(budget: BudgetSection, usage: BudgetUsage) -> BudgetVerdict | None:
     if least is None or gained is None or gained >= least:
         return None
     lately = f"the last {budget.plateau_trials:,} trials improved the best by {gained:.3g}"
-    return _finished(f"plateau: {lately}, less than budget.plateau_improvement {least:g}")
+    return _finish(f"plateau: {lately}, less than budget.plateau_improvement {least:g}")
 
 
 def _time(budget: BudgetSection, usage: BudgetUsage) -> BudgetVerdict | None:
@@ -106,7 +106,7 @@ def _time(budget: BudgetSection, usage: BudgetUsage) -> BudgetVerdict | None:
     if limit is None or seconds < limit:
         return None
     ran = f"it has run for {seconds:,.1f} s"
-    return _out_of_time(f"{ran}, budget.max_seconds is {limit:g}")
+    return _run_out(f"{ran}, budget.max_seconds is {limit:g}")
 
 
 def _gpu_hours(budget: BudgetSection, usage: BudgetUsage) -> BudgetVerdict | None:
@@ -114,14 +114,14 @@ def _gpu_hours(budget: BudgetSection, usage: BudgetUsage) -> BudgetVerdict | Non
     if limit is None or hours < limit:
         return None
     used = f"it has used {hours:.4g} GPU-hours"
-    return _out_of_time(f"{used}, budget.max_gpu_hours is {limit:g}")
+    return _run_out(f"{used}, budget.max_gpu_hours is {limit:g}")
 
 
-def _finished(reason: str) -> BudgetVerdict:
+def _finish(reason: str) -> BudgetVerdict:
     return BudgetVerdict(StudyPhase.FINISHED, reason, lets_finish=True)
 
 
-def _out_of_time(reason: str) -> BudgetVerdict:
+def _run_out(reason: str) -> BudgetVerdict:
     return BudgetVerdict(StudyPhase.OUT_OF_TIME, reason, lets_finish=False)
 
 
@@ -146,14 +146,14 @@ def list_budgets(
     """
     found = []
     if n_trials is not None:
-        found.append(_counted("trials", n_trials, usage.n_finished))
+        found.append(_count("trials", n_trials, usage.n_finished))
     if usage.n_failed:
-        found.append(_counted("max_failures", budget.max_failures, usage.n_failed))
+        found.append(_count("max_failures", budget.max_failures, usage.n_failed))
     if budget.max_seconds is not None:
-        found.append(_counted("max_seconds", budget.max_seconds, usage.wall_seconds))
+        found.append(_count("max_seconds", budget.max_seconds, usage.wall_seconds))
     if budget.max_gpu_hours is not None:
         hours = usage.gpu_seconds / _SECONDS_AN_HOUR
-        found.append(_counted("max_gpu_hours", budget.max_gpu_hours, hours))
+        found.append(_count("max_gpu_hours", budget.max_gpu_hours, hours))
     if budget.target_value is not None:
         best = usage.best_value
         left = None if best is None else max(0.0, best - budget.target_value)
@@ -167,7 +167,7 @@ def list_budgets(
     return found
 
 
-def _counted(name: str, limit: float, used: float) -> BudgetStatus:
+def _count(name: str, limit: float, used: float) -> BudgetStatus:
     return BudgetStatus(name, limit, used, max(0, limit - used))
 
 

@@ -290,7 +290,7 @@ class MessageHandler:
                 self._end.fail(trial, died)
             else:
                 self._study_state.put_back(trial)
-        may_restart = self._pool.lost(worker, was_left_alone=was_left_alone)
+        may_restart = self._pool.forget_lost(worker, was_left_alone=was_left_alone)
         worker.trials.clear()
         if not self._end.hands_out:
             return

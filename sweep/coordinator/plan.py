@@ -97,7 +97,7 @@ def plan(
     """
     check_baseline(study_file, study_file.n_trials)
     planned = _plan(with_absolute_path(study_file), options)
-    existing = None if engine is None else _existing(engine, study_file, go_on=go_on)
+    existing = None if engine is None else _describe_existing(engine, study_file, go_on=go_on)
     quiet_optuna()
     warm_start = WarmStart() if engine is None else read_warm_start(engine, study_file)
     study = optuna.create_study(
@@ -233,7 +233,7 @@ def _as_workers_read_it(planned: Plan) -> Iterator[str]:
         yield datasets.for_workers(name, data.size, planned.images, Path(folder))
 
 
-def _existing(engine: Engine, study_file: StudyFile, *, go_on: bool) -> str | None:
+def _describe_existing(engine: Engine, study_file: StudyFile, *, go_on: bool) -> str | None:
     """Describe what happens to an existing study of that name.
 
     Raises StudyFileError if its space differs.

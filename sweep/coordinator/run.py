@@ -36,10 +36,10 @@ from sweep.search.changes import incompatible_changes
 from sweep.search.pruning import PruningRule, make_pruner
 from sweep.search.samplers import quiet_optuna
 from sweep.store.artifacts import artifact_folder
-from sweep.store.commands import waiting as waiting_commands
+from sweep.store.commands import list_pending
 from sweep.store.engine import Engine
 from sweep.store.handle import StudyHandle, open_study, open_study_or_none
-from sweep.store.lease import kept
+from sweep.store.lease import keep_renewed
 from sweep.store.records import StudySummary
 from sweep.store.study import (
     NewStudy,
@@ -291,7 +291,7 @@ def _run(
     is_over = stored == study_file and open_study(engine, name).summary().phase in _BUDGET_USED_UP
     # Workers take seconds to start, and loading 100,000 trials takes seconds too.
     ahead = () if is_over and trials is None else resources.devices
-    with _killed_on_error(pool):
+    with _kill_on_error(pool):
         opened = hold_study(
             engine,
             name,
@@ -322,7 +322,7 @@ def _run(
             )
             with (
                 nullcontext() if scratch else _signals(coordinator.interrupt),
-                kept(engine, opened.study_id, opened.writer.token),
+                keep_renewed(engine, opened.study_id, opened.writer.token),
             ):
                 phase = coordinator.run()
         except BaseException as error:
@@ -352,7 +352,7 @@ def _warm_start(engine: Engine, study_file: StudyFile, say: Say) -> WarmStart:
 
 
 @contextmanager
-def _killed_on_error(pool: WorkerPool) -> Iterator[None]:
+def _kill_on_error(pool: WorkerPool) -> Iterator[None]:
     try:
         yield
     except BaseException:
@@ -416,7 +416,7 @@ def _coordinator(
         devices=list(resources.devices),
         rule=rule,
         requests=lambda: UserRequests(
-            waiting_commands(engine, opened.study_id), invalid_trials(engine, opened.study_id)
+            list_pending(engine, opened.study_id), invalid_trials(engine, opened.study_id)
         ),
         usage=_usage_reader(open_study(engine, study_file.study.name), study_file),
         data_sha256=opened.data_sha256,

@@ -11,7 +11,7 @@ from optuna.artifacts import ArtifactMeta
 from sweep.coordinator.running_trial import RunningTrial
 from sweep.errors import NoRoomError
 from sweep.store.artifacts import ATTRIBUTE, write_artifact
-from sweep.store.kept_weights import KeptWeights, due, superseded
+from sweep.store.kept_weights import KeptWeights, due, superseded_weights
 from sweep.store.recording import RecordingStorage
 from sweep.store.study import OpenStudy
 
@@ -97,6 +97,6 @@ class StudyWeights:
         kept = [*self._kept.values()]
         if new is not None and self._until_analysed:  # those that wait are not affected
             kept = [one for one in kept if one.is_analysed or one.number == new]
-        for one in superseded(kept, until_analysed=self._until_analysed):
+        for one in superseded_weights(kept, until_analysed=self._until_analysed):
             del self._kept[one.number]
             self._writer.rows.dropped_weights[one.number] = one.artifact_id

@@ -108,7 +108,7 @@ def _open(
     except NotFoundError as error:
         hint = "" if before is None else _without(study_file)
         raise NotFoundError(f"warm_start.studies: {error}{hint}") from None
-    rows = _finished(study, before)
+    rows = _list_finished(study, before)
     if not rows:
         hint = "" if before is None else f" that finished before.{_without(study_file)}"
         raise UsageError(
@@ -127,7 +127,7 @@ def _without(study_file: StudyFile) -> str:
     return f" `{command}` continues without it."
 
 
-def _finished(study: StudyHandle, before: float | None) -> list[TrialRow]:
+def _list_finished(study: StudyHandle, before: float | None) -> list[TrialRow]:
     table = study.table()
     in_time = np.isfinite(table.ended) & (table.ended < (np.inf if before is None else before))
     numbers = set(table.numbers[in_time].tolist())
@@ -209,10 +209,12 @@ def _params(study_file: StudyFile, row: TrialRow) -> tuple[dict[str, Value], lis
 
 
 def _read_used(study_file: StudyFile, row: TrialRow) -> tuple[dict[str, Value], list[str]]:
-    return read_configuration(study_file.space, _used(study_file, row), f"trial {row.number}")
+    return read_configuration(
+        study_file.space, _settings_in_use(study_file, row), f"trial {row.number}"
+    )
 
 
-def _used(study_file: StudyFile, row: TrialRow) -> dict[str, Value]:
+def _settings_in_use(study_file: StudyFile, row: TrialRow) -> dict[str, Value]:
     return _but_ignored(study_file, in_use(row.config))
 
 
@@ -261,7 +263,7 @@ def _first(
         elif params not in enqueued:
             enqueued.append(params)
             origin = {"study": study, "number": row.number}
-            first.append(FirstConfiguration(_used(study_file, row), origin))
+            first.append(FirstConfiguration(_settings_in_use(study_file, row), origin))
     return tuple(first), left_out
 
 

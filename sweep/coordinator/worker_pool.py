@@ -221,7 +221,7 @@ class WorkerPool:
         """Start workers on this device with the reference trainer from now on."""
         self._fallback_reasons[device] = reason
 
-    def lost(self, worker: Worker, *, was_left_alone: bool = False) -> bool:
+    def forget_lost(self, worker: Worker, *, was_left_alone: bool = False) -> bool:
         """Forget a worker that died; return whether another may be started on its device.
 
         Always after a worker that was left alone: then this process was suspended.

@@ -144,7 +144,7 @@ class View:
         """
         study, token = self._revision(name)
         if page in (links.WHY, links.OVERVIEW):  # they show what other studies train for this one
-            token = f"{token} {study.trained_so_far()}"
+            token = f"{token} {study.trials_fingerprint()}"
         return f"{token} computing" if study.key.identity in self._computing else token
 
     def _revision(self, name: str) -> tuple[StudyHandle, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from sweep.datasets.library import find, prepare
-from sweep.datasets.places import cache_folder, files_in, writing_in
+from sweep.datasets.places import cache_folder, convert_write_errors, files_in
 from sweep.datasets.registry import SOURCES
 from sweep.enums import Dataset
 from sweep.errors import DataError
@@ -64,7 +64,7 @@ def install(name: str, digest: str, fetch: Callable[[], Mapping[str, bytes]]) ->
         return name
     from filelock import FileLock  # a machine that only trains may lack it
 
-    with writing_in(cache_folder()):
+    with convert_write_errors(cache_folder()):
         cache_folder().mkdir(parents=True, exist_ok=True)
         with FileLock(cache_folder() / f".{digest}.lock"):
             return _install_missing(name, cache_folder() / f"received-{digest}", fetch)

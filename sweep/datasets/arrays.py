@@ -56,7 +56,7 @@ class RawImages:
 
     def images(self) -> Images:
         """Build the data set; hold training images out for tests if there are no test images."""
-        train, test = (self.train, self.test) if self.test is not None else self._divided()
+        train, test = (self.train, self.test) if self.test is not None else self._divide()
         if len(train.images) < _LEAST_IMAGES - 1 or not len(test.images):
             raise DataError(
                 f"{self.name}: {_count(len(train.images))} for training and "
@@ -76,7 +76,7 @@ class RawImages:
             unused=(*self.unused, *unused),
         )
 
-    def _divided(self) -> tuple[RawPart, RawPart]:
+    def _divide(self) -> tuple[RawPart, RawPart]:
         images, labels = self.train
         n = len(images)
         if n < _LEAST_IMAGES:
@@ -89,7 +89,7 @@ class RawImages:
         test, train = np.sort(rows[:n_test]), np.sort(rows[n_test:])
         if labels is None:
             return RawPart(images[train], None), RawPart(images[test], None)
-        labels = _checked(labels, n, self.name)
+        labels = _check_labels(labels, n, self.name)
         return RawPart(images[train], labels[train]), RawPart(images[test], labels[test])
 
 
@@ -106,7 +106,7 @@ def _labels_of(train: RawPart, test: RawPart, name: str) -> tuple[_Labels, tuple
     if train.labels is None and test.labels is None:
         return _Labels(None, None, {}), ()
     checked = [
-        None if labels is None else _checked(labels, len(images), name)
+        None if labels is None else _check_labels(labels, len(images), name)
         for images, labels in (train, test)
     ]
     if checked[0] is None or checked[1] is None:
@@ -125,7 +125,7 @@ def _labels_of(train: RawPart, test: RawPart, name: str) -> tuple[_Labels, tuple
     return _Labels(found[:n], found[n:], names, as_they_are), ()
 
 
-def _checked(labels: Array, n: int, name: str) -> Array:
+def _check_labels(labels: Array, n: int, name: str) -> Array:
     """Return labels (N,), integers or texts."""
     labels = labels.reshape(-1) if labels.shape == (n, 1) else labels
     if labels.ndim == 2:
@@ -254,7 +254,7 @@ def _beyond(array: Array, what: str) -> str:
     return f"{said} {_AS_BYTES} rescales them."
 
 
-def flattened(
+def flatten_images(
     array: Array, what: str, resize: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None
 ) -> tuple[NDArray[np.uint8], ImageShape]:
     """Convert images of any shape that ``image_shape`` accepts to bytes (N, D), and their shape.
@@ -272,7 +272,7 @@ def flattened(
     return np.ascontiguousarray(pixels).reshape(len(pixels), shape.n_inputs), shape
 
 
-def resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def resize_images(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Resize images (N, height, width) or (N, height, width, 3) to ``size``, (height, width)."""
     from PIL import Image  # only needed for resizing
 
@@ -297,11 +297,11 @@ def source_of(
     ``arrays`` has ``train`` and perhaps ``test``, ``train_labels``, ``test_labels`` and
     ``class_names``.
     """
-    resize = None if size is None else lambda pixels: resized(pixels, size)
-    train, shape = flattened(arrays["train"], f"{name}: training images", resize)
+    resize = None if size is None else lambda pixels: resize_images(pixels, size)
+    train, shape = flatten_images(arrays["train"], f"{name}: training images", resize)
     test = None
     if "test" in arrays:
-        test_images, test_shape = flattened(arrays["test"], f"{name}: test images", resize)
+        test_images, test_shape = flatten_images(arrays["test"], f"{name}: test images", resize)
         if test_shape != shape:
             raise DataError(
                 f"{name}: test images are {test_shape}, but training images are {shape}. "

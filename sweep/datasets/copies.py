@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from sweep.datasets.images import Images
-from sweep.datasets.places import cache_folder, writing_in
+from sweep.datasets.places import cache_folder, convert_write_errors
 
 _FOLDER = "copies"
 _DIGITS = 32
@@ -32,7 +32,7 @@ def write_copy(images: Images, folder: Path | None = None) -> Path:
     path = copy_path(images.sha256, folder)
     if path.is_file():
         return path
-    with writing_in(path.parent):
+    with convert_write_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
         try:
@@ -46,8 +46,8 @@ def write_copy(images: Images, folder: Path | None = None) -> Path:
 
 def _write(file: io.BufferedWriter, images: Images) -> None:
     arrays = {
-        "train": images.unflattened(images.train_images),
-        "test": images.unflattened(images.test_images),
+        "train": images.unflatten(images.train_images),
+        "test": images.unflatten(images.test_images),
     }
     if images.train_labels is not None and images.test_labels is not None:
         arrays |= {"train_labels": images.train_labels, "test_labels": images.test_labels}

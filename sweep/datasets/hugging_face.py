@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from sweep.datasets.arrays import LARGEST_BYTES, Array, RawImages, RawPart, flattened, resized
+from sweep.datasets.arrays import (
+    LARGEST_BYTES,
+    Array,
+    RawImages,
+    RawPart,
+    flatten_images,
+    resize_images,
+)
 from sweep.errors import DataError
 from sweep.messages import ImageShape
 
@@ -91,10 +98,10 @@ def _images(
     if is_encoded:
         # Not decoded by the package, which opens any format and path that a row names.
         split = split.cast_column(column, importlib.import_module("datasets").Image(decode=False))
-        return _decoded(split, column, what, size)
+        return _decode(split, column, what, size)
     rows = np.concatenate([np.asarray(chunk) for chunk in _chunks(split, column)])
-    resize = None if size is None else lambda pixels: resized(pixels, size)
-    return flattened(rows, what, resize)
+    resize = None if size is None else lambda pixels: resize_images(pixels, size)
+    return flatten_images(rows, what, resize)
 
 
 def _chunks(split: Any, column: str) -> Iterator[Any]:
@@ -102,10 +109,10 @@ def _chunks(split: Any, column: str) -> Iterator[Any]:
         yield split[start : start + _ROWS][column]
 
 
-def _decoded(
+def _decode(
     split: Any, column: str, what: str, size: tuple[int, int] | None
 ) -> tuple[Array, ImageShape]:
-    from sweep.datasets.picture_folder import Decoded, decode, stacked
+    from sweep.datasets.picture_folder import Decoded, decode, stack_images
 
     images: list[Decoded] = []
     total = 0
@@ -133,4 +140,4 @@ def _decoded(
     (height, width) = sizes.pop()
     channels = max(image.shape.channels for image in images)
     shape = ImageShape(height=height, width=width, channels=channels)
-    return stacked(images, shape), shape
+    return stack_images(images, shape), shape

@@ -72,7 +72,7 @@ class Images:
             class_names=self.class_names,
         )
 
-    def unflattened(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def unflatten(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Reshape images (N, D) to (N, height, width), or (N, height, width, 3) in colour."""
         return images.reshape(-1, *self.shape.array_shape)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 
-from sweep.datasets.arrays import resized
+from sweep.datasets.arrays import resize_images
 from sweep.datasets.copies import copy_path, write_copy
 from sweep.datasets.download import download
 from sweep.datasets.formats import EXPECTED, Size, format_of, read_own
@@ -17,11 +17,11 @@ from sweep.datasets.images import Images, read_images
 from sweep.datasets.places import (
     State,
     cache_folder,
+    convert_write_errors,
     files_in,
     holds_idx,
     locate,
     missing_in,
-    writing_in,
 )
 from sweep.datasets.registry import SOURCES, Files, Source
 from sweep.enums import Dataset
@@ -51,7 +51,7 @@ class DatasetStatus:
     pinned: bool
 
 
-def known() -> list[DatasetStatus]:
+def list_known() -> list[DatasetStatus]:
     """List every data set known by name, whether it is on this machine or not."""
     return [_status(name, source) for name, source in SOURCES.items()]
 
@@ -73,7 +73,7 @@ def load(name: str, size: Size | None = None) -> Images:
     if name not in SOURCES:
         return _load_own(name, size)
     folder = find(name) or prepare(name)
-    return _resized(_read_known(Dataset(name), folder), size)
+    return _resize(_read_known(Dataset(name), folder), size)
 
 
 def load_again(
@@ -214,14 +214,14 @@ def _load_own(name: str, size: Size | None) -> Images:
     files = files_in(path)
     if files is None:
         raise DataError(_lacks(path, None))
-    return _resized(read_images(name, files), size)
+    return _resize(read_images(name, files), size)
 
 
-def _resized(images: Images, size: Size | None) -> Images:
+def _resize(images: Images, size: Size | None) -> Images:
     if size is None or size == (images.shape.height, images.shape.width):
         return images
     train, test = (
-        resized(images.unflattened(part), size).reshape(len(part), -1)
+        resize_images(images.unflatten(part), size).reshape(len(part), -1)
         for part in (images.train_images, images.test_images)
     )
     height, width = size
@@ -247,7 +247,7 @@ def _files_to_copy(name: Dataset, folder: Path) -> Files:
 
 def _fetch(name: Dataset, progress: Progress) -> Path:
     progress(f"Downloading {name} into {cache_folder() / name}")
-    with _temporary_folder() as folder, writing_in(cache_folder() / name):
+    with _temporary_folder() as folder, convert_write_errors(cache_folder() / name):
         try:
             raw = download(SOURCES[name], folder)
         except DataError as error:
@@ -274,7 +274,7 @@ def _keep(name: Dataset, files: Files) -> Path:
     """Check the files and copy them into the cache atomically."""
     read_images(name, files, SOURCES[name])
     target = cache_folder() / name
-    with _temporary_folder() as folder, writing_in(target):
+    with _temporary_folder() as folder, convert_write_errors(target):
         copy = folder / name
         copy.mkdir()
         for path in files:
@@ -291,7 +291,7 @@ def _keep(name: Dataset, files: Files) -> Path:
 def _temporary_folder() -> Iterator[Path]:
     """Create it within the cache, so that a rename stays on one file system."""
     root = cache_folder()
-    with writing_in(root):
+    with convert_write_errors(root):
         root.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(prefix=".preparing-", dir=root)
     with folder as path:

@@ -55,7 +55,7 @@ _DIVISION = ("train", "test")
 def read_npz(path: Path, name: str, size: tuple[int, int] | None = None) -> RawImages:
     """Read the arrays of a .npz file. Raises DataError if they are not a data set."""
     with (
-        _reading(path),
+        _convert_read_errors(path),
         open_regular(path, LARGEST_BYTES) as file,
         zipfile.ZipFile(file) as archive,
     ):
@@ -121,12 +121,12 @@ def _matches(
 
 
 def _read_file(path: Path) -> Array:
-    with _reading(path), open_regular(path, LARGEST_BYTES + (1 << 20)) as file:
+    with _convert_read_errors(path), open_regular(path, LARGEST_BYTES + (1 << 20)) as file:
         return read_array(file, str(path))
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _convert_read_errors(path: Path) -> Iterator[None]:
     """Convert errors of numpy and zipfile for damaged files to DataError."""
     try:
         yield

@@ -83,7 +83,7 @@ def read_picture_folder(folder: Path, name: str, size: tuple[int, int] | None = 
         folder,
     )  # fmt: skip
     made = [
-        RawPart(stacked(found, shape), _labels(part.files))
+        RawPart(stack_images(found, shape), _labels(part.files))
         for part, found in zip(parts, decoded, strict=True)
     ]
     return RawImages(
@@ -291,7 +291,7 @@ def _common_shape(shapes: Sequence[tuple[Path, ImageShape]], folder: Path) -> Im
     return ImageShape(height=height, width=width, channels=channels)
 
 
-def stacked(images: Iterable[Decoded], shape: ImageShape) -> NDArray[np.uint8]:
+def stack_images(images: Iterable[Decoded], shape: ImageShape) -> NDArray[np.uint8]:
     """Stack images of one height and width as rows (N, D); grey ones become RGB if others are."""
     found = list(images)
     rows = np.empty((len(found), *shape.array_shape), np.uint8)

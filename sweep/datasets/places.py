@@ -82,7 +82,7 @@ def _either(folder: Path, stem: str) -> Path | None:
 
 
 @contextmanager
-def writing_in(where: Path) -> Iterator[None]:
+def convert_write_errors(where: Path) -> Iterator[None]:
     """Convert errors of a full disk or an unwritable folder to NoRoomError."""
     try:
         yield

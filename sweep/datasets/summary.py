@@ -104,5 +104,5 @@ def _is_grey(images: Images) -> bool:
     return all(
         bool((pixels == pixels[..., :1]).all())
         for part in (images.train_images, images.test_images)
-        for pixels in (images.unflattened(part),)
+        for pixels in (images.unflatten(part),)
     )

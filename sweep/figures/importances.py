@@ -10,7 +10,7 @@ from sweep.analysis.study_explanation import explained_in
 from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
-from sweep.catalogue.records import capitalised
+from sweep.catalogue.records import capitalise
 from sweep.figures import style
 from sweep.figures.figure import Columns, Figure, ReportSection, Tab
 
@@ -105,7 +105,7 @@ def _rows(bars: ImportanceBars) -> Columns:
 
 def _finding(bars: ImportanceBars) -> str:
     share = formats.percent(bars.shares[0])
-    return f"{capitalised(bars.names[0])} sets the best trials apart most ({share}{bars.doubt})"
+    return f"{capitalise(bars.names[0])} sets the best trials apart most ({share}{bars.doubt})"
 
 
 FIGURE = Figure(

@@ -59,7 +59,7 @@ def gather_comparison(study: StudyHandle, table: TrialTable, numbers: Sequence[i
     by_number = {row.number: row for row in study.trials(numbers=numbers)}
     trials = [by_number[number] for number in numbers if number in by_number]
     shown = [row.number for row in trials]
-    with_pictures = study.pictured(shown)
+    with_pictures = study.trials_with_pictures(shown)
     return Comparison(
         study=study.name,
         trials=trials,

@@ -139,7 +139,7 @@ def gather_trial(
         seed_curves=study.seed_curves(number),
         spectrum=spectrum,
         class_names=class_names,
-        has_pictures=number in study.pictured([number]),
+        has_pictures=number in study.trials_with_pictures([number]),
         floors=floors,
     )
 

@@ -38,10 +38,10 @@ def visible_gpus() -> list[str]:
             f"nvidia-smi gave no answer within {_ANSWER_SECONDS} s: the driver or a GPU hangs. "
             "`--gpus cpu` trains on the CPU."
         ) from error
-    return _listed(answer.stdout) if answer.returncode == 0 else []
+    return _list_cards(answer.stdout) if answer.returncode == 0 else []
 
 
-def _listed(text: str) -> list[str]:
+def _list_cards(text: str) -> list[str]:
     """List the cards' indices, or the identifiers of the partitions of cards divided by MIG.
 
     CUDA gives a process at most one partition, and only by its identifier.
@@ -87,10 +87,10 @@ def choose_devices(gpus: str | None, per_gpu: int, cpu_workers: int = 1) -> list
                 "--gpus all: no GPU found (nvidia-smi lists none). `--gpus cpu` trains on the CPU."
             )
         return [gpu for gpu in found for _ in range(per_gpu)]
-    return [gpu for gpu in _named(str(gpus), found) for _ in range(per_gpu)]
+    return [gpu for gpu in _select_named(str(gpus), found) for _ in range(per_gpu)]
 
 
-def _named(gpus: str, found: list[str]) -> list[str]:
+def _select_named(gpus: str, found: list[str]) -> list[str]:
     wanted = [gpu.strip() for gpu in gpus.split(",") if gpu.strip()]
     if not wanted:
         raise UsageError(f"--gpus {gpus!r}: give all, cpu, or indices like 0,1.")

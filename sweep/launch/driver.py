@@ -154,7 +154,7 @@ class Driver:
 
     def _start(self, name: str, device: str) -> None:
         try:
-            archive = self._packed()
+            archive = self._pack_dataset()
         except SweepError as error:
             self._tell(name, WorkerFailed(error=type(error).__name__, message=str(error)))
             self._tell(name, Gone(reason="it could not be started"))
@@ -176,7 +176,7 @@ class Driver:
         strategy = PlacementGroupSchedulingStrategy(self._gpus[device], 0)
         return {"num_cpus": 0, "num_gpus": part, "scheduling_strategy": strategy}
 
-    def _packed(self) -> tuple[str, list[Any]]:
+    def _pack_dataset(self) -> tuple[str, list[Any]]:
         if self._settings.dataset is None:
             return "", []
         if self._archive is None:

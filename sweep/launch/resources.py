@@ -1,6 +1,6 @@
 """Choose the resources of a run: devices, trainer and launcher.
 
-This module imports quickly (neither Optuna nor SQL), and ``started_ahead`` starts the workers'
+This module imports quickly (neither Optuna nor SQL), and ``start_ahead`` starts the workers'
 processes before those are loaded: each needs seconds to load torch.
 """
 
@@ -84,7 +84,7 @@ def resolve_resources(
 
 
 @contextmanager
-def started_ahead(study_file: StudyFile, options: RunOptions) -> Iterator[RunResources | None]:
+def start_ahead(study_file: StudyFile, options: RunOptions) -> Iterator[RunResources | None]:
     """Resolve the resources, and start the local workers' processes at once.
 
     Yields None if the options cannot be resolved or ask for Ray: the run of the study resolves them

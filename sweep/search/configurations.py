@@ -30,7 +30,7 @@ def config_from_params(
 ) -> tuple[TrialConfig, int | None]:
     """Return what ``suggest_config`` does, for a trial whose parameters are known."""
 
-    def known(name: str, domain: Domain) -> Value:
+    def value_of(name: str, domain: Domain) -> Value:
         if name not in params:
             raise StudyFileError(
                 study_file.study.name, [f"{name}: not among the trial's parameters."]
@@ -38,7 +38,7 @@ def config_from_params(
         value: Value = params[name]
         return value
 
-    return study_file.space.resolve(known)
+    return study_file.space.resolve(value_of)
 
 
 def width_reader(study_file: StudyFile) -> Callable[[Mapping[str, Any]], int]:
@@ -60,11 +60,11 @@ def trial_seeds(study_file: StudyFile, number: int, seed: int | None) -> tuple[i
     """
     repeat = study_file.study.repeat
     if seed is None:
-        return _derived([study_file.study.seed, number], repeat)
-    return (seed, *_derived([seed], repeat - 1))
+        return _derive_seeds([study_file.study.seed, number], repeat)
+    return (seed, *_derive_seeds([seed], repeat - 1))
 
 
-def _derived(entropy: list[int], n: int) -> tuple[int, ...]:
+def _derive_seeds(entropy: list[int], n: int) -> tuple[int, ...]:
     words = np.random.SeedSequence(entropy).generate_state(n)
     return tuple(int(word) % _SEEDS_BELOW for word in words)
 

@@ -89,10 +89,10 @@ def _digit_of(node: Searched, params: Mapping[str, Any]) -> int | None:
 
 def taken_points(space: Space, trials: Iterable[FrozenTrial]) -> set[int]:
     """Find the points of the grid that trials in any state have."""
-    return {index for trial in trials if (index := _taken(space, trial)) is not None}
+    return {index for trial in trials if (index := _taken_index(space, trial)) is not None}
 
 
-def _taken(space: Space, trial: FrozenTrial) -> int | None:
+def _taken_index(space: Space, trial: FrozenTrial) -> int | None:
     # Parameters first: a range that was widened on resume changes every index.
     index = index_of(space.nodes, trial.params)
     given: int | None = trial.system_attrs.get(GRID_ID)
@@ -123,7 +123,7 @@ class GridSampler(BaseSampler):
         trials = study.get_trials(deepcopy=False)
         self._taken |= taken_points(self._space, trials[self._n_seen :])
         self._n_seen = len(trials)
-        if _taken(self._space, trial) is not None:
+        if _taken_index(self._space, trial) is not None:
             return  # it was dispatched before
         point = self._choose(trial.number, trial.system_attrs.get("fixed_params", {}))
         self._taken.add(point)
@@ -153,7 +153,7 @@ class GridSampler(BaseSampler):
 
     def _choose(self, number: int, fixed: Mapping[str, Any]) -> int:
         if fixed:
-            return self._matching(fixed)
+            return self._find_match(fixed)
         while self._n_passed < len(self._order):
             point = int(self._order[self._n_passed])
             if point not in self._taken:
@@ -161,7 +161,7 @@ class GridSampler(BaseSampler):
             self._n_passed += 1
         return int(self._order[number % len(self._order)])
 
-    def _matching(self, fixed: Mapping[str, Any]) -> int:
+    def _find_match(self, fixed: Mapping[str, Any]) -> int:
         """Choose a point with these values, a free one if possible."""
         matching = [point for point in map(int, self._order) if self._matches(point, fixed)]
         free = [point for point in matching if point not in self._taken]

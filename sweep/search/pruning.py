@@ -94,7 +94,7 @@ class Hyperband(PruningRule):
         for bracket in set(brackets.tolist()):
             own = brackets == bracket
             members = CurvesAtStep(standing.step, *(column[own] for column in standing[1:]))
-            pruned |= self._halving(bracket).decide(members)
+            pruned |= self._make_halving(bracket).decide(members)
         return pruned
 
     def bracket(self, number: int) -> int:
@@ -120,7 +120,7 @@ class Hyperband(PruningRule):
         later = range(n - 1, -1, -1)  # brackets with a later first rung get fewer trials
         return [math.ceil(n * self.reduction_factor**s / (s + 1)) for s in later]
 
-    def _halving(self, bracket: int) -> SuccessiveHalving:
+    def _make_halving(self, bracket: int) -> SuccessiveHalving:
         first = self.min_resource * self.reduction_factor**bracket
         return SuccessiveHalving(min_resource=first, reduction_factor=self.reduction_factor)
 

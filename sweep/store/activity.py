@@ -15,12 +15,12 @@ from sweep.store.schema import sweep_commands, sweep_events, sweep_trials, sweep
 def workers(connection: Connection, key: StudyKey) -> list[WorkerRow]:
     """Return the study's workers in the order in which they were started."""
     of_study = sweep_workers.c.study_id == key.current_id
-    training = _training(connection, key)
+    training = _count_running(connection, key)
     query = select(sweep_workers).where(of_study).order_by(sweep_workers.c.worker_id)
     return [_worker(row, training) for row in connection.execute(query)]
 
 
-def _training(connection: Connection, key: StudyKey) -> dict[str, int]:
+def _count_running(connection: Connection, key: StudyKey) -> dict[str, int]:
     query = (
         select(sweep_trials.c.worker, func.count())
         .join(trials, trials.c.trial_id == sweep_trials.c.trial_id)

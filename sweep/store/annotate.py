@@ -26,7 +26,7 @@ from sqlalchemy.types import NullType
 from sweep.errors import CorruptValueError, StudyHeldError, UsageError
 from sweep.store import clock, lease, revisions
 from sweep.store.column_types import locate_corruption
-from sweep.store.engine import unlimited, writing
+from sweep.store.engine import lift_time_limit, write_transaction
 from sweep.store.lookup import find_study, find_trial, no_such_study, utc
 from sweep.store.optuna_rows import metadata
 from sweep.store.schema import studies as optuna_studies
@@ -52,7 +52,7 @@ def note(engine: Engine, name: str, text: str, number: int | None = None) -> Non
     """
     if len(text) > MAX_NOTE:
         raise UsageError(f"the note has {len(text):,} characters; the limit is {MAX_NOTE:,}.")
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         target = _target(connection, name, number)
         now = clock.now(connection.dialect.name)
         connection.execute(insert(sweep_notes).values(**target, text=text, created_at=now))
@@ -63,7 +63,7 @@ def remove_note(engine: Engine, name: str, number: int | None = None) -> bool:
 
     Return False if there was none.
     """
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         target = _target(connection, name, number)
         conditions = [sweep_notes.c[column] == value for column, value in target.items()]
         newest = connection.scalar(select(func.max(sweep_notes.c.note_id)).where(*conditions))
@@ -75,7 +75,7 @@ def tag(engine: Engine, name: str, tag: str, number: int | None = None) -> bool:
     """Tag the study or one of its trials; return False if it had the tag already."""
     if not tag.strip() or len(tag) > _MAX_TAG:
         raise UsageError(f"tag '{tag}': a tag has 1 to {_MAX_TAG} characters.")
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         target = _target(connection, name, number)
         found = select(sweep_tags.c.tag_id).where(*_is_tag(target, tag))
         if connection.execute(found).first() is not None:
@@ -86,7 +86,7 @@ def tag(engine: Engine, name: str, tag: str, number: int | None = None) -> bool:
 
 def untag(engine: Engine, name: str, tag: str, number: int | None = None) -> bool:
     """Remove a tag from the study or one of its trials; return False if it did not have the tag."""
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         target = _target(connection, name, number)
         return connection.execute(delete(sweep_tags).where(*_is_tag(target, tag))).rowcount > 0
 
@@ -119,7 +119,7 @@ def validate(engine: Engine, name: str, number: int) -> None:
 
 
 def _mark(engine: Engine, name: str, number: int, *, invalid: bool, reason: str | None) -> None:
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         study_id, trial_id = find_trial(connection, str(name), number)
         revision = revisions.advance(connection, study_id)
         # Trials that reuse its result are marked with it.
@@ -147,9 +147,9 @@ def delete_study(engine: Engine, name: str) -> list[str]:
 
     Raises StudyHeldError while a coordinator holds the study's lease.
     """
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         study_id = lock_study(connection, name)
-        unlimited(connection)  # one statement deletes a table's rows, which may be millions
+        lift_time_limit(connection)  # one statement deletes a table's rows, which may be millions
         # A lease with corrupt values has no holder: corrupt values are why a study gets deleted.
         with suppress(CorruptValueError), locate_corruption(connection):
             refuse_if_held(connection, name, study_id)
@@ -212,7 +212,7 @@ def _delete_rows(connection: Connection, study_id: int) -> None:
 
 def put_floors(engine: Engine, data_key: str, floors: Mapping[str, Any]) -> None:
     """Store the floors of a data set and split; they replace earlier ones."""
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         connection.execute(delete(sweep_floors).where(sweep_floors.c.data_key == data_key))
         connection.execute(
             insert(sweep_floors).values(

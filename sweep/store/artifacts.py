@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 
 from sweep.errors import NoRoomError, NotFoundError, StoreError
 from sweep.files import LARGEST_WEIGHTS, file_name, read_regular
-from sweep.store.engine import shown, sqlite_path
+from sweep.store.engine import format_url, sqlite_path
 
 #: Maximum number of characters of the study's name in a file name; ids have at most 64 characters.
 _LONGEST_STUDY = 24
@@ -34,7 +34,7 @@ def artifact_path(url: URL, artifact_id: str) -> Path:
 
     Ids come from the database, which others may write to, and name files to read and delete.
     """
-    return artifact_folder(url) / checked_id(artifact_id, shown(url))
+    return artifact_folder(url) / checked_id(artifact_id, format_url(url))
 
 
 def checked_id(artifact_id: str, where: str = "the database") -> str:
@@ -114,14 +114,14 @@ def settled_files(folder: Path) -> list[Path]:
     )
 
 
-def unreferenced(folder: Path) -> Path:
+def unreferenced_folder(folder: Path) -> Path:
     """Return the folder for files that belong to no trial."""
     return folder / "unreferenced"
 
 
 def set_aside(path: Path) -> None:
     """Move a file out of the way; another database may use the folder, so it is not deleted."""
-    aside = unreferenced(path.parent)
+    aside = unreferenced_folder(path.parent)
     try:
         aside.mkdir(exist_ok=True)
         path.replace(aside / path.name)

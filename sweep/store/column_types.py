@@ -164,15 +164,15 @@ def _finite(value: Any) -> Any:
 def describe_error(error: Exception, value: Any) -> str:
     """Describe in a few words what is wrong with a value."""
     if not isinstance(error, ValidationError):
-        return f"{_shown(value)}: {shorten(str(error))}"
+        return f"{_format_value(value)}: {shorten(str(error))}"
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])
     said = first["msg"][:1].lower() + first["msg"][1:]
-    given = "" if first["type"] == "json_invalid" else f", found {_shown(first['input'])}"
+    given = "" if first["type"] == "json_invalid" else f", found {_format_value(first['input'])}"
     return f"{where}{': ' if where else ''}{said}{given}"
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     """Represent a value in a message; long values by type and length."""
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"

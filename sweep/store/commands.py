@@ -11,7 +11,7 @@ from sweep.errors import CorruptValueError
 from sweep.store import revisions
 from sweep.store.clock import now
 from sweep.store.column_types import locate_corruption
-from sweep.store.engine import writing
+from sweep.store.engine import write_transaction
 from sweep.store.lookup import find_study, snapshot
 from sweep.store.schema import sweep_commands
 
@@ -38,7 +38,7 @@ def post(
 
     ``study`` is a name or a key. Raises NotFoundError if the study was deleted.
     """
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         study_id = find_study(connection, study)
         revisions.advance(connection, study_id)
         command_id: int = connection.execute(
@@ -60,7 +60,7 @@ def cancel(engine: Engine, study: str, command_id: int) -> bool:
     A coordinator that has already read it may still apply it, and records so.
     """
     of = sweep_commands.c
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         study_id = find_study(connection, study)
         revisions.advance(connection, study_id)
         waits = (of.study_id == study_id, of.command_id == command_id, of.applied_at.is_(None))
@@ -68,7 +68,7 @@ def cancel(engine: Engine, study: str, command_id: int) -> bool:
         return connection.execute(update(sweep_commands).where(*waits).values(outcome)).rowcount > 0
 
 
-def waiting(engine: Engine, study_id: int) -> list[Command]:
+def list_pending(engine: Engine, study_id: int) -> list[Command]:
     """List the pending commands, oldest first.
 
     One that cannot be read does not block the others.

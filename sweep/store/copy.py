@@ -30,7 +30,7 @@ from sweep.errors import NoRoomError, UsageError
 from sweep.store.annotate import refuse_if_held
 from sweep.store.artifacts import artifact_path, has_artifact
 from sweep.store.column_types import from_text, is_json
-from sweep.store.engine import insert_if_absent, shown, unlimited, writing
+from sweep.store.engine import format_url, insert_if_absent, lift_time_limit, write_transaction
 from sweep.store.lookup import find_study, snapshot
 from sweep.store.optuna_rows import checked_metadata
 from sweep.store.schema import (
@@ -76,7 +76,7 @@ def studies_to_copy(source: Engine, target: Engine, names: Sequence[str] = ()) -
         query = select(studies.c.study_name).where(studies.c.study_name.in_(wanted))
         taken = sorted(connection.execute(query).scalars())
     if taken:
-        raise _taken(target, taken)
+        raise _names_taken_error(target, taken)
     return wanted
 
 
@@ -87,11 +87,11 @@ def _names(connection: Connection) -> list[str]:
     return list(connection.execute(ours.order_by(studies.c.study_id)).scalars())
 
 
-def _taken(target: Engine, names: Iterable[str]) -> UsageError:
+def _names_taken_error(target: Engine, names: Iterable[str]) -> UsageError:
     listed = ", ".join(f"'{name}'" for name in names)
     return UsageError(
-        f"{shown(target.url)} holds {listed} already. `sweep delete NAME --storage …` makes room "
-        "there; --study copies others."
+        f"{format_url(target.url)} holds {listed} already. `sweep delete NAME --storage …` makes "
+        "room there; --study copies others."
     )
 
 
@@ -104,9 +104,9 @@ def copy_study(source: Engine, target: Engine, name: str) -> Copied:
     with snapshot(source) as reading:
         study_id = find_study(reading, name)
         refuse_if_held(reading, name, study_id, lock=False)
-        unlimited(reading)  # a table's statement stays open while its rows are written
+        lift_time_limit(reading)  # a table's statement stays open while its rows are written
         missing = _copy_artifacts(source, target, artifacts := _artifacts(reading, study_id))
-        with writing(target) as connection:
+        with write_transaction(target) as connection:
             new_id = _insert_study(connection, target, name)
             trial_ids = _copy_trials(reading, connection, study_id, new_id)
             for table in _tables_beside():
@@ -121,7 +121,7 @@ def copy_study(source: Engine, target: Engine, name: str) -> Copied:
 
 def _insert_study(connection: Connection, target: Engine, name: str) -> int:
     if not insert_if_absent(connection, studies, {"study_name": name}):
-        raise _taken(target, [name])  # somebody else created it after our check
+        raise _names_taken_error(target, [name])  # somebody else created it after our check
     query = select(studies.c.study_id).where(studies.c.study_name == name)
     return int(connection.execute(query).scalar_one())
 

@@ -140,7 +140,7 @@ def parents(connection: Connection) -> dict[str, str]:
     return {child: name for child, (name, at) in found.items() if of_name.get(name) == at}
 
 
-def trained_so_far(connection: Connection, key: StudyKey) -> str:
+def trials_fingerprint(connection: Connection, key: StudyKey) -> str:
     """Return a text that changes whenever a study derived from this name gains or loses a trial.
 
     It is one cheap statement, as ``revisions.revision`` is. Finished trials count, their epochs

@@ -12,7 +12,7 @@ from sqlalchemy import Column, Connection, Engine, Index, MetaData, Table, selec
 
 from sweep.errors import StoreError
 from sweep.store.annotate import refuse_if_held
-from sweep.store.engine import writing
+from sweep.store.engine import write_transaction
 from sweep.store.migrate import VERSION_TABLE, check_schema, upgrade
 from sweep.store.optuna_rows import metadata
 from sweep.store.schema import studies, sweep_leases, sweep_metadata
@@ -41,8 +41,8 @@ def differences(engine: Engine) -> list[SchemaDifference]:
         remedy = "--repair upgrades it, as `sweep db upgrade` does" if behind else "see there"
         return [SchemaDifference(what=str(error), remedy=remedy, is_behind=behind)]
     with engine.connect() as connection:
-        ours = _compared(connection, sweep_metadata, lambda name: name.startswith("sweep_"))
-        theirs = _compared(connection, metadata, metadata.tables.__contains__)
+        ours = _compare(connection, sweep_metadata, lambda name: name.startswith("sweep_"))
+        theirs = _compare(connection, metadata, metadata.tables.__contains__)
     return [*map(_of_ours, ours), *map(_of_optunas, theirs)]
 
 
@@ -55,13 +55,13 @@ def repair(engine: Engine, name: str, found: Iterable[SchemaDifference]) -> None
             refuse_if_held(connection, name, connection.scalar(query) or 0)
     if any(difference.is_behind for difference in found):
         upgrade(engine)
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         for difference in found:
             if difference.repair is not None:
                 difference.repair(connection)
 
 
-def _compared(
+def _compare(
     connection: Connection, expected: MetaData, is_theirs: Callable[[str], bool]
 ) -> list[tuple[Any, ...]]:
     """Return Alembic's differences, one each; column types are left to the database."""

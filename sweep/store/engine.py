@@ -133,7 +133,7 @@ def _with_password(url: URL) -> URL:
         raise StoreError(f"SWEEP_STORAGE_PASSWORD_FILE: {error}") from error
 
 
-def shown(url: URL) -> str:
+def format_url(url: URL) -> str:
     """Format the URL for people and logs, without passwords, including those in options."""
     secret = [key for key in url.query if "password" in key.lower()]
     return url.difference_update_query(secret).render_as_string(hide_password=True)
@@ -168,7 +168,7 @@ def connect(url: URL) -> Engine:
             )
         )
     except (ArgumentError, TypeError, ValueError) as error:
-        raise StoreError(f"{shown(url)}: invalid option: {error}.") from error
+        raise StoreError(f"{format_url(url)}: invalid option: {error}.") from error
     except ModuleNotFoundError as error:
         raise StoreError(
             "PostgreSQL needs its driver, the extra 'postgres': pip install 'psycopg[binary]'"
@@ -230,7 +230,7 @@ def _limit_statements(connection: Any, _record: ConnectionPoolEntry) -> None:
     connection.commit()
 
 
-def unlimited(connection: Connection) -> None:
+def lift_time_limit(connection: Connection) -> None:
     """Remove the time limit from this transaction's statements: for migrations and waits for locks.
 
     Call it within the transaction: its first statement begins it.
@@ -273,7 +273,7 @@ def _translate(context: ExceptionContext) -> None:
         original, sqlite3.Error | UnicodeDecodeError
     ):
         return
-    where = shown(context.engine.url) if context.engine else "the database"
+    where = format_url(context.engine.url) if context.engine else "the database"
     message = " ".join(str(original).split())
     if message == "interrupted" and isinstance(original, sqlite3.OperationalError):
         raise StoreError(
@@ -327,7 +327,7 @@ def insert_if_absent(connection: Connection, table: Any, row: Mapping[str, Any])
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
+def write_transaction(engine: Engine) -> Iterator[Connection]:
     """Open a transaction for writing.
 
     Commit it at the end of the block, or roll it back on an error.

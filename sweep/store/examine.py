@@ -18,7 +18,7 @@ from sweep.store.annotate import lock_study, refuse_if_held
 from sweep.store.checks import files, liveness, records
 from sweep.store.checks.types import ExaminedStudy, Fault
 from sweep.store.checks.values import find_values
-from sweep.store.engine import writing
+from sweep.store.engine import write_transaction
 from sweep.store.lookup import find_study, snapshot
 from sweep.store.schema import sweep_events
 
@@ -40,7 +40,7 @@ def repair(engine: Engine, name: str) -> tuple[list[Fault], list[Fault]]:
     Raises StudyHeldError while a coordinator holds the study, NoRoomError if a file cannot be
     moved.
     """
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         study_id = lock_study(connection, name)
         if unreadable := list(find_values(connection, study_id)):
             return [], unreadable

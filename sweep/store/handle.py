@@ -277,9 +277,9 @@ class StudyHandle:
         """Return probes of the first seed, of trials that changed after a revision."""
         return self._read(measurements.probes, numbers, after=after)
 
-    def pictured(self, numbers: Collection[int]) -> set[int]:
+    def trials_with_pictures(self, numbers: Collection[int]) -> set[int]:
         """Return which of these trials have pictures."""
-        return self._read(measurements.pictured, numbers)
+        return self._read(measurements.trials_with_pictures, numbers)
 
     def reconstruction(self, number: int) -> Reconstruction | None:
         """Return a trial's pictures; None where they were not kept. Raises NotFoundError."""
@@ -342,7 +342,7 @@ class StudyHandle:
         children = self._read(derived_studies.children, kind)
         return [(child.name, child.attribute) for child in children if child.why_not is None]
 
-    def mismatched(self, kind: DerivedKind) -> list[MismatchedStudy]:
+    def mismatched_studies(self, kind: DerivedKind) -> list[MismatchedStudy]:
         """Return the studies that were trained for another study of the same name."""
         return [
             MismatchedStudy(child.name, child.why_not)
@@ -350,9 +350,9 @@ class StudyHandle:
             if child.why_not is not None
         ]
 
-    def trained_so_far(self) -> str:
+    def trials_fingerprint(self) -> str:
         """Return a text that changes with the trials of studies derived from this name."""
-        return self._read(derived_studies.trained_so_far)
+        return self._read(derived_studies.trials_fingerprint)
 
 
 def _record(connection: Connection, key: StudyKey) -> StudyRecord:

@@ -18,7 +18,7 @@ from sweep.messages import NetworkAnalysis
 from sweep.store import clock, revisions
 from sweep.store.annotate import lock_study, refuse_if_held
 from sweep.store.artifacts import ATTRIBUTE, remove_artifact
-from sweep.store.engine import writing
+from sweep.store.engine import write_transaction
 from sweep.store.lookup import find_study, find_trial, snapshot
 from sweep.store.measurements import add_probe_baselines
 from sweep.store.schema import (
@@ -96,7 +96,7 @@ def due(kept: Iterable[KeptWeights]) -> list[KeptWeights]:
     return sorted(waiting, key=lambda one: (one.number not in best, one.hidden_width, one.number))
 
 
-def superseded(kept: Iterable[KeptWeights], *, until_analysed: bool) -> list[KeptWeights]:
+def superseded_weights(kept: Iterable[KeptWeights], *, until_analysed: bool) -> list[KeptWeights]:
     """List weights that are no longer the best of their width class: their files can be deleted.
 
     With ``until_analysed`` a file is needed until its network is analysed. Files of trials marked
@@ -126,7 +126,7 @@ def write_analysis(engine: Engine, name: str, kept: KeptWeights, analysis: Netwo
     Baselines are stored in any case. Nothing else changes if the trial has been analysed in the
     meantime, or was trained again and has other weights.
     """
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         study_id = find_study(connection, name)
         revision = revisions.advance(connection, study_id)
         add_probe_baselines(connection, analysis.baselines)
@@ -160,13 +160,13 @@ def drop_superseded(engine: Engine, name: str) -> None:
 
     Nothing changes while a coordinator runs the study, because it does the same.
     """
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         study_id = lock_study(connection, name)
         try:
             refuse_if_held(connection, name, study_id)
         except StudyHeldError:
             return
-        dropped = superseded(load_kept_weights(connection, study_id), until_analysed=True)
+        dropped = superseded_weights(load_kept_weights(connection, study_id), until_analysed=True)
         if not dropped:
             return
         revision = revisions.advance(connection, study_id)

@@ -38,7 +38,7 @@ from sqlalchemy import (
 from sweep.enums import WorkerState
 from sweep.errors import LeaseLostError, StudyHeldError, SweepError
 from sweep.store.clock import now
-from sweep.store.engine import insert_if_absent, writing
+from sweep.store.engine import insert_if_absent, write_transaction
 from sweep.store.schema import sweep_leases, sweep_workers
 
 TTL_SECONDS = 30.0
@@ -177,9 +177,9 @@ def take(
     ).where(sweep_leases.c.study_id == study_id)
     row = connection.execute(found.with_for_update(skip_locked=True)).one_or_none()
     if row is None and (locked := connection.execute(found).one_or_none()) is not None:
-        return _held(locked)  # its holder, or another process that takes it, is in a transaction
+        return _as_held(locked)  # its holder, or another process that takes it, is in a transaction
     if row is not None:
-        held = _held(row)
+        held = _as_held(row)
         if not held.is_free and not held.holder.provably_dead() and not is_silent(held):
             return held
     token = secrets.token_hex(16)
@@ -226,7 +226,7 @@ _END_STALLED = """
 """
 
 
-def _held(row: Row[Any]) -> Held:
+def _as_held(row: Row[Any]) -> Held:
     holder = Holder(host=row.host, pid=row.pid, process=row.process)
     return Held(holder=holder, token=row.token, expires_at=row.expires_at, seconds_left=row.left)
 
@@ -245,7 +245,7 @@ def take_or_wait(
     """
     watch = Watch()
     while True:
-        with writing(engine) as connection:
+        with write_transaction(engine) as connection:
             taken = take(connection, study_id, Holder.this_process(), watch.is_silent)
         if isinstance(taken, str):
             return taken
@@ -275,7 +275,7 @@ def live_holder(connection: Connection, study_id: int, *, lock: bool = False) ->
     row: Any = connection.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
         return None
-    held = _held(row)
+    held = _as_held(row)
     return None if held.seconds_left <= 0 or held.holder.provably_dead() else held
 
 
@@ -284,7 +284,7 @@ def renew(connection: Connection, study_id: int, token: str, batch: int) -> None
     renewed = connection.execute(
         update(sweep_leases)
         .where(sweep_leases.c.study_id == study_id, sweep_leases.c.token == token)
-        .values(**_renewed(connection), batch=batch)
+        .values(**_renewal(connection), batch=batch)
     )
     if renewed.rowcount != 1:
         raise LeaseLostError(
@@ -292,7 +292,7 @@ def renew(connection: Connection, study_id: int, token: str, batch: int) -> None
         )
 
 
-def _renewed(connection: Connection) -> dict[str, ColumnElement[float]]:
+def _renewal(connection: Connection) -> dict[str, ColumnElement[float]]:
     time = now(connection.dialect.name)
     return {"expires_at": time + TTL_SECONDS, **used_seconds(time)}
 
@@ -341,7 +341,7 @@ def n_gpus() -> ColumnElement[int]:
 
 
 @contextmanager
-def kept(engine: Engine, study_id: int, token: str) -> Iterator[None]:
+def keep_renewed(engine: Engine, study_id: int, token: str) -> Iterator[None]:
     """Renew the lease from a thread while the block runs, so that a long ask does not lose it.
 
     If it is lost anyway, the next transaction is refused. A hanging database does not prevent the
@@ -351,11 +351,11 @@ def kept(engine: Engine, study_id: int, token: str) -> Iterator[None]:
 
     def renew_often() -> None:
         while not ended.wait(RENEW_SECONDS):
-            with suppress(SweepError), writing(engine) as connection:
+            with suppress(SweepError), write_transaction(engine) as connection:
                 connection.execute(
                     update(sweep_leases)
                     .where(sweep_leases.c.study_id == study_id, sweep_leases.c.token == token)
-                    .values(**_renewed(connection))
+                    .values(**_renewal(connection))
                 )
 
     thread = threading.Thread(target=renew_often, name="lease", daemon=True)

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from sweep.errors import CorruptValueError, NotFoundError
 from sweep.store.column_types import locate_corruption
-from sweep.store.engine import shown
+from sweep.store.engine import format_url
 from sweep.store.lease import Holder
 from sweep.store.records import LeaseRow
 from sweep.store.schema import studies, sweep_studies, trials
@@ -134,7 +134,7 @@ def find_study(connection: Connection, name: str) -> int:
 
 def no_such_study(connection: Connection, name: str) -> NotFoundError:
     """Build the error that lists the existing studies."""
-    where = shown(connection.engine.url)
+    where = format_url(connection.engine.url)
     if isinstance(name, StudyKey):
         return NotFoundError(f"study '{name}' in {where} was deleted since it was opened.")
     query = select(studies.c.study_name).join(sweep_studies, _OURS)
@@ -149,10 +149,10 @@ def no_such_study(connection: Connection, name: str) -> NotFoundError:
     close = difflib.get_close_matches(name, known, n=3)
     quoted = " or ".join(f"'{match}'" for match in close)
     hint = f" Did you mean {quoted}?" if close else ""
-    return NotFoundError(f"no study '{name}' in {where}.{hint} Known: {_shortened(known)}.")
+    return NotFoundError(f"no study '{name}' in {where}.{hint} Known: {_list_some(known)}.")
 
 
-def _shortened(names: list[str]) -> str:
+def _list_some(names: list[str]) -> str:
     more = len(names) - _SHOWN_NAMES
     return ", ".join(names[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
 

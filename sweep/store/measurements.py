@@ -64,7 +64,7 @@ _LAST_ERROR = (
 )
 
 
-def chosen(key: StudyKey, numbers: Numbers) -> list[ColumnElement[bool]]:
+def trial_conditions(key: StudyKey, numbers: Numbers) -> list[ColumnElement[bool]]:
     """Return the conditions for a study's rows of ``sweep_trials``, all or some numbers."""
     of_study = sweep_trials.c.study_id == key.current_id
     return [of_study] if numbers is None else [of_study, _NUMBER.in_(list(numbers))]
@@ -75,7 +75,7 @@ def _of_trials(key: StudyKey, numbers: Numbers, *columns: ColumnElement[Any]) ->
     table = columns[0].table if isinstance(columns[0], Column) else sweep_epochs
     joined = table.c.trial_id == sweep_trials.c.trial_id
     query = select(_NUMBER, *columns).join_from(sweep_trials, table, joined)
-    return query.where(*chosen(key, numbers))
+    return query.where(*trial_conditions(key, numbers))
 
 
 def curves(
@@ -223,7 +223,9 @@ def add_probe_baselines(connection: Connection, baselines: Iterable[ProbeBaselin
         insert_if_absent(connection, sweep_probe_baselines, asdict(of))
 
 
-def pictured(connection: Connection, key: StudyKey, numbers: Collection[int]) -> set[int]:
+def trials_with_pictures(
+    connection: Connection, key: StudyKey, numbers: Collection[int]
+) -> set[int]:
     """Return which of these trials have pictures."""
     query = _of_trials(key, numbers, sweep_reconstructions.c.trial_id)
     return set(connection.execute(query).scalars())

@@ -14,7 +14,14 @@ from sqlalchemy import Connection, Engine
 
 from sweep.errors import NoRoomError, StoreError
 from sweep.store import optuna_rows
-from sweep.store.engine import connect, shown, sqlite_path, storage_url, unlimited, writing
+from sweep.store.engine import (
+    connect,
+    format_url,
+    lift_time_limit,
+    sqlite_path,
+    storage_url,
+    write_transaction,
+)
 from sweep.store.schema import sweep_metadata
 
 VERSION_TABLE = "sweep_alembic_version"
@@ -74,7 +81,7 @@ def initialise(engine: Engine) -> None:
 
 def check_schema(engine: Engine) -> None:
     """Raise StoreError unless this version supports the database's schema, Optuna's and ours."""
-    where = shown(engine.url)
+    where = format_url(engine.url)
     match _state(engine):
         case "current":
             return
@@ -96,8 +103,8 @@ def check_schema(engine: Engine) -> None:
 
 def upgrade(engine: Engine) -> None:
     """Upgrade our tables to this version's schema."""
-    with writing(engine) as connection:
-        unlimited(connection)
+    with write_transaction(engine) as connection:
+        lift_time_limit(connection)
         # Imported here: it takes a fifth of a second to load, which readers need not wait for.
         import alembic.command
         import alembic.config
@@ -137,7 +144,7 @@ def _refuse_views(engine: Engine, inspector: sqlalchemy.Inspector) -> None:
     ours = {*optuna_rows.metadata.tables, *sweep_metadata.tables, VERSION_TABLE}
     if views := sorted(ours & set(inspector.get_view_names())):
         raise StoreError(
-            f"{shown(engine.url)}: {', '.join(views)} should be a table, but is a view. sweep "
+            f"{format_url(engine.url)}: {', '.join(views)} should be a table, but is a view. sweep "
             "creates no views: restore a backup."
         )
 
@@ -185,7 +192,7 @@ def _schema_lock(engine: Engine) -> Iterator[None]:
         return
     if path is None:
         with engine.connect() as connection:
-            unlimited(connection)
+            lift_time_limit(connection)
             connection.execute(sqlalchemy.select(sqlalchemy.func.pg_advisory_lock(_ADVISORY_LOCK)))
             try:
                 yield

@@ -36,7 +36,7 @@ class Changes:
     #: while the database was unavailable.
     trials: dict[int, FrozenTrial] = field(default_factory=dict)
 
-    def touched(self) -> set[int]:
+    def changed_trials(self) -> set[int]:
         """Every trial with a recorded change."""
         return self.new_trials.union(
             self.states, self.params, self.intermediate, self.user_attrs, self.system_attrs
@@ -75,7 +75,7 @@ class RecordingStorage(InMemoryStorage):
             self._trial_id_to_study_id_and_number[trial._trial_id] = _OWN, trial.number
             study.trials.append(trial)
             study.param_distribution.update(trial.distributions)
-            self._entered(trial.number, trial.state)
+            self._count_state(trial.number, trial.state)
             # Optuna's best trial. Optuna's own comparison of all trials takes long; our studies
             # minimise.
             is_best = lowest is None or (trial.values and trial.values[0] < lowest)
@@ -83,7 +83,7 @@ class RecordingStorage(InMemoryStorage):
                 lowest = trial.values[0]
                 self._update_cache(trial._trial_id, _OWN)
 
-    def _entered(self, number: int, state: TrialState, left: TrialState | None = None) -> None:
+    def _count_state(self, number: int, state: TrialState, left: TrialState | None = None) -> None:
         """Count a trial in its present state; ``left`` is its previous state, if any."""
         if left is not None:
             self.n_by_state[left] -= 1
@@ -97,7 +97,7 @@ class RecordingStorage(InMemoryStorage):
         """Return what changed since the last call."""
         changes, self.changes = self.changes, Changes()
         # Optuna replaces a trial that changes, so a reference is a snapshot.
-        if touched := changes.touched():
+        if touched := changes.changed_trials():
             trials = self.own_trials()
             changes.trials = {number: trials[number] for number in touched}
         return changes
@@ -118,7 +118,7 @@ class RecordingStorage(InMemoryStorage):
         trial_id = super().create_new_trial(study_id, template_trial)
         if (number := self._own_number(trial_id)) is not None:
             self.changes.new_trials.add(number)
-            self._entered(number, self.get_trial(trial_id).state)
+            self._count_state(number, self.get_trial(trial_id).state)
             if template_trial is not None:
                 self._note_contents(number, template_trial)
         return trial_id
@@ -155,7 +155,7 @@ class RecordingStorage(InMemoryStorage):
         before = self.get_trial(trial_id).state
         changed = super().set_trial_state_values(trial_id, state, values)
         if changed and (number := self._own_number(trial_id)) is not None:
-            self._entered(number, state, before)
+            self._count_state(number, state, before)
             self.changes.states.add(number)
         return changed
 
@@ -225,11 +225,11 @@ class RecordingStorage(InMemoryStorage):
             return copy.deepcopy(waiting) if deepcopy else waiting
         trials = super().get_all_trials(study_id, deepcopy)
         for number in self._hidden:
-            trials[number] = _shown(trials[number])
+            trials[number] = _as_optuna_sees_it(trials[number])
         return [trial for trial in trials if states is None or trial.state in states]
 
 
-def _shown(trial: FrozenTrial) -> FrozenTrial:
+def _as_optuna_sees_it(trial: FrozenTrial) -> FrozenTrial:
     if not trial.state.is_finished():
         return trial
     shown = copy.copy(trial)

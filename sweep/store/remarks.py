@@ -5,7 +5,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, or_, select
 
 from sweep.store.lookup import StudyKey, by_key, find_trial_id, utc
-from sweep.store.measurements import Numbers, chosen
+from sweep.store.measurements import Numbers, trial_conditions
 from sweep.store.records import NoteRow
 from sweep.store.schema import sweep_notes, sweep_tags, sweep_trials
 
@@ -24,7 +24,7 @@ class Remarks(NamedTuple):
 
 def remarks(connection: Connection, key: StudyKey, numbers: Numbers = None) -> dict[int, Remarks]:
     """Return remarks by number, for those of these trials, or of all, that have any."""
-    of, wanted = sweep_trials.c, chosen(key, numbers)
+    of, wanted = sweep_trials.c, trial_conditions(key, numbers)
     tags = tags_by(connection, of.number, sweep_tags.c.trial_id == of.trial_id, *wanted)
     notes = newest_notes_by(connection, of.number, sweep_notes.c.trial_id == of.trial_id, *wanted)
     has_reason = or_(of.reason.is_not(None), of.invalid_reason.is_not(None))

@@ -17,7 +17,7 @@ from sweep.messages import ProbeBaseline
 from sweep.store import clock, lease, revisions, schema
 from sweep.store.clock import now
 from sweep.store.column_types import locate_corruption
-from sweep.store.engine import insert_if_absent, writing
+from sweep.store.engine import insert_if_absent, write_transaction
 from sweep.store.kept_weights import KeptWeights, load_kept_weights
 from sweep.store.lookup import snapshot
 from sweep.store.measurements import probe_baselines
@@ -81,7 +81,7 @@ def find_study_id(connection: Connection, name: str) -> int | None:
 
 def create_study(engine: Engine, new: NewStudy) -> bool:
     """Insert a study's rows in one transaction; return False if the name is taken."""
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         if not insert_if_absent(connection, schema.studies, {"study_name": new.name}):
             return False
         study_id = find_study_id(connection, new.name)
@@ -109,7 +109,7 @@ def create_study(engine: Engine, new: NewStudy) -> bool:
 
 def add_waiting_trial(engine: Engine, name: str, seeds: Sequence[int]) -> None:
     """Add the first trial of a new study, to be trained with these seeds."""
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         study_id = find_study_id(connection, name)
         revision = revisions.advance(connection, study_id or 0)
         waiting = insert(schema.trials).values(
@@ -153,13 +153,16 @@ def hold_study(
         with _no_collection():
             return _load(engine, study_id, name, token)
     except BaseException:
-        with suppress(StoreError), writing(engine) as connection:  # no work will be done under it
+        with (
+            suppress(StoreError),
+            write_transaction(engine) as connection,
+        ):  # no work will be done under it
             lease.release(connection, study_id, token)
         raise
 
 
 def _load(engine: Engine, study_id: int, name: str, token: str) -> OpenStudy:
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         revision = revisions.advance(connection, study_id)
         lease.renew(connection, study_id, token, 0)
         _tell_of_death(connection, study_id)

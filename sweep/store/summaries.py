@@ -131,7 +131,7 @@ def _summaries(connection: Connection, query: Select[Any]) -> list[StudySummary]
         marks=_by_study(connection.execute(_marks_query(ids))),
         best=_best(connection, ids),
         rates=_rates(connection, ids),
-        pending=_pending(connection, ids),
+        pending=_count_pending(connection, ids),
         tags=tags_by(connection, tags.study_id, tags.study_id.in_(ids), tags.trial_id.is_(None)),
         notes=newest_notes_by(
             connection, notes.study_id, notes.study_id.in_(ids), notes.trial_id.is_(None)
@@ -301,7 +301,7 @@ def _rates(connection: Connection, ids: Select[Any]) -> dict[int, float]:
     }
 
 
-def _pending(connection: Connection, ids: Select[Any]) -> dict[int, int]:
+def _count_pending(connection: Connection, ids: Select[Any]) -> dict[int, int]:
     study_id = sweep_commands.c.study_id
     query = (
         select(study_id, func.count())

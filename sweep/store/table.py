@@ -178,7 +178,7 @@ def _rows(of: Any, mask: Mask | NDArray[np.intp]) -> Any:
     return of
 
 
-def merged(old: TrialTable, new: TrialTable) -> TrialTable:
+def merge(old: TrialTable, new: TrialTable) -> TrialTable:
     """Merge two tables; where both have a trial, take the new table's.
 
     Existing codes do not change.

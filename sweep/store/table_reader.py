@@ -38,7 +38,7 @@ from sweep.store.records import STATES
 from sweep.store.schema import sweep_studies, sweep_trials, trial_params, trial_values
 from sweep.store.schema import trials as optuna_trials
 from sweep.store.study_files import read_about
-from sweep.store.table import Choices, Column, Numbers, TrialTable, merged, states_of
+from sweep.store.table import Choices, Column, Numbers, TrialTable, merge, states_of
 
 #: Rows converted to columns at once: bounds the memory of their plain values.
 _BATCH = 20_000
@@ -127,13 +127,13 @@ class TableReader:
             found.append(_checked_table(connection, rows, objectives))
         if not found:
             return replace(seen, revision=revision)
-        searched = (*seen.table.searched, *_searched(connection, study_id, seen.revision))
+        searched = (*seen.table.searched, *_list_searched(connection, study_id, seen.revision))
         return replace(
             seen,
             revision=revision,
             last_trial_id=last_trial_id,
             table=replace(
-                reduce(merged, found, seen.table),
+                reduce(merge, found, seen.table),
                 revision=revision,
                 searched=tuple(dict.fromkeys(searched)),
                 baseline=baseline,
@@ -187,7 +187,7 @@ _PLAIN = (
 )
 
 
-def _searched(connection: Connection, study_id: int, after: int) -> list[str]:
+def _list_searched(connection: Connection, study_id: int, after: int) -> list[str]:
     """List the settings that a sampler chose in trials newer than a revision, by first use."""
     name = trial_params.c.param_name
     query = (

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, select
 
 from sweep.enums import Trainer
 from sweep.store.lookup import StudyKey, find_trial_id, is_study
-from sweep.store.measurements import chosen
+from sweep.store.measurements import trial_conditions
 from sweep.store.records import WorkerRow
 from sweep.store.schema import sweep_studies, sweep_trials, sweep_workers
 
@@ -38,7 +38,9 @@ def training_record(connection: Connection, key: StudyKey, number: int) -> Train
         select(sweep_studies.c.provenance).where(is_study(key))
     ).scalar_one()
     trial = connection.execute(
-        select(sweep_trials.c.worker, sweep_trials.c.started_at).where(*chosen(key, [number]))
+        select(sweep_trials.c.worker, sweep_trials.c.started_at).where(
+            *trial_conditions(key, [number])
+        )
     ).one_or_none()
     started_at = trial.started_at if trial is not None else None
     worker: Row[Any] | None = None

@@ -36,7 +36,7 @@ from sqlalchemy import (
 from sweep.store.activity import events
 from sweep.store.column_types import as_distribution, external_value
 from sweep.store.lookup import StudyKey, by_key, find_trial_id
-from sweep.store.measurements import chosen, decompositions, probes, seed_results
+from sweep.store.measurements import decompositions, probes, seed_results, trial_conditions
 from sweep.store.optuna_rows import FINITE_VALUE, stored_value
 from sweep.store.pareto import unbeaten
 from sweep.store.records import (
@@ -161,7 +161,7 @@ def trial(connection: Connection, key: StudyKey, number: int) -> TrialDetail:
 def trials_with_weights(connection: Connection, key: StudyKey) -> list[int]:
     """Return the numbers of the trials whose weights were kept: those that were the best so far."""
     has_weights = sweep_trials.c.artifact_id.is_not(None)
-    query = select(sweep_trials.c.number).where(*chosen(key, None), has_weights)
+    query = select(sweep_trials.c.number).where(*trial_conditions(key, None), has_weights)
     return list(connection.execute(query.order_by(sweep_trials.c.number)).scalars())
 
 

@@ -28,7 +28,7 @@ from sweep.enums import StudyPhase
 from sweep.errors import StoreGoneError, SweepError
 from sweep.messages import DatasetInfo, ProbeBaseline, SpectrumBands
 from sweep.store import clock, kept_weights, lease, optuna_rows, reuse, revisions, schema
-from sweep.store.engine import conflict_insert, writing
+from sweep.store.engine import conflict_insert, write_transaction
 from sweep.store.measurements import add_probe_baselines
 from sweep.store.recording import Changes, RecordingStorage
 
@@ -66,7 +66,7 @@ class Rows:
     commands: dict[int, str] = field(default_factory=dict)
     study: Row = field(default_factory=dict)
 
-    def touched(self) -> set[int]:
+    def changed_trials(self) -> set[int]:
         """Numbers of the trials that have a row here."""
         keyed = (*self.epochs, *self.results)
         by_number: tuple[Iterable[int], ...] = (
@@ -192,7 +192,7 @@ class StudyWriter:
                 self._pending = None
 
     def _write(self, changes: Changes, rows: Rows) -> None:
-        with writing(self._engine) as connection:
+        with write_transaction(self._engine) as connection:
             if self._has_landed(connection):
                 self._learn_ids(connection, changes)
                 return
@@ -201,7 +201,7 @@ class StudyWriter:
             new_ids = self._write_optuna(connection, changes)
             ids = {**self._trial_ids, **new_ids}
             workers = self._write_ours(connection, rows, ids)
-            touched = changes.touched() | rows.touched()
+            touched = changes.changed_trials() | rows.changed_trials()
             revisions.touch(connection, revision, [ids[number] for number in touched])
         # Only now that the transaction is committed.
         self._trial_ids.update(new_ids)
@@ -448,7 +448,7 @@ class StudyWriter:
 
     def release(self) -> None:
         """Release the lease."""
-        with writing(self._engine) as connection:
+        with write_transaction(self._engine) as connection:
             lease.release(connection, self._study_id, self.token)
 
 

@@ -31,8 +31,8 @@ def json_schema() -> dict[str, Any]:
             },
         },
         "definitions": {
-            **{f"searched_{name}": _searched(setting) for name, setting in SETTINGS.items()},
-            **{f"fixed_{name}": _fixed(setting) for name, setting in SETTINGS.items()},
+            **{f"searched_{name}": _searched_schema(setting) for name, setting in SETTINGS.items()},
+            **{f"fixed_{name}": _fixed_schema(setting) for name, setting in SETTINGS.items()},
             "settings": _table("Settings that exist only with this choice.", "searched"),
         },
     }
@@ -41,15 +41,15 @@ def json_schema() -> dict[str, Any]:
 def _section(name: str) -> dict[str, Any]:
     schema = SECTIONS[name].model_json_schema()
     definitions = schema.pop("$defs", {})
-    resolved = _inlined(schema, definitions)
+    resolved = _inline(schema, definitions)
     assert isinstance(resolved, dict)
     return resolved
 
 
-def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+def _inline(schema: Any, definitions: dict[str, Any]) -> Any:
     """Inline references, which only point to short lists of names."""
     if isinstance(schema, list):
-        return [_inlined(part, definitions) for part in schema]
+        return [_inline(part, definitions) for part in schema]
     if not isinstance(schema, dict):
         return schema
     if reference := schema.get("$ref"):
@@ -58,7 +58,7 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
         return {"type": "string", "enum": names, **rest}
     if "anyOf" in schema:
         return _optional(schema, definitions)
-    return {key: _inlined(part, definitions) for key, part in schema.items()}
+    return {key: _inline(part, definitions) for key, part in schema.items()}
 
 
 def _optional(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
@@ -66,8 +66,8 @@ def _optional(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
     kinds = [part for part in schema["anyOf"] if part != {"type": "null"}]
     rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
     if len(kinds) > 1:
-        return {"anyOf": _inlined(kinds, definitions), **rest}
-    return {**_inlined(kinds[0], definitions), **rest}
+        return {"anyOf": _inline(kinds, definitions), **rest}
+    return {**_inline(kinds[0], definitions), **rest}
 
 
 def _table(about: str, kind: str) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _table(about: str, kind: str) -> dict[str, Any]:
     }
 
 
-def _fixed(setting: Setting[Any]) -> dict[str, Any]:
+def _fixed_schema(setting: Setting[Any]) -> dict[str, Any]:
     about = {"description": setting.about}
     if setting.default is not None:
         about["default"] = setting.default  #
@@ -97,7 +97,7 @@ def _value(setting: Setting[Any]) -> dict[str, Any]:
     return {"type": "integer" if setting.kind is int else "number", **limits}
 
 
-def _searched(setting: Setting[Any]) -> dict[str, Any]:
+def _searched_schema(setting: Setting[Any]) -> dict[str, Any]:
     ways = [_value(setting), _list(setting), _choices(setting)]
     if not setting.choices and setting.kind is not bool:
         ways.append(_range(setting))

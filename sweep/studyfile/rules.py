@@ -14,24 +14,24 @@ from sweep.studyfile.space import (
     Searched,
     placements,
     scenarios,
-    searched,
+    searched_nodes,
 )
 
 
 def space_problems(nodes: Sequence[Node]) -> list[str]:
     """Return one line for each rule that the space breaks."""
-    twice = list(_given_twice(nodes))
+    twice = list(_find_given_twice(nodes))
     if twice:  # the rules below need one value per setting
         return twice
     return [
         *_names_with_two_domains(nodes),
         *_bce_with_linear(nodes),
         *_nesterov_without_momentum(nodes),
-        *_searched_in_vain(nodes),
+        *_find_searched_in_vain(nodes),
     ]
 
 
-def _given_twice(nodes: Sequence[Node]) -> Iterator[str]:
+def _find_given_twice(nodes: Sequence[Node]) -> Iterator[str]:
     by_setting: dict[str, list[Placement]] = defaultdict(list)
     for placement in placements(nodes):
         by_setting[placement.node.setting].append(placement)
@@ -46,7 +46,7 @@ def _given_twice(nodes: Sequence[Node]) -> Iterator[str]:
 
 def _names_with_two_domains(nodes: Sequence[Node]) -> Iterator[str]:
     first: dict[str, Searched] = {}
-    for node in searched(nodes):
+    for node in searched_nodes(nodes):
         known = first.setdefault(node.name, node)
         if known.domain != node.domain:
             yield (
@@ -90,7 +90,7 @@ def _nesterov_without_momentum(nodes: Sequence[Node]) -> Iterator[str]:
             return
 
 
-def _searched_in_vain(nodes: Sequence[Node]) -> Iterator[str]:
+def _find_searched_in_vain(nodes: Sequence[Node]) -> Iterator[str]:
     for placement in placements(nodes):
         setting = SETTINGS[placement.node.setting]
         if not isinstance(placement.node, Searched) or setting.used_with is None:

@@ -48,11 +48,11 @@ class Space:
 
     def search_space(self) -> list[Searched]:
         """Return every searched setting at any depth, in the order of the file."""
-        return list(searched(self.nodes))
+        return list(searched_nodes(self.nodes))
 
     def domains(self) -> dict[str, Domain]:
         """Return Optuna's parameter names with their domains."""
-        return {node.name: node.domain for node in searched(self.nodes)}
+        return {node.name: node.domain for node in searched_nodes(self.nodes)}
 
     def always_searched(self) -> list[Searched]:
         """List what every trial searches: the searched settings outside ``when``."""
@@ -70,7 +70,7 @@ class Space:
         values: dict[str, Value] = {}
         _enter(self.nodes, suggest, values)
         typed: dict[str, Any] = {
-            name: SETTINGS[name].typed(value) for name, value in values.items()
+            name: SETTINGS[name].to_type(value) for name, value in values.items()
         }
         seed = typed.pop("seed", None)
         return TrialConfig(**typed), seed
@@ -112,21 +112,21 @@ def _highest(values: Value | Domain) -> int:
     return values.high if isinstance(values, Int) else int(values)  # type: ignore[arg-type]
 
 
-def searched(nodes: Sequence[Node]) -> Iterator[Searched]:
+def searched_nodes(nodes: Sequence[Node]) -> Iterator[Searched]:
     """Yield every searched node at any depth, parents before the nodes that they determine."""
     for node in nodes:
         if isinstance(node, Searched):
             yield node
             for inner in node.when.values():
-                yield from searched(inner)
+                yield from searched_nodes(inner)
 
 
-def searched_of(nodes: Sequence[Node], settings: Mapping[str, Any]) -> Iterator[Searched]:
+def searched_nodes_of(nodes: Sequence[Node], settings: Mapping[str, Any]) -> Iterator[Searched]:
     """Yield the searched nodes that a trial with these settings has, as far as they are known."""
     for node in nodes:
         if isinstance(node, Searched) and node.setting in settings:
             yield node
-            yield from searched_of(node.when.get(settings[node.setting], ()), settings)
+            yield from searched_nodes_of(node.when.get(settings[node.setting], ()), settings)
 
 
 def n_points(nodes: Sequence[Node]) -> int:

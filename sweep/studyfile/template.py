@@ -73,12 +73,12 @@ def new_study_text(path: str, name: str, data: str, schema: str) -> str:
         schema=schema,
         name=_text(name),
         data=_text(data),
-        datasets=_listed(Dataset),
-        activations=_listed(Activation),
-        losses=_listed(Loss),
-        optimizers=_listed(set(Optimizer) - {Optimizer.ADAM, Optimizer.SGD}),
-        samplers=_listed(set(Sampler) - {Sampler.TPE}),
-        pruners=_listed(set(Pruner) - {Pruner.NONE}),
+        datasets=_join_names(Dataset),
+        activations=_join_names(Activation),
+        losses=_join_names(Loss),
+        optimizers=_join_names(set(Optimizer) - {Optimizer.ADAM, Optimizer.SGD}),
+        samplers=_join_names(set(Sampler) - {Sampler.TPE}),
+        pruners=_join_names(set(Pruner) - {Pruner.NONE}),
     )
 
 
@@ -87,5 +87,5 @@ def _text(value: str) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _listed(names: Iterable[StrEnum]) -> str:
+def _join_names(names: Iterable[StrEnum]) -> str:
     return ", ".join(sorted(names))

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 
-from sweep.catalogue.synonyms import known_as
+from sweep.catalogue.synonyms import find_synonym
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 #: Longer text is cut before it is shown or compared; difflib is slow on long strings.
@@ -58,4 +58,4 @@ def hint(word: object, known: Iterable[str], elsewhere: str | None = None) -> st
 def nearest(word: str, names: Sequence[str]) -> str | None:
     """Find the name that another tool uses for the word, or else the most similar one."""
     close = difflib.get_close_matches(word[:_LONGEST], names, n=1)
-    return known_as(word, names) or (close[0] if close else None)
+    return find_synonym(word, names) or (close[0] if close else None)

@@ -27,7 +27,7 @@ def gaussian(pixels: Tensor, config: TrialConfig, generator: Generator) -> Tenso
     return pixels + config.noise_std * noise
 
 
-def masking(pixels: Tensor, config: TrialConfig, generator: Generator) -> Tensor:
+def mask_pixels(pixels: Tensor, config: TrialConfig, generator: Generator) -> Tensor:
     """Set a random share of the pixels, ``masked_share``, to 0."""
     kept = torch.rand(pixels.shape, generator=generator) >= config.masked_share
     return pixels * kept.to(pixels.device)
@@ -36,5 +36,5 @@ def masking(pixels: Tensor, config: TrialConfig, generator: Generator) -> Tensor
 NOISES: dict[Noise, Corruption] = {
     Noise.NONE: none,
     Noise.GAUSSIAN: gaussian,
-    Noise.MASKING: masking,
+    Noise.MASKING: mask_pixels,
 }

@@ -103,7 +103,7 @@ class Training:
         return TrialDone(
             number=self.spec.number,
             attempt=self.spec.attempt,
-            results=tuple(run.measured() for run in self._runs),
+            results=tuple(run.measure() for run in self._runs),
             train_seconds=self._train_seconds(),
             reconstructions_png=strip_png(to_bytes(copies).cpu().numpy(), data.shape),
             errors_png=errors_png(originals, copies, data.shape),
@@ -166,7 +166,7 @@ class Run:
             spectrum=spectrum,
         )
 
-    def measured(self) -> TestMetrics:
+    def measure(self) -> TestMetrics:
         """Measure the test set, and diagnose units and weights on the validation images."""
         tested = evaluate_test(self.model, self._data, self._config.output_activation)
         diagnosed = diagnose(self.model, self._data.validation, self._config)

@@ -67,7 +67,7 @@ class FusedWorker:
         return Populations(
             self._make,
             capacity=self.capacity,
-            halve=partial(halved, self._shape, self._setup.expected),
+            halve=partial(halve, self._shape, self._setup.expected),
             expected=self._setup.expected,
             device=self._device,
         )
@@ -147,7 +147,7 @@ def _rows_per_slot(expected: WorkloadEstimate) -> int:
     return mean if mean >= expected.max_hidden_width else max(1, mean * 4 // 5)
 
 
-def halved(shape: Shape, expected: WorkloadEstimate, capacity: Capacity) -> Capacity | None:
+def halve(shape: Shape, expected: WorkloadEstimate, capacity: Capacity) -> Capacity | None:
     """Return half the capacity, then half as many populations; None if it is minimal."""
     assert capacity.slots is not None
     least, units = _least(expected, capacity.tile_units), capacity.tile_units

@@ -13,7 +13,7 @@ HEARTBEAT_SECONDS = 2.0
 
 
 @contextmanager
-def beating(send: Callable[[Event], None]) -> Iterator[None]:
+def send_heartbeats(send: Callable[[Event], None]) -> Iterator[None]:
     """Send a heartbeat every HEARTBEAT_SECONDS while the block runs."""
     ended = threading.Event()
 

@@ -5,7 +5,7 @@ from queue import SimpleQueue
 
 from sweep.errors import SweepError
 from sweep.messages import Event, Heartbeat, Order, WorkerFailed, WorkerSetup
-from sweep.worker.heartbeat import beating
+from sweep.worker.heartbeat import send_heartbeats
 from sweep.worker.watchdog import CoordinatorWatchdog
 
 Orders = SimpleQueue[Order]
@@ -18,7 +18,7 @@ def run_worker(work: Callable[[Orders, Send], None], orders: Orders, send: Send)
     A SweepError that ends the work is sent as WorkerFailed; any other exception is raised.
     """
     try:
-        with beating(send):
+        with send_heartbeats(send):
             work(orders, send)
     except SweepError as error:
         send(WorkerFailed(error=type(error).__name__, message=str(error)))

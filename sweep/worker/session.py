@@ -136,7 +136,7 @@ class Session:
         self._stop_due()
         self._begin_queued()
         if self._active:
-            with self._stats.training():
+            with self._stats.mark_training():
                 outcomes = self._trainer.train_epoch()
             self._report(outcomes)
         self._handle_waiting()
@@ -160,7 +160,7 @@ class Session:
         if last.epoch == trial.spec.config.epochs:
             self._end(self._trainer.result(last.number, self._artifacts.finish(last)))
         elif trial.stopped and trial.is_collected:
-            self._end(_stopped(trial.spec, trial.epoch))
+            self._end(_as_stopped(trial.spec, trial.epoch))
 
     def _end(self, event: TrialDone | TrialDiverged | TrialFailed | TrialStopped) -> None:
         if self._find(event.number, event.attempt) is not None:
@@ -173,7 +173,7 @@ class Session:
             if trial.is_due_to_stop:
                 self._trainer.stop(trial)
                 if trial.is_collected:
-                    self._end(_stopped(trial.spec, trial.epoch))
+                    self._end(_as_stopped(trial.spec, trial.epoch))
 
     # The queue
 
@@ -187,7 +187,7 @@ class Session:
             try:
                 trial = self._trainer.admit(spec)
             except ValueError as error:
-                self._end(_failed(spec, str(error)))
+                self._end(_as_failed(spec, str(error)))
                 return True
             if trial is not None:
                 self._active[spec.number] = trial
@@ -255,7 +255,7 @@ class Session:
 
     def _handle_stop(self, order: Stop) -> None:
         if (spec := self._queue.remove(order.number, order.attempt)) is not None:
-            self._end(_stopped(spec, 0))
+            self._end(_as_stopped(spec, 0))
         elif (trial := self._find(order.number, order.attempt)) is not None:
             trial.stop_after(order.last_epoch)
 
@@ -281,7 +281,7 @@ class Session:
         before, capacity = self._trainer.capacity(), self._trainer.halve()
         if capacity is None and len(suspects) == 1:
             self._queue.remove(suspects[0].number, suspects[0].attempt)
-            self._end(_failed(suspects[0], reason))
+            self._end(_as_failed(suspects[0], reason))
             return
         self._alone = capacity is None
         self._active.clear()
@@ -297,11 +297,11 @@ class Session:
         )
 
 
-def _stopped(spec: TrialSpec, epoch: int) -> TrialStopped:
+def _as_stopped(spec: TrialSpec, epoch: int) -> TrialStopped:
     return TrialStopped(number=spec.number, attempt=spec.attempt, epoch=epoch)
 
 
-def _failed(spec: TrialSpec, reason: str) -> TrialFailed:
+def _as_failed(spec: TrialSpec, reason: str) -> TrialFailed:
     return TrialFailed(number=spec.number, attempt=spec.attempt, reason=reason)
 
 

@@ -58,7 +58,7 @@ class SingleTrials:
         """Begin a trial; return None while another one trains."""
         if self._current is not None:
             return None
-        with self._training():
+        with self._time_training():
             training = self._start(spec)
         trial = ActiveTrial(spec=spec)
         self._current = trial, training
@@ -70,7 +70,7 @@ class SingleTrials:
         trial, training = self._current
         about = {"number": trial.spec.number, "attempt": trial.spec.attempt}
         try:
-            with self._training():
+            with self._time_training():
                 metrics = training.train_epoch()
         except Diverged as error:
             self._current = None
@@ -91,7 +91,7 @@ class SingleTrials:
         assert self._current is not None
         (trial, training), self._current = self._current, None
         try:
-            with self._training():
+            with self._time_training():
                 return training.result()
         except TrialError as error:
             return TrialFailed(number=number, attempt=trial.spec.attempt, reason=str(error))
@@ -101,7 +101,7 @@ class SingleTrials:
         self._current = None
 
     @contextmanager
-    def _training(self) -> Iterator[None]:
+    def _time_training(self) -> Iterator[None]:
         """Measure the time; raise TrialError for errors after which other trials can be trained."""
         began = time.monotonic()
         try:

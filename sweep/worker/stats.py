@@ -74,7 +74,7 @@ class StatsReporter:
         self._last: TrainingMark | None = None
 
     @contextmanager
-    def training(self) -> Iterator[None]:
+    def mark_training(self) -> Iterator[None]:
         """Mark the block as the training of an epoch."""
         self._first = self._first or self._mark()
         yield

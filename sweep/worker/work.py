@@ -152,18 +152,18 @@ def _require_versions(device: torch.device) -> None:
     version = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
     if version < LEAST_TORCH:
         raise FusedUnavailableError(
-            f"the fused trainer needs torch {_dotted(LEAST_TORCH)} or newer; this is "
+            f"the fused trainer needs torch {_join_dots(LEAST_TORCH)} or newer; this is "
             f"{torch.__version__}"
         )
     capability = torch.cuda.get_device_capability(device)
     if capability < LEAST_CAPABILITY:
         raise FusedUnavailableError(
-            f"the fused trainer needs compute capability {_dotted(LEAST_CAPABILITY)} or higher; "
-            f"{maker_name(device)} has {_dotted(capability)}"
+            f"the fused trainer needs compute capability {_join_dots(LEAST_CAPABILITY)} or higher; "
+            f"{maker_name(device)} has {_join_dots(capability)}"
         )
 
 
-def _dotted(version: tuple[int, ...]) -> str:
+def _join_dots(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
 
 

@@ -244,7 +244,7 @@ def test_nothing_is_said_of_a_trial_that_was_pruned() -> None:
 @pytest.mark.parametrize("remedy", [of for of in Remedy if of is not Remedy.IMAGES])
 def test_a_remedy_changes_a_configuration_that_can_be_trained(remedy: Remedy) -> None:
     changed = changes(remedy, vars(TrialConfig()))
-    typed = {name: SETTINGS[name].typed(value) for name, value in changed.items()}
+    typed = {name: SETTINGS[name].to_type(value) for name, value in changed.items()}
     config = replace(TrialConfig(), **typed)
     check_config(config)
     assert config != TrialConfig()

@@ -22,7 +22,7 @@ from sweep.analysis.study_probes import ProbeReader, study_probes
 from sweep.config import TrialConfig
 from sweep.messages import Accuracies, FeatureProbe
 from sweep.store import annotate
-from sweep.store.engine import writing
+from sweep.store.engine import write_transaction
 from sweep.store.handle import StudyHandle, open_study
 from sweep.store.kept_weights import kept_weights, write_analysis
 from sweep.store.schema import sweep_probes, sweep_studies, sweep_trials
@@ -190,7 +190,7 @@ def test_a_reader_reads_only_what_is_new(engine: Engine, monkeypatch: pytest.Mon
     for _ in range(2):
         annotate.note(engine, "x", "about the study")
         assert reader.look(open_study(engine, "x").table()) is first
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         of_trial = sweep_trials.c.number == 3
         connection.execute(update(sweep_trials).where(of_trial).values(artifact_id="a3"))
     (kept,) = kept_weights(engine, "x")
@@ -206,7 +206,7 @@ def test_a_reader_reads_only_what_is_new(engine: Engine, monkeypatch: pytest.Mon
 def test_a_reader_forgets_what_a_trial_was_before_it_was_trained_again(engine: Engine) -> None:
     reader = ProbeReader(open_study(engine, "x"))
     assert len(reader.look(open_study(engine, "x").table()).trials) == 3
-    with writing(engine) as connection:  # as a coordinator does, with the next attempt
+    with write_transaction(engine) as connection:  # as a coordinator does, with the next attempt
         of_trial = sweep_trials.c.number == 0
         connection.execute(update(sweep_trials).where(of_trial).values(attempt=2, revision=99))
         of_probe = sweep_probes.c.trial_id.in_(select(sweep_trials.c.trial_id).where(of_trial))

@@ -14,7 +14,7 @@ from sweep.catalogue.settings import (
     by_setting,
     in_use,
 )
-from sweep.catalogue.synonyms import SYNONYMS, known_as
+from sweep.catalogue.synonyms import SYNONYMS, find_synonym
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss, Objective, Optimizer, Pruner, Sampler
 from sweep.studyfile.sections import SECTIONS
@@ -145,6 +145,6 @@ def test_every_synonym_leads_to_a_name_of_ours() -> None:
 
 
 def test_a_synonym_counts_where_its_name_is_known() -> None:
-    assert known_as("CMA-ES", ["tpe", "cmaes"]) == "cmaes"
-    assert known_as("swish", ["relu"]) is None
-    assert known_as("TPE", ["tpe", "cmaes"]) == "tpe", "however it is spelt"
+    assert find_synonym("CMA-ES", ["tpe", "cmaes"]) == "cmaes"
+    assert find_synonym("swish", ["relu"]) is None
+    assert find_synonym("TPE", ["tpe", "cmaes"]) == "tpe", "however it is spelt"

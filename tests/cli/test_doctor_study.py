@@ -2,7 +2,7 @@
 
 import sqlalchemy
 
-from sweep.store.engine import Engine, writing
+from sweep.store.engine import Engine, write_transaction
 from sweep.store.schema import sweep_leases
 from tests.support.cli_runner import Cli
 from tests.support.store_factories import add_rows, add_study, add_trial, lease_row
@@ -58,7 +58,7 @@ def test_faults_as_json(cli: Cli, store: Engine) -> None:
 
 def test_the_schema_comes_first_and_is_mended_with_the_rest(cli: Cli, store: Engine) -> None:
     add_trial(store, sound(store), 1, state="RUNNING")
-    with writing(store) as connection:
+    with write_transaction(store) as connection:
         connection.execute(sqlalchemy.text("ALTER TABLE sweep_trials DROP COLUMN reused_from"))
     answer = cli("doctor", "sound")
     assert answer.code == 12

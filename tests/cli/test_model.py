@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 import sweep
 from sweep.store.artifacts import artifact_folder, write_artifact
-from sweep.store.engine import Engine, writing
+from sweep.store.engine import Engine, write_transaction
 from sweep.store.schema import sweep_trials
 from tests.support.cli_runner import Cli
 from tests.support.factories import write_dataset
@@ -22,7 +22,7 @@ def kept(store: Engine, study: int) -> bytes:
     content = train().result().weights
     assert content is not None
     artifact_id = write_artifact(artifact_folder(store.url), "study", 1, content)
-    with writing(store) as connection:
+    with write_transaction(store) as connection:
         connection.execute(
             sweep_trials.update().where(sweep_trials.c.number == 1).values(artifact_id=artifact_id)
         )

@@ -442,7 +442,7 @@ def test_resume_ends_the_pause_of_a_study_that_runs_elsewhere(
     assert answer.code == 0
     begun = [line.partition(":")[0] for line in answer.err.splitlines()]
     assert begun == ["a new budget for study 'x'", "continuing study 'x'"]
-    kinds = [command.kind for command in commands.waiting(store, study_id)]
+    kinds = [command.kind for command in commands.list_pending(store, study_id)]
     assert kinds == ["extend", "continue"]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from sweep.analysis.floors import Floors
 from sweep.store import annotate
-from sweep.store.engine import Engine, writing
+from sweep.store.engine import Engine, write_transaction
 from sweep.store.schema import (
     sweep_decompositions,
     sweep_results,
@@ -42,7 +42,7 @@ def test_show_names_the_classes_whose_errors_it_tells(
     cli: Cli, study: int, store: Engine, dataset: str, first: str, last: str
 ) -> None:
     errors = [0.01 * place for place in range(1, 11)]
-    with writing(store) as connection:
+    with write_transaction(store) as connection:
         connection.execute(sweep_trials.update().values(per_class_mse=errors))
     change_study_file(store, "study", {"data": {"name": dataset}})
     said = " ".join(cli("show", "study", 0).out.split())
@@ -74,7 +74,7 @@ def test_show_tells_how_the_network_ended(cli: Cli, study: int, store: Engine) -
 def test_pixels_of_which_nearly_all_are_exact_are_not_called_all(
     cli: Cli, study: int, store: Engine
 ) -> None:
-    with writing(store) as connection:
+    with write_transaction(store) as connection:
         connection.execute(sweep_trials.update().values(exact_pixel_share=0.9999))
     assert "exact_pixel_share > 99.9 %" in " ".join(cli("show", "study", 0).out.split())
 

@@ -33,9 +33,9 @@ from sweep.messages import (
 )
 from sweep.store import annotate, commands
 from sweep.store.artifacts import artifact_path
-from sweep.store.engine import Engine, writing
+from sweep.store.engine import Engine, write_transaction
 from sweep.store.handle import DatabaseHandle, open_study
-from sweep.store.kept_weights import NOT_FINITE, KeptWeights, due, kept_weights, superseded
+from sweep.store.kept_weights import NOT_FINITE, KeptWeights, due, kept_weights, superseded_weights
 from sweep.store.schema import sweep_studies
 from sweep.store.usage import Usage
 from sweep.store.writer import StudyWriter
@@ -328,9 +328,9 @@ def test_a_new_result_is_compared_with_no_network_that_waits(
 
     def compare(kept: Iterable[KeptWeights], *, until_analysed: bool) -> list[KeptWeights]:
         n_compared.append(len(listed := [*kept]))
-        return superseded(listed, until_analysed=until_analysed)
+        return superseded_weights(listed, until_analysed=until_analysed)
 
-    monkeypatch.setattr("sweep.coordinator.study_weights.superseded", compare)
+    monkeypatch.setattr("sweep.coordinator.study_weights.superseded_weights", compare)
     with stage(engine, "study.probe=true") as study:
         for spec in study.worker.given():
             study.finish(spec)
@@ -515,7 +515,7 @@ def test_a_study_that_was_killed_as_it_analysed_goes_on_without_workers(engine: 
     with stage(engine) as study:
         study.finish_all()
         study.answer()
-    with writing(engine) as connection:  # as SIGKILL leaves it
+    with write_transaction(engine) as connection:  # as SIGKILL leaves it
         connection.execute(update(sweep_studies).values(phase=StudyPhase.ANALYSING))
     launcher = FakeLauncher()
     resume(engine, "x", ONE, lambda _: None, say=lambda _: None, launcher=launcher)

@@ -30,7 +30,7 @@ from sweep.launch.resources import RunOptions
 from sweep.search.configurations import config_from_params, enqueue_params, trial_seeds
 from sweep.store.annotate import delete_study
 from sweep.store.derived_studies import Explained
-from sweep.store.engine import Engine, writing
+from sweep.store.engine import Engine, write_transaction
 from sweep.store.handle import open_study
 from sweep.store.schema import sweep_leases, sweep_trials
 from tests.support.coordinator_runs import study_file
@@ -349,7 +349,7 @@ def test_by_default_it_goes_from_the_questions_configuration_to_the_best(engine:
 
 def test_a_trial_that_waits_has_no_configuration_to_begin_from(engine: Engine) -> None:
     trial_id = add_trial(engine, open_study(engine, "x").summary().study_id, 2, state="WAITING")
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         of_trial = sweep_trials.c.trial_id == trial_id
         connection.execute(update(sweep_trials).where(of_trial).values(config={}))
     with pytest.raises(NotFoundError, match="it is waiting"):

@@ -18,7 +18,7 @@ from sweep.launch.launcher import Gone
 from sweep.messages import EpochsDone, Event, Stop, TrialRequest, TrialSpec, TrialStopped
 from sweep.store import annotate
 from sweep.store.commands import post
-from sweep.store.engine import writing
+from sweep.store.engine import write_transaction
 from sweep.store.handle import open_study
 from sweep.store.schema import sweep_commands, sweep_events
 from tests.support.coordinator_runs import ONE, SAME, TWO_RATES, states
@@ -228,7 +228,7 @@ def test_commands_that_cannot_be_read_are_refused_and_told(tmp_path: Path) -> No
         study_id = open_study(engine, "x").summary().study_id
         for kind, payload in (("dance", {}), ("extend", {}), ("extend", {"n_trials": "many"})):
             row = {"study_id": study_id, "kind": kind, "payload": payload, "created_at": 0.0}
-            with writing(engine) as connection:
+            with write_transaction(engine) as connection:
                 connection.execute(insert(sweep_commands).values(**row))
         for _ in range(3):
             coordinator.tick()

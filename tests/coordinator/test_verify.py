@@ -12,7 +12,7 @@ from sweep.coordinator.replay import Agreement
 from sweep.coordinator.verify import Verification, VerifyOptions, verify
 from sweep.errors import SweepError, UsageError
 from sweep.messages import TrialSpec
-from sweep.store.engine import writing
+from sweep.store.engine import write_transaction
 from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.schema import sweep_studies, sweep_trials
 from tests.support.coordinator_runs import STUDY, diverge_at, go_on, run, study_file
@@ -87,7 +87,7 @@ def test_other_data_code_and_versions_are_told(engine) -> None:
     provenance = open_study(engine, "x").record().provenance
     packages = {**provenance["packages"], "numpy": "0.0.1"}
     changed = {"git_commit": "abc", "data_sha256": "7" * 64, "packages": packages}
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         connection.execute(sweep_studies.update().values(provenance=provenance | changed))
     told = again(engine).differs
     assert [line.partition(":")[0] for line in told] == ["data SHA-256", "git commit", "numpy"]
@@ -100,7 +100,7 @@ def test_a_trial_is_held_against_the_run_in_which_it_began(engine) -> None:
     provenance = open_study(engine, "x").record().provenance
     (resumed,) = provenance["resumed"]
     resumed["python"] = "3.99"
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         connection.execute(sweep_studies.update().values(provenance=provenance))
     assert open_study(engine, "x").training_record(1).provenance["python"] != "3.99"
     assert open_study(engine, "x").training_record(3).provenance["python"] == "3.99"
@@ -124,7 +124,7 @@ def test_a_diverged_trial_must_diverge_in_the_same_epoch(engine) -> None:
 
 def test_what_was_not_trained_is_refused(engine) -> None:
     run(engine)
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         change = sweep_trials.update().where(sweep_trials.c.number == 1)
         connection.execute(change.values(outcome="reused", reused_from=0))
         connection.execute(

@@ -20,7 +20,7 @@ from sweep.messages import ImageShape
 from sweep.models.header import FORMAT, METADATA_KEY
 from sweep.store import annotate, schema
 from sweep.store.artifacts import artifact_folder, write_artifact
-from sweep.store.engine import Engine, writing
+from sweep.store.engine import Engine, write_transaction
 from sweep.store.handle import open_study
 
 
@@ -88,7 +88,7 @@ def test_a_picture_that_is_not_there_is_404(client: FlaskClient, path: str) -> N
 def test_a_picture_that_is_none_is_told_and_no_error_of_the_server(
     client: FlaskClient, engine: Engine, kind: str
 ) -> None:
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         connection.execute(schema.sweep_studies.update().values(originals_png=b"junk"))
         pictures = {"reconstructions_png": b"junk", "errors_png": b"junk"}
         connection.execute(schema.sweep_reconstructions.update().values(pictures))
@@ -106,7 +106,7 @@ def weights(engine: Engine) -> bytes:
         metadata={METADATA_KEY: json.dumps(about)},
     )
     artifact_id = write_artifact(artifact_folder(engine.url), "small", 1, content)
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         connection.execute(
             schema.sweep_trials.update()
             .where(schema.sweep_trials.c.number == 1)

@@ -17,7 +17,7 @@ from sweep.figures import style
 from sweep.findings.commands import enqueue_command
 from sweep.search import enqueue_params
 from sweep.store import annotate, schema
-from sweep.store.engine import Engine, writing
+from sweep.store.engine import Engine, write_transaction
 from sweep.studyfile import loads
 from tests.support.pages import as_json, texts
 from tests.support.spectrum_factories import BANDS, by_the_law, packed
@@ -139,7 +139,7 @@ def test_a_running_trial_shows_its_curves_as_they_grow(
     trial_id = add_trial(engine, study_id, 5, state="RUNNING", curve=[0.3], seeds=[1, 2])
     facts = page.gather(view, "study", 5)
     assert list(page.figures(view, facts)["trial-error"].drawn.data[0].y) == [0.3]
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         add_curve(connection, trial_id, [0.3, 0.2], seed_index=1)
     later = page.gather(view, "study", 5)
     assert page.mark(later) != page.mark(facts)
@@ -179,7 +179,7 @@ def test_a_trial_of_several_seeds_has_a_row_for_each(view: View, engine: Engine)
     for place, seed in enumerate((7, 8)):
         result = {"trial_id": trial_id, "seed_index": place, "seed": seed, **measured}
         add_rows(engine, schema.sweep_results, {**result, "per_class_mse": [0.2]})
-        with writing(engine) as connection:
+        with write_transaction(engine) as connection:
             add_curve(connection, trial_id, [0.2], place)
     assert "7.00" in texts(page.seeds(page.gather(view, "study", 5)))
     assert page.seeds(page.gather(view, "study", 2)) is None

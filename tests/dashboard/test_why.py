@@ -20,7 +20,7 @@ from sweep.enums import Activation
 from sweep.findings.study import StudyFindings
 from sweep.store import schema
 from sweep.store.annotate import delete_study
-from sweep.store.engine import Engine, writing
+from sweep.store.engine import Engine, write_transaction
 from tests.support.finding_factories import explained, findings, floors
 from tests.support.pages import as_json, texts
 from tests.support.store_factories import (
@@ -67,7 +67,7 @@ def fill(engine: Engine, n_seeds: int = 1) -> int:
             row = {"trial_id": trial_id, "seed_index": seed, "seed": seed}
             add_rows(engine, schema.sweep_results, row)
             if seed:  # the curve above is the first one's
-                with writing(engine) as connection:
+                with write_transaction(engine) as connection:
                     add_curve(connection, trial_id, [error * (1 + 0.01 * seed)] * 5, seed)
     return study_id
 

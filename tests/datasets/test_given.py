@@ -34,7 +34,7 @@ class Pictures(Dataset[Any]):
 
 
 def train_of(images: Images) -> Any:
-    return images.unflattened(images.train_images)
+    return images.unflatten(images.train_images)
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,7 @@ def test_emnist_is_found_under_its_own_file_names(
 
 def test_the_list_tells_state_size_and_licence(roots: SimpleNamespace) -> None:
     write_dataset(roots.cache / "kmnist")
-    states = {status.name: status for status in datasets.known()}
+    states = {status.name: status for status in datasets.list_known()}
     assert set(states) == set(Dataset)
     assert states["fashion-mnist-mini"].state is State.BUNDLED
     assert states["kmnist"].state is State.CACHED

@@ -104,7 +104,7 @@ def test_colour_is_taken_with_its_channels_last_or_first(
     images = load(save(tmp_path, train=array, test=array[:4]))
     assert images.shape == shape
     assert images.n_inputs == 60
-    assert np.array_equal(images.unflattened(images.train_images), COLOUR)
+    assert np.array_equal(images.unflatten(images.train_images), COLOUR)
 
 
 @pytest.mark.parametrize("axis", [1, 3])

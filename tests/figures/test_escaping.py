@@ -24,7 +24,7 @@ from sweep.figures.timeline import draw_timeline, gather_timeline
 from sweep.figures.waterfall import Waterfall, draw_waterfall
 from sweep.figures.width_law import draw_width_law, gather_width_law
 from sweep.store import schema
-from sweep.store.engine import Engine, writing
+from sweep.store.engine import Engine, write_transaction
 from sweep.store.table import TrialTable
 from tests.support.dashboard_requests import dashboard_of, targets
 from tests.support.page_client import components_of
@@ -114,7 +114,7 @@ def hostile(folder: Path) -> Engine:
     """A study that calls everything so."""
     engine = sqlite_store(folder)
     add_study(engine, "study", 40)
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         trials = schema.sweep_trials
         for row in connection.execute(trials.select()).all():
             told = {"worker": f"{LINK}{row.trial_id % 3}", "reason": LINK}

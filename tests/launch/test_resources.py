@@ -13,7 +13,7 @@ from sweep.enums import Trainer
 from sweep.errors import DeviceError, UsageError
 from sweep.launch import devices
 from sweep.launch.cpu import WORKER_BYTES
-from sweep.launch.resources import RunOptions, resolve_resources, resolve_trainer, started_ahead
+from sweep.launch.resources import RunOptions, resolve_resources, resolve_trainer, start_ahead
 from sweep.studyfile import StudyFile, loads
 from tests.support.processes import wait_for
 
@@ -66,7 +66,7 @@ def test_worker_processes_are_started_before_optuna_and_sql_are_loaded(tmp_path:
 
 
 def test_workers_take_the_processes_that_were_started_ahead(study_file: StudyFile) -> None:
-    with started_ahead(study_file, TWO) as ahead:
+    with start_ahead(study_file, TWO) as ahead:
         assert ahead is not None
         workers = [ahead.launcher.start(name, "cpu") for name in ("w0", "w1")]
         workers.append(ahead.launcher.start_analysis("analysis-0"))
@@ -79,7 +79,7 @@ def test_workers_take_the_processes_that_were_started_ahead(study_file: StudyFil
 
 
 def test_processes_that_no_worker_took_are_killed(study_file: StudyFile) -> None:
-    with pytest.raises(KeyboardInterrupt), started_ahead(study_file, TWO):
+    with pytest.raises(KeyboardInterrupt), start_ahead(study_file, TWO):
         wait_for(children)
         started = children()
         raise KeyboardInterrupt
@@ -94,7 +94,7 @@ def test_each_process_started_ahead_is_of_a_worker_whatever_memory_it_takes(
     free = count(2 * WORKER_BYTES, -1)  # room for two workers, until somebody looks again
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=next(free)))
     monkeypatch.setattr("sweep.launch.resources.n_cores", lambda: 2)
-    with started_ahead(many, RunOptions(gpus="cpu")) as ahead:
+    with start_ahead(many, RunOptions(gpus="cpu")) as ahead:
         assert ahead is not None
         assert len(ahead.devices) == 2
         assert [ahead.launcher.start(name, "cpu").pid for name in ("w0", "w1")] == [0, 0]
@@ -106,7 +106,7 @@ def test_options_that_cannot_be_start_no_process_and_are_refused_later(
     # A study of that name that runs is what a user hears of first.
     monkeypatch.setattr(devices, "visible_gpus", list)
     no_gpu = RunOptions(gpus="7")
-    with started_ahead(study_file, no_gpu) as ahead:
+    with start_ahead(study_file, no_gpu) as ahead:
         assert ahead is None and children() == []
     with pytest.raises(DeviceError, match="no GPU 7"):
         resolve_resources(study_file, no_gpu)
@@ -116,7 +116,7 @@ def test_the_fused_trainer_on_a_cpu_starts_no_process(
     study_file: StudyFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
-    with started_ahead(study_file, RunOptions(gpus="cpu", trainer=Trainer.FUSED)) as ahead:
+    with start_ahead(study_file, RunOptions(gpus="cpu", trainer=Trainer.FUSED)) as ahead:
         assert ahead is None and children() == []
 
 

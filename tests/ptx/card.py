@@ -22,7 +22,7 @@ def check_card(
     """From the reference trainer, on square images of this side."""
     device = torch.device("cpu")
     data = make_data(make_images(60, 24, height=side, width=side), device)
-    noise = selfcheck._made_up(data, device, batch_size)
+    noise = selfcheck._draw_data(data, device, batch_size)
     emulator = Emulator(cuts=precision == "tf32")
     # The trainer takes no CPU but the interpreter's; the kernels are loaded, and not interpreted.
     with (

@@ -14,7 +14,7 @@ from sweep.errors import SweepError
 from sweep.report import render
 from sweep.store import annotate, schema
 from sweep.store.column_types import is_json
-from sweep.store.engine import Engine, writing
+from sweep.store.engine import Engine, write_transaction
 from tests.support.dashboard_requests import PAGES, dashboard_of
 from tests.support.page_client import Answer, components_of
 from tests.support.store_factories import change_study_file, sqlite_store
@@ -156,7 +156,7 @@ def decoded(answer: Answer) -> Any:
 
 
 def write(engine: Engine, table: Table, rows: list[dict[str, Any]]) -> None:
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         for row in rows:
             same = [of == row[of.name] for of in table.primary_key]
             connection.execute(update(table).where(*same).values(row))

@@ -13,7 +13,7 @@ from torch import zeros
 from sweep.errors import StoreError
 from sweep.files import file_name
 from sweep.store.artifacts import artifact_folder, artifact_path, read_artifact
-from sweep.store.engine import Engine, writing
+from sweep.store.engine import Engine, write_transaction
 from sweep.store.migrate import open_store
 from tests.support.cli_runner import Cli
 from tests.support.store_factories import add_study, add_trial, sqlite_store
@@ -43,7 +43,7 @@ def test_everything_that_is_written_follows_the_umask(umask: int, cli: Cli, tmp_
         assert cli(*line.split()).code == 0
     assert cli("schema", "-o", "schema.json").code == 0
     reader = open_store()
-    with writing(reader), reader.connect():  # while in use, SQLite keeps two files more
+    with write_transaction(reader), reader.connect():  # while in use, SQLite keeps two files more
         found = modes(tmp_path)
     folders = {name for name in found if (tmp_path / name).is_dir()}
     assert folders == {"sweep.db.artifacts"}

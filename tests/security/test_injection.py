@@ -13,7 +13,7 @@ from sweep.dashboard import create_app
 from sweep.figures.spreadsheet import csv_text, harmless
 from sweep.report import render
 from sweep.store import schema
-from sweep.store.engine import Engine, writing
+from sweep.store.engine import Engine, write_transaction
 from tests.support.cli_runner import Cli
 from tests.support.store_factories import change_study_file, sqlite_store
 from tests.support.synthetic import add_study
@@ -36,7 +36,7 @@ def poisoned(folder: Path, text: str) -> Engine:
     """A study of 40 trials that says this text wherever it has words."""
     engine = sqlite_store(folder)
     add_study(engine, "study", 40)
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         for table, columns in TEXTS.items():
             if table is schema.sweep_workers or "name" not in columns:
                 connection.execute(update(table).values(dict.fromkeys(columns, text[:60])))

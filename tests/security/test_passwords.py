@@ -14,7 +14,7 @@ from sweep.cli.application import app
 from sweep.launch.local import LocalLauncher
 from sweep.store import engine as store_engine
 from sweep.store import optuna_rows, schema
-from sweep.store.engine import shown, storage_url
+from sweep.store.engine import format_url, storage_url
 from sweep.store.migrate import open_store
 from tests.support.cli_runner import Answer, Cli
 
@@ -210,7 +210,7 @@ def test_a_worker_is_told_no_password(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 @pytest.mark.parametrize("url", urls(PLANTED))
 def test_a_url_is_shown_without_its_passwords(url: str) -> None:
-    said = shown(storage_url(url))
+    said = format_url(storage_url(url))
     assert "127.0.0.1:1/x" in said
     assert "nted" not in said
 

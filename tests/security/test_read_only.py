@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from sweep import datasets
 from sweep.store import annotate, optuna_rows, schema
-from sweep.store.engine import Engine, writing
+from sweep.store.engine import Engine, write_transaction
 from tests.support.dashboard_requests import answers, dashboard_of, targets
 from tests.support.page_client import Dashboard
 from tests.support.store_factories import change_study_file, sqlite_store
@@ -24,7 +24,7 @@ def engine(tmp_path: Path) -> Engine:
     annotate.tag(engine, "study", "a tag", 7)
     data = {"name": "fashion-mnist-mini", "validation_fraction": 0.1, "split_seed": 0}
     change_study_file(engine, "study", {"data": data})
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         told = {"data_sha256": datasets.load(data["name"]).sha256}
         connection.execute(update(schema.sweep_studies).values(provenance=told))
     return engine

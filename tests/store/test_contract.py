@@ -14,7 +14,7 @@ from sqlalchemy import Engine, event, func, select
 from sweep.enums import CommandKind
 from sweep.errors import LeaseLostError, NotFoundError, StoreError, StudyHeldError
 from sweep.store import annotate, clock, commands, schema
-from sweep.store.engine import writing
+from sweep.store.engine import write_transaction
 from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.lookup import find_key
 from sweep.store.memory import memory_store
@@ -176,10 +176,13 @@ class StoreContract:
     ) -> None:
         first = commands.post(engine, opened.name, CommandKind.PAUSE)
         second = commands.post(engine, opened.name, CommandKind.EXTEND, {"n_trials": 20})
-        assert [c.command_id for c in commands.waiting(engine, opened.study_id)] == [first, second]
+        assert [c.command_id for c in commands.list_pending(engine, opened.study_id)] == [
+            first,
+            second,
+        ]
         opened.writer.rows.commands[first] = "applied"
         opened.writer.flush()
-        (left,) = commands.waiting(engine, opened.study_id)
+        (left,) = commands.list_pending(engine, opened.study_id)
         assert (left.kind, left.payload) == (CommandKind.EXTEND, {"n_trials": 20})
 
     def test_whoever_starts_a_study_again_is_not_stopped_by_an_old_stop(
@@ -189,7 +192,7 @@ class StoreContract:
         commands.post(engine, opened.name, CommandKind.EXTEND, {"n_trials": 20})
         expire(engine)
         hold_study(engine, "x")
-        left = commands.waiting(engine, opened.study_id)
+        left = commands.list_pending(engine, opened.study_id)
         assert [command.kind for command in left] == [CommandKind.EXTEND]
 
     def test_marks_notes_and_tags_are_kept_beside_a_writing_coordinator(
@@ -301,7 +304,7 @@ def _study(opened: OpenStudy) -> optuna.Study:
 
 def expire(engine: Engine) -> None:
     """Time passes, and the coordinator was not heard of."""
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         connection.execute(schema.sweep_leases.update().values(expires_at=0.0))
 
 

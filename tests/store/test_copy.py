@@ -13,7 +13,7 @@ from sweep.datasets.images import data_key
 from sweep.errors import NotFoundError, StudyHeldError, UsageError
 from sweep.store import annotate, copy, optuna_rows, schema
 from sweep.store.artifacts import artifact_path
-from sweep.store.engine import STATEMENT_SECONDS, writing
+from sweep.store.engine import STATEMENT_SECONDS, write_transaction
 from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.measurements import add_probe_baselines
 from sweep.store.study import hold_study
@@ -235,7 +235,7 @@ def test_baselines_of_the_studys_data_come_along_and_those_of_other_data_do_not(
 ) -> None:
     source, target = stores
     add_study(source)
-    with writing(source) as connection:
+    with write_transaction(source) as connection:
         for key in (DATA_KEY, data_key("5" * 64, 0.1, 0)):
             add_probe_baselines(connection, baselines(8, key=key))
     copy.copy_study(source, target, "study")
@@ -260,7 +260,7 @@ def test_more_trials_than_are_read_at_a_time_keep_their_order(
     study_id = add_study(source)
     for number in range(5):
         add_trial(source, study_id, number, 0.1 * number, curve=(0.2, 0.1))
-    with writing(source) as connection:
+    with write_transaction(source) as connection:
         connection.execute(update(schema.sweep_trials).values(revision=3))
     monkeypatch.setattr(copy, "_ROWS_AT_ONCE", 2)
     assert copy.copy_study(source, target, "study").n_trials == 5

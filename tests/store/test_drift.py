@@ -7,7 +7,7 @@ import sqlalchemy
 from sqlalchemy import Engine
 
 from sweep.store import drift
-from sweep.store.engine import writing
+from sweep.store.engine import write_transaction
 from sweep.store.migrate import open_store
 from tests.support.second_revision import outdate
 from tests.support.store_factories import add_study
@@ -21,7 +21,7 @@ def engine(store_url: str) -> Engine:
 
 
 def change(engine: Engine, *statements: str) -> None:
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         for statement in statements:
             connection.execute(sqlalchemy.text(statement))
 

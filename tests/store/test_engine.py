@@ -13,10 +13,10 @@ from sweep.store.engine import (
     POOL_OVERFLOW,
     POOL_SIZE,
     connect,
-    shown,
+    format_url,
+    lift_time_limit,
     storage_url,
-    unlimited,
-    writing,
+    write_transaction,
 )
 from sweep.store.migrate import open_store
 from sweep.store.study import create_study
@@ -30,7 +30,7 @@ def test_the_option_beats_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_without_either_it_is_a_file_in_this_folder() -> None:
-    assert shown(storage_url()) == "sqlite:///sweep.db"
+    assert format_url(storage_url()) == "sqlite:///sweep.db"
 
 
 def test_the_password_comes_from_a_file_and_is_never_shown(
@@ -40,7 +40,7 @@ def test_the_password_comes_from_a_file_and_is_never_shown(
     monkeypatch.setenv("SWEEP_STORAGE_PASSWORD_FILE", str(tmp_path / "password"))
     url = storage_url("postgresql://me@host/db")
     assert url.password == "se{cr@t"
-    assert "cr@t" not in shown(url) and "cr%40t" not in shown(url)
+    assert "cr@t" not in format_url(url) and "cr%40t" not in format_url(url)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_damaged_file_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_bytes(b"This is no database. " * 1000)
     with (
         pytest.raises(StoreError, match="not a database"),
-        writing(connect(storage_url(f"sqlite:///{tmp_path}/x.db"))),
+        write_transaction(connect(storage_url(f"sqlite:///{tmp_path}/x.db"))),
     ):
         pass
 
@@ -117,10 +117,10 @@ def test_a_damaged_file_is_a_store_error(tmp_path: Path) -> None:
 def test_a_file_that_was_removed_while_in_use_is_not_written_on(tmp_path: Path) -> None:
     # SQLite itself would not notice: the file lives on without a name until it is closed.
     engine = connect(storage_url(f"sqlite:///{tmp_path}/x.db"))
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         connection.execute(text("CREATE TABLE t (x)"))
     (tmp_path / "x.db").unlink()
-    with pytest.raises(StoreGoneError, match="removed or replaced"), writing(engine):
+    with pytest.raises(StoreGoneError, match="removed or replaced"), write_transaction(engine):
         pass
 
 
@@ -138,7 +138,7 @@ def test_a_statement_that_never_ends_is_ended(
     with pytest.raises(StoreError, match="statement timeout"), engine.connect() as connection:
         connection.execute(text("SELECT pg_sleep(600)"))
     with engine.connect() as connection:  # a migration may take its time
-        unlimited(connection)
+        lift_time_limit(connection)
         assert connection.scalar(text("SHOW statement_timeout")) == "0"
     with engine.connect() as connection:
         assert connection.scalar(text("SHOW statement_timeout")) == "1s"
@@ -151,7 +151,7 @@ def test_a_server_that_takes_no_more_writes_is_left_for_the_one_that_took_over(
     # A connection outlives a failover where the old server goes on as a standby. What the server
     # says has "read-only" in it, as what SQLite says of a file without permission, which is final.
     engine = connect(storage_url(postgres_url))
-    with pytest.raises(StoreError, match="read-only"), writing(engine) as connection:
+    with pytest.raises(StoreError, match="read-only"), write_transaction(engine) as connection:
         server = connection.scalar(text("SELECT pg_backend_pid()"))
         connection.execute(text("SET LOCAL transaction_read_only = on"))
         connection.execute(text("CREATE TABLE t (x int)"))

@@ -17,7 +17,7 @@ from sweep.errors import StudyHeldError
 from sweep.launch.resources import RunOptions
 from sweep.store import examine
 from sweep.store.checks.types import Fault
-from sweep.store.engine import connect, writing
+from sweep.store.engine import connect, write_transaction
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases
@@ -389,7 +389,7 @@ def test_all_faults_at_once_are_mended_in_postgres(
     monkeypatch.chdir(tmp_path)  # weights go where the coordinator runs
     engine = open_store(postgres_store_url)
     run(engine)
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         for statement in (
             "UPDATE trials SET number = 9 WHERE number = 2",
             "UPDATE sweep_trials SET number = 9 WHERE number = 2",

@@ -52,16 +52,16 @@ def test_a_study_made_anew_is_not_the_one_that_was_explained(tmp_path: Path) -> 
             explain(engine)
             assert (
                 list(open_study(engine, "x").explanations()),
-                open_study(engine, "x").mismatched(DerivedKind.EXPLAINS),
+                open_study(engine, "x").mismatched_studies(DerivedKind.EXPLAINS),
             ) == (
                 ["x-explain"],
                 [],
             )
             delete_study(engine, "x")
     assert open_study(engine, "x").explanations() == {}
-    assert [of.child for of in open_study(engine, "x").mismatched(DerivedKind.EXPLAINS)] == [
-        "x-explain"
-    ]
+    assert [
+        of.child for of in open_study(engine, "x").mismatched_studies(DerivedKind.EXPLAINS)
+    ] == ["x-explain"]
 
 
 def test_a_copy_is_explained_as_the_study_was(tmp_path: Path, postgres_store_url: str) -> None:

@@ -47,14 +47,14 @@ def read_collections(study: StudyHandle) -> list[Any]:
         study.diagnostics(),
         study.decompositions(),
         study.probes(),
-        study.pictured([0, 1]),
+        study.trials_with_pictures([0, 1]),
         study.reconstructions([0, 1]),
         study.remarks(),
         study.notes(),
         study.workers(),
         study.commands(),
         study.events(),
-        study.trained_so_far(),
+        study.trials_fingerprint(),
     ]
 
 

@@ -9,7 +9,7 @@ from sweep.enums import EventKind
 from sweep.messages import NetworkAnalysis
 from sweep.store import lease
 from sweep.store.artifacts import artifact_path
-from sweep.store.engine import Engine, writing
+from sweep.store.engine import Engine, write_transaction
 from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.kept_weights import (
     NOT_FINITE,
@@ -17,7 +17,7 @@ from sweep.store.kept_weights import (
     drop_superseded,
     due,
     kept_weights,
-    superseded,
+    superseded_weights,
     write_analysis,
 )
 from tests.support.fake_workers import ANALYSIS
@@ -48,19 +48,21 @@ def test_what_is_analysed_or_marked_invalid_is_not_due() -> None:
 
 
 def test_all_but_the_best_of_each_width_are_superseded() -> None:
-    assert numbers(superseded(KEPT, until_analysed=False)) == [0, 3]
-    assert numbers(superseded(KEPT, until_analysed=True)) == []
+    assert numbers(superseded_weights(KEPT, until_analysed=False)) == [0, 3]
+    assert numbers(superseded_weights(KEPT, until_analysed=True)) == []
     seen = [replace(KEPT[0], is_analysed=True), *KEPT[1:]]
-    assert numbers(superseded(seen, until_analysed=True)) == [0]
+    assert numbers(superseded_weights(seen, until_analysed=True)) == [0]
 
 
 def test_a_trial_that_is_marked_invalid_neither_supersedes_nor_is_superseded() -> None:
     marked = [KEPT[0], replace(KEPT[1], is_invalid=True), *KEPT[2:]]
-    assert numbers(superseded(marked, until_analysed=False)) == [0]
+    assert numbers(superseded_weights(marked, until_analysed=False)) == [0]
 
 
 def test_of_equal_errors_the_first_is_kept() -> None:
-    assert numbers(superseded([kept(0, 64, 0.1), kept(1, 64, 0.1)], until_analysed=False)) == [1]
+    assert numbers(
+        superseded_weights([kept(0, 64, 0.1), kept(1, 64, 0.1)], until_analysed=False)
+    ) == [1]
 
 
 @pytest.fixture
@@ -124,7 +126,7 @@ def test_superseded_weights_are_dropped_once_they_are_analysed(engine: Engine) -
 
 def test_a_study_that_runs_keeps_its_files_for_its_coordinator_to_drop(engine: Engine) -> None:
     write_analysis(engine, "x", kept(1, 64, 1.1), ANALYSIS)
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         lease.take(
             connection, open_study(engine, "x").summary().study_id, lease.Holder.this_process()
         )

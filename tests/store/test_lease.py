@@ -13,8 +13,17 @@ from sqlalchemy import Engine, insert, select, update
 
 from sweep.errors import LeaseLostError, StoreError, StudyHeldError
 from sweep.store import clock, revisions
-from sweep.store.engine import writing
-from sweep.store.lease import TTL_SECONDS, Held, Holder, kept, release, renew, take, take_or_wait
+from sweep.store.engine import write_transaction
+from sweep.store.lease import (
+    TTL_SECONDS,
+    Held,
+    Holder,
+    keep_renewed,
+    release,
+    renew,
+    take,
+    take_or_wait,
+)
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_events, sweep_leases
 from tests.support.store_factories import add_study
@@ -31,12 +40,12 @@ def engine(store_url: str) -> Engine:
 
 
 def take_as(engine: Engine, holder: Holder) -> object:
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         return take(connection, 1, holder)
 
 
 def expire(engine: Engine) -> None:
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         connection.execute(update(sweep_leases).values(expires_at=1.0))
 
 
@@ -66,16 +75,16 @@ def test_an_expired_lease_is_taken_and_its_old_holder_may_not_write(engine: Engi
     expire(engine)
     new = take_as(engine, Holder.this_process())
     assert new != old
-    with pytest.raises(LeaseLostError), writing(engine) as connection:
+    with pytest.raises(LeaseLostError), write_transaction(engine) as connection:
         renew(connection, 1, str(old), 1)
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         renew(connection, 1, str(new), 1)
 
 
 def test_an_expired_lease_that_nobody_took_is_still_its_holders(engine: Engine) -> None:
     token = take_as(engine, Holder.this_process())
     expire(engine)
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         renew(connection, 1, str(token), 1)
 
 
@@ -107,7 +116,7 @@ def test_only_the_databases_clock_counts(
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + wrong_by_seconds)
     token = take_as(engine, ELSEWHERE)
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         renew(connection, 1, str(token), 1)
     held = take_as(engine, Holder.this_process())
     assert isinstance(held, Held) and TTL_SECONDS - 5 < held.seconds_left <= TTL_SECONDS
@@ -138,7 +147,7 @@ def test_a_silent_holder_elsewhere_is_waited_out(
 
 def set_clock(engine: Engine, by_seconds: float) -> None:
     """As if the database's clock had been set since the lease was last renewed."""
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         expires_at = sweep_leases.c.expires_at - by_seconds
         connection.execute(update(sweep_leases).values(expires_at=expires_at))
 
@@ -153,7 +162,7 @@ def test_a_clock_that_was_set_takes_no_lease_from_a_holder_that_renews(
     set_clock(engine, by_seconds)
 
     def it_renews(left: float) -> None:
-        with writing(engine) as connection:
+        with write_transaction(engine) as connection:
             renew(connection, 1, token, 1)
 
     with pytest.raises(StudyHeldError, match="is run by"):
@@ -176,7 +185,7 @@ def test_a_holder_elsewhere_that_renews_is_alive_and_not_waited_for(engine: Engi
     token = take_as(engine, ELSEWHERE)
 
     def it_renews(left: float) -> None:
-        with writing(engine) as connection:
+        with write_transaction(engine) as connection:
             renew(connection, 1, str(token), 1)
 
     with pytest.raises(StudyHeldError, match="elsewhere"):
@@ -185,7 +194,7 @@ def test_a_holder_elsewhere_that_renews_is_alive_and_not_waited_for(engine: Engi
 
 def test_a_lease_given_back_is_free(engine: Engine) -> None:
     token = take_as(engine, ELSEWHERE)
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         release(connection, 1, str(token))
     assert isinstance(take_as(engine, Holder.this_process()), str)
 
@@ -219,7 +228,7 @@ def test_a_transaction_that_stands_still_does_not_keep_a_lease_that_ran_out(
     add_study(engine, "x")
     token = str(take_as(engine, ELSEWHERE))
     expire(engine)
-    with pytest.raises(StoreError, match="terminat"), writing(engine) as stopped:
+    with pytest.raises(StoreError, match="terminat"), write_transaction(engine) as stopped:
         revisions.advance(stopped, 1)
         renew(stopped, 1, token, 1)
         stopped.execute(insert(sweep_events), [EVENT, EVENT])
@@ -260,7 +269,7 @@ def test_a_lease_is_kept_while_its_holder_is_long_in_an_ask(
     monkeypatch.setattr("sweep.store.lease.RENEW_SECONDS", 0.05)
     token = str(take_as(engine, Holder.this_process()))
     expire(engine)
-    with kept(engine, 1, token):
+    with keep_renewed(engine, 1, token):
         while expiry(engine) == 1.0:
             time.sleep(0.01)
     assert isinstance(take_as(engine, ELSEWHERE), Held)
@@ -275,8 +284,8 @@ def test_a_renewal_does_not_bring_back_a_lease_that_another_has_taken(
     expire(engine)
     new = str(take_as(engine, ELSEWHERE))
     expire(engine)
-    with kept(engine, 1, old):
+    with keep_renewed(engine, 1, old):
         time.sleep(0.2)
     assert expiry(engine) == 1.0
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         renew(connection, 1, new, 1)

@@ -8,7 +8,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 from sqlalchemy import text
 
-from sweep.store.engine import Engine, writing
+from sweep.store.engine import Engine, write_transaction
 from sweep.store.examine import examine
 from sweep.store.study import hold_study
 from tests.support.coordinator_runs import SAME, STUDY, TWO, die_at, diverge_at, run, study_file
@@ -69,7 +69,7 @@ def test_a_resume_goes_on_from_what_optuna_reads(engine: Engine, kind: str) -> N
 def test_a_resume_does_not_read_what_was_projected(engine: Engine) -> None:
     run(engine)
     before = told(hold_study(engine, "x").storage.own_trials())
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         connection.execute(text("UPDATE sweep_leases SET expires_at = 0"))
         connection.execute(text("DELETE FROM trial_values"))
         connection.execute(text("UPDATE trial_intermediate_values SET intermediate_value = 9"))

@@ -13,7 +13,7 @@ from sweep.config import TrialConfig
 from sweep.enums import Outcome
 from sweep.errors import NotFoundError
 from sweep.store import clock, schema
-from sweep.store.engine import writing
+from sweep.store.engine import write_transaction
 from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.migrate import open_store
 from sweep.store.records import ChoiceDomain, NumberDomain, Reconstruction
@@ -314,7 +314,7 @@ def test_a_seeds_validation_error_is_that_of_its_last_epoch(engine: Engine) -> N
     study_id = add_study(engine)
     for number in range(2):
         trial_id = add_trial(engine, study_id, number, 0.1, curve=[0.4, 0.1 + number])
-        with writing(engine) as connection:
+        with write_transaction(engine) as connection:
             add_curve(connection, trial_id, [0.3, None], seed_index=1)
         seeds = ({"trial_id": trial_id, "seed_index": index, "seed": 5} for index in (1, 0))
         add_rows(engine, schema.sweep_results, *seeds)
@@ -334,7 +334,7 @@ def test_an_unknown_trial_says_which_there_are(engine: Engine) -> None:
 
 def test_a_curve_is_the_mean_over_seeds(engine: Engine) -> None:
     trial_id = add_trial(engine, add_study(engine), 0, curve=[0.4, 0.2])
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         add_curve(connection, trial_id, [0.2, None], seed_index=1)
     curve = open_study(engine, "study").curves()[0]
     assert [point.epoch for point in curve] == [1, 2]
@@ -447,7 +447,7 @@ def test_error_spectra_are_means_over_the_seeds_and_leave_out_what_was_not_measu
     study_id = add_study(engine, spectrum_bands=asdict(BANDS))
     first, second = by_the_law(0.3, [1, 2]), by_the_law(0.1, [1])
     trial_id = add_trial(engine, study_id, 0, 0.1, curve=[0.2, 0.1], spectra=packed(first))
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         add_curve(connection, trial_id, [0.2, 0.1], 1, packed(second))
     study = open_study(engine, "study")
     assert study.record().spectrum_bands == BANDS

@@ -62,8 +62,8 @@ def test_others_than_the_wanted_trials_are_left_out(engine: Engine) -> None:
 
 
 def test_pictures_are_found_by_number_within_the_study(engine: Engine) -> None:
-    assert open_study(engine, "study").pictured([0, 1, 2]) == {1}
-    assert open_study(engine, "study").pictured([0]) == set()
+    assert open_study(engine, "study").trials_with_pictures([0, 1, 2]) == {1}
+    assert open_study(engine, "study").trials_with_pictures([0]) == set()
 
 
 def test_decompositions_are_found_by_number_within_the_study(engine: Engine) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, select, update
 from sweep.enums import CommandKind
 from sweep.errors import NotFoundError
 from sweep.store import annotate, commands, revisions, schema
-from sweep.store.engine import connect, writing
+from sweep.store.engine import connect, write_transaction
 from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.migrate import open_store
 from sweep.store.study import hold_study
@@ -87,7 +87,7 @@ def test_a_lease_that_is_taken_or_runs_out_is_news(engine: Engine) -> None:
     add_rows(engine, schema.sweep_leases, lease_row(study_id, FOREVER))
     held = open_study(engine, "study").revision(), DatabaseHandle(engine).revisions()
     assert held[0] != free
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         connection.execute(update(schema.sweep_leases).values(expires_at=EPOCH))
     assert open_study(engine, "study").revision() == free
     assert DatabaseHandle(engine).revisions() != held[1]
@@ -109,7 +109,7 @@ def test_the_revision_of_an_unknown_study_is_not_found(engine: Engine) -> None:
 
 
 def test_a_study_deleted_meanwhile_takes_no_revision(engine: Engine) -> None:
-    with pytest.raises(NotFoundError), writing(engine) as connection:
+    with pytest.raises(NotFoundError), write_transaction(engine) as connection:
         revisions.advance(connection, 1)
 
 
@@ -122,11 +122,11 @@ def test_revisions_of_two_writers_become_visible_in_their_order(
     other = connect(engine.url)
 
     def second() -> int:
-        with writing(other) as connection:
+        with write_transaction(other) as connection:
             return revisions.advance(connection, study_id)
 
     with ThreadPoolExecutor(1) as pool:
-        with writing(engine) as connection:
+        with write_transaction(engine) as connection:
             assert revisions.advance(connection, study_id) == 1
             waiting = pool.submit(second)
             with pytest.raises(TimeoutError):

@@ -16,7 +16,7 @@ from sweep.config import DEFAULT_BASELINE, StudyBaseline, TrialConfig
 from sweep.enums import Activation
 from sweep.errors import CorruptValueError, NotFoundError
 from sweep.store import annotate, revisions, schema, table_reader
-from sweep.store.engine import writing
+from sweep.store.engine import write_transaction
 from sweep.store.handle import open_study
 from sweep.store.lookup import find_key
 from sweep.store.migrate import open_store
@@ -152,7 +152,7 @@ def test_a_baseline_that_was_changed_on_resume_is_that_of_the_next_look(engine: 
     study = open_study(engine, "study")
     before = study.table()
     changed = update(schema.sweep_studies).values(study_file=file_with_baseline("0"))
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         revisions.advance(connection, study_id)
         connection.execute(changed)
     table = study.table()

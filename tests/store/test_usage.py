@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import Engine, update
 
-from sweep.store.engine import writing
+from sweep.store.engine import write_transaction
 from sweep.store.handle import open_study
 from sweep.store.lease import TTL_SECONDS, Holder, release, renew, take
 from sweep.store.migrate import open_store
@@ -29,7 +29,7 @@ def engine(store_url: str) -> Engine:
 
 
 def hold(engine: Engine) -> str:
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         token = take(connection, 1, Holder.this_process())
     assert isinstance(token, str)
     return token
@@ -37,13 +37,13 @@ def hold(engine: Engine) -> str:
 
 def age(engine: Engine, seconds: float) -> None:
     """As if the lease had last been renewed so long ago."""
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         later = sweep_leases.c.expires_at - seconds
         connection.execute(update(sweep_leases).values(expires_at=later))
 
 
 def give_back(engine: Engine, token: str) -> None:
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         release(connection, 1, token)
 
 
@@ -67,7 +67,7 @@ def test_time_adds_up_over_renewals_and_holders(engine: Engine) -> None:
         token = hold(engine)
         for batch in (1, 2):
             age(engine, 5)
-            with writing(engine) as connection:
+            with write_transaction(engine) as connection:
                 renew(connection, 1, token, batch)
         give_back(engine, token)
     assert open_study(engine, "x").usage().wall_seconds == pytest.approx(20, abs=2)
@@ -115,7 +115,7 @@ def test_gpu_time_adds_up_over_renewals_and_workers(engine: Engine) -> None:
     for state, batch in (("training", 1), ("training", 2), ("gone", 3)):
         add_rows(engine, sweep_workers, worker("0", name=f"w{batch}", state=state))
         age(engine, 5)
-        with writing(engine) as connection:
+        with write_transaction(engine) as connection:
             renew(connection, 1, token, batch)
             connection.execute(update(sweep_workers).values(state="gone"))
     assert open_study(engine, "x").usage().gpu_seconds == pytest.approx(10, abs=1)
@@ -131,7 +131,7 @@ def test_a_clock_that_is_set_by_an_hour_uses_up_no_budget(engine: Engine, step: 
         found = open_study(engine, "x").usage()
         assert found.gpu_seconds == pytest.approx(found.wall_seconds, abs=0.01)
         assert found.gpu_seconds < 3600
-        with writing(engine) as connection:
+        with write_transaction(engine) as connection:
             renew(connection, 1, token, batch)
     age(engine, 5)
     found = open_study(engine, "x").usage()

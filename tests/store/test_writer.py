@@ -11,7 +11,7 @@ from sqlalchemy import Engine, delete, event, func, select, update
 from sweep.errors import LeaseLostError, StoreError, StoreGoneError
 from sweep.messages import DatasetInfo, ImageShape
 from sweep.store import schema
-from sweep.store.engine import writing
+from sweep.store.engine import write_transaction
 from sweep.store.handle import open_study
 from sweep.store.lease import Holder, take
 from sweep.store.migrate import open_store
@@ -223,7 +223,7 @@ def _commit_then(fail: object) -> object:
 
 
 def test_a_coordinator_without_its_lease_writes_nothing(engine: Engine, opened: OpenStudy) -> None:
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         connection.execute(schema.sweep_leases.update().values(expires_at=0.0))
         take(connection, opened.study_id, Holder(host="elsewhere", pid=1, process={}))
     memory(opened).ask()
@@ -318,7 +318,7 @@ def test_nothing_is_written_upon_what_the_database_has_lost(
         memory(opened).ask()
         opened.writer.rows.trials[number] = {"attempt": 1}
         opened.writer.flush()
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         connection.execute(update(schema.sweep_leases).values(batch=2))
         connection.execute(delete(schema.sweep_trials).where(schema.sweep_trials.c.number == 2))
     before = revisions(engine)

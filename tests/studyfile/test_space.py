@@ -111,7 +111,7 @@ def test_everything_a_setting_may_be_is_known() -> None:
 
 @pytest.mark.parametrize("name", [name for name in SETTINGS if name != "seed"])
 def test_every_setting_is_a_field_of_a_trials_configuration(name: str) -> None:
-    assert SETTINGS[name].typed(SETTINGS[name].default) == getattr(TrialConfig(), name)
+    assert SETTINGS[name].to_type(SETTINGS[name].default) == getattr(TrialConfig(), name)
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -13,7 +13,7 @@ from sweep.enums import CommandKind
 from sweep.launch.resources import RunOptions
 from sweep.messages import TrialSpec
 from sweep.store import commands
-from sweep.store.engine import Engine, writing
+from sweep.store.engine import Engine, write_transaction
 from sweep.store.schema import sweep_leases
 from sweep.studyfile import StudyFile, loads
 from tests.support.fake_workers import FakeLauncher, FakeWorker, Killed
@@ -91,7 +91,7 @@ def die_at(*numbers: int, times: int = 1) -> Callable[[FakeWorker, TrialSpec, in
 
 def let_the_lease_go(engine: Engine) -> None:
     """It could not be given back, and its holder, this process, lives."""
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         connection.execute(sweep_leases.update().values(expires_at=0.0))
 
 

@@ -41,7 +41,7 @@ from sweep.messages import (
     TrialStopped,
 )
 from sweep.store import annotate, commands, schema
-from sweep.store.engine import writing
+from sweep.store.engine import write_transaction
 from sweep.store.handle import open_study
 from sweep.studyfile import loads
 from tests.support.lockstep import (
@@ -392,7 +392,7 @@ class Sequences(RuleBasedStateMachine):
         for trial in self.trials.values():
             if trial.state == "RUNNING":
                 self._wait_again(trial)
-        with writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             connection.execute(update(schema.sweep_leases).values(expires_at=0.0))
         self.handed = [pair for pair in self.handed if pair[1].number in self.trials]
         self._resume()

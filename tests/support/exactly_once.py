@@ -17,7 +17,7 @@ from sweep.config import TrialConfig
 from sweep.enums import Outcome
 from sweep.search.configurations import config_from_params
 from sweep.store import schema
-from sweep.store.engine import writing
+from sweep.store.engine import write_transaction
 from sweep.store.handle import open_study
 from sweep.studyfile import loads
 from tests.support.simulated_worker import val_mse_of
@@ -56,7 +56,7 @@ _WATCH_POSTGRES = (
 def watch(engine: Engine) -> None:
     """Note from now on whenever a trial finishes, or changes after it has."""
     statements = _WATCH_SQLITE if engine.dialect.name == "sqlite" else _WATCH_POSTGRES
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         for statement in statements:
             connection.execute(text(statement))
 

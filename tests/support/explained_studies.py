@@ -3,7 +3,7 @@
 from sqlalchemy import update
 
 from sweep.messages import TrialSpec
-from sweep.store.engine import Engine, writing
+from sweep.store.engine import Engine, write_transaction
 from sweep.store.handle import open_study
 from sweep.store.schema import sweep_studies
 from tests.support.fake_workers import DATA_SHA256, FakeLauncher, FakeWorker
@@ -34,7 +34,7 @@ class Pretended:
 
 def change_data(engine: Engine) -> None:
     """Study ``x`` is of other data from now on."""
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         of_study = sweep_studies.c.study_id == open_study(engine, "x").summary().study_id
         columns = {"provenance": {"data_sha256": "6" * 64}}
         connection.execute(update(sweep_studies).where(of_study).values(**columns))

@@ -56,10 +56,10 @@ def write_dataset(
     """The four IDX files of a data set, in a folder that is made for them."""
     images, names = images or make_images(), names or FileNames()
     folder.mkdir(parents=True, exist_ok=True)
-    write_idx(folder / (names.train_images + end), images.unflattened(images.train_images))
+    write_idx(folder / (names.train_images + end), images.unflatten(images.train_images))
     assert images.train_labels is not None and images.test_labels is not None
     write_idx(folder / (names.train_labels + end), images.train_labels)
-    write_idx(folder / (names.test_images + end), images.unflattened(images.test_images))
+    write_idx(folder / (names.test_images + end), images.unflatten(images.test_images))
     write_idx(folder / (names.test_labels + end), images.test_labels)
     return folder
 

@@ -24,7 +24,7 @@ from sweep.enums import Outcome
 from sweep.search import make_sampler, quiet_optuna, suggest_config
 from sweep.search.distributions import distributions
 from sweep.store import schema
-from sweep.store.engine import writing
+from sweep.store.engine import write_transaction
 from sweep.store.records import ChoiceDomain, Domain, NumberDomain
 from sweep.studyfile import Categorical, Int, StudyFile, loads, to_toml
 
@@ -165,7 +165,7 @@ def draw(plant: Plant, sampler: str, n_trials: int, seed: int, name: str = "plan
 def store(engine: Engine, drawn: Drawn, plant: Plant) -> None:
     """Write the study as a coordinator would have, into the tables of the store and Optuna's."""
     file = drawn.study_file
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         study_id = _insert_study(connection, file, len(drawn.errors))
         connection.execute(
             insert(schema.trials),

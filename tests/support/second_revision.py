@@ -8,7 +8,7 @@ import sqlalchemy
 from sqlalchemy import Engine
 
 from sweep.store import migrate
-from sweep.store.engine import writing
+from sweep.store.engine import write_transaction
 
 #: Adds the column that ``outdate`` drops.
 _REVISION = """\
@@ -29,7 +29,7 @@ def upgrade() -> None:
 
 def outdate(engine: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the store at revision 0001, one column behind a sweep that knows revision 0002 too."""
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         connection.execute(sqlalchemy.text("ALTER TABLE sweep_trials DROP COLUMN reused_from"))
     migrations = folder / "migrations"
     shutil.copytree(migrate._MIGRATIONS, migrations)

@@ -37,7 +37,7 @@ from sweep.enums import AblationMethod, Activation, Loss, Outcome
 from sweep.messages import Accuracies, FeatureProbe, ProbeBaseline
 from sweep.store import annotate, optuna_rows, revisions, schema
 from sweep.store.derived_studies import Explained
-from sweep.store.engine import connect, writing
+from sweep.store.engine import connect, write_transaction
 from sweep.store.handle import open_study
 from sweep.store.measurements import add_probe_baselines
 from sweep.store.migrate import initialise
@@ -130,7 +130,7 @@ def add_probe(
     """Store a trial's probe and what it is compared with."""
     as_json = json.loads(json.dumps(dict(probe), default=asdict))
     add_rows(engine, schema.sweep_probes, {"trial_id": trial_id, "probe": as_json})
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         add_probe_baselines(connection, baselines(width, key=key))
 
 
@@ -160,7 +160,7 @@ def change_study_file(engine: Engine, name: str, sections: Mapping[str, Any]) ->
     """Replace keys of a study's stored file, by section."""
     table = schema.sweep_studies
     of_study = table.c.study_id == open_study(engine, name).key.study_id
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         text = connection.execute(select(table.c.study_file).where(of_study)).scalar_one()
         stored = tomlkit.parse(text).unwrap()
         for section, keys in sections.items():
@@ -199,7 +199,7 @@ def add_study(
         "phase": "finished",
         **columns,
     }
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         study_id: int = connection.execute(
             insert(schema.studies).values(study_name=name).returning(schema.studies.c.study_id)
         ).scalar_one()
@@ -233,7 +233,7 @@ def add_trial(
         [] if values is None else [values] if isinstance(values, int | float) else list(values)
     )
     row = _sweep_trial(number, state, of_objectives, config or TrialConfig()) | columns
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         row["revision"] = revisions.advance(connection, study_id)
         trial_id = _insert_trial(connection, study_id, number, TrialState[state])
         connection.execute(
@@ -370,7 +370,7 @@ def add_curve(
 
 def add_seed_errors(engine: Engine, trial_id: int, errors: Sequence[float]) -> None:
     """The result of each seed, and one epoch with its validation error."""
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         for index, error in enumerate(errors):
             seed = {"trial_id": trial_id, "seed_index": index, "seed": index}
             connection.execute(insert(schema.sweep_results).values(**seed))
@@ -379,7 +379,7 @@ def add_seed_errors(engine: Engine, trial_id: int, errors: Sequence[float]) -> N
 
 def add_rows(engine: Engine, table: Any, *rows: Mapping[str, Any]) -> None:
     """Rows of one of our tables, as they are."""
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         for row in rows:
             connection.execute(insert(table).values(**row))
 

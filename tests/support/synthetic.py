@@ -41,7 +41,7 @@ from sweep.messages import (
     ProbeBaseline,
 )
 from sweep.store import schema
-from sweep.store.engine import writing
+from sweep.store.engine import write_transaction
 from sweep.store.measurements import add_probe_baselines
 from sweep.store.migrate import open_store
 
@@ -64,7 +64,7 @@ def add_study(engine: Engine, name: str, n_trials: int, seed: int = 0) -> int:
     """A finished study of so many trials; returns its id."""
     rng = np.random.default_rng(seed)
     best: dict[int, float] = {}
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         study_id = _insert_study(connection, name, n_trials)
         for first in range(0, n_trials, _BATCH):
             numbers = range(first, min(first + _BATCH, n_trials))

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Engine, select, update
 
 from sweep.store import annotate, schema
-from sweep.store.engine import writing
+from sweep.store.engine import write_transaction
 from sweep.store.recording import RecordingStorage
 from sweep.store.study import OpenStudy, create_study, hold_study
 from tests.support.study_factories import new_study
@@ -53,7 +53,7 @@ class WrittenStorage(BaseStorage):
 
     def _direct(self, name: str, directions: Sequence[StudyDirection]) -> None:
         table = schema.study_directions
-        with writing(self._engine) as connection:
+        with write_transaction(self._engine) as connection:
             named = select(schema.studies.c.study_id).where(schema.studies.c.study_name == name)
             study_id = connection.scalar(named)
             for objective, direction in enumerate(directions):

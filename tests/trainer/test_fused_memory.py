@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sweep.trainer.fused import PopulationSize, Shape, population_size
 from sweep.trainer.fused.device_time import DeviceTimer
-from sweep.trainer.fused.graphs import repeated
+from sweep.trainer.fused.graphs import repeat
 from sweep.trainer.fused.layout import Layout, SlotPlace
 from tests.support.fused_factories import BLOCKS, FUSED, make_fused, small_data
 
@@ -77,5 +77,5 @@ def test_places_never_overlap_and_nothing_is_lost(visits: list[tuple[int, int, b
 @pytest.mark.parametrize("n", [0, 5, 16, 37])
 def test_steps_in_chains_are_as_many_as_asked_for(n: int) -> None:
     done: list[int] = []
-    repeated([lambda: done.append(1)], CPU, DeviceTimer(CPU))(n)
+    repeat([lambda: done.append(1)], CPU, DeviceTimer(CPU))(n)
     assert len(done) == n

@@ -374,15 +374,15 @@ def difference_of_weights(fused: FusedTrainer, spec: TrialSpec, data: DeviceData
 def test_blocks_of_examples_fit_every_batch(config: KernelConfig, batch_size: int) -> None:
     sizes = [
         config.examples_for(batch_size),
-        config.decoded_for(batch_size),
+        config.decode_tile(batch_size),
         config.single_tile_examples_for(batch_size),
-        config.summed_for(batch_size),
+        config.update_tile(batch_size),
     ]
     # What Triton multiplies: powers of 2, and 16 at least.
     assert all(size >= 16 and size & (size - 1) == 0 for size in sizes)
     assert max(sizes) <= 128
     if config.is_single_block(batch_size):
-        assert batch_size <= config.summed_for(batch_size)
+        assert batch_size <= config.update_tile(batch_size)
 
 
 # Compilation

@@ -38,7 +38,7 @@ from sweep.messages import (
     WorkloadEstimate,
 )
 from sweep.trainer.fused import Shape
-from sweep.worker.fused import FusedWorker, capacity_for, halved
+from sweep.worker.fused import FusedWorker, capacity_for, halve
 from sweep.worker.populations import Populations
 from sweep.worker.session import Session
 from sweep.worker.trial_queue import PATIENCE
@@ -531,7 +531,7 @@ def test_a_population_is_as_large_as_memory_and_sense_allow() -> None:
 def test_a_population_holds_the_widest_trial_with_all_its_seeds() -> None:
     capacity = capacity_for(MNIST, EXPECTED, 80 * 10**9, max_slots=1)
     assert (capacity.slots, capacity.hidden_units) == (2, 2048)
-    assert halved(MNIST, EXPECTED, capacity) is None
+    assert halve(MNIST, EXPECTED, capacity) is None
 
 
 def test_batch_sizes_share_the_memory() -> None:
@@ -548,7 +548,7 @@ def test_a_population_knows_how_many_seeds_a_trial_has() -> None:
 
 def test_half_a_population_holds_half_as_much() -> None:
     capacity = Capacity(slots=100, hidden_units=20_000, tile_units=32)
-    half = halved(MNIST, EXPECTED, capacity)
+    half = halve(MNIST, EXPECTED, capacity)
     assert half is not None and (half.slots, half.hidden_units) == (50, 9_984)
 
 
@@ -556,7 +556,7 @@ def test_the_smallest_populations_become_fewer() -> None:
     expected = replace(EXPECTED, n_batch_sizes=3)
     capacity = capacity_for(MNIST, expected, 80 * 10**9, max_slots=1)
     assert capacity.n_populations == 3
-    assert halved(MNIST, expected, capacity) == replace(capacity, n_populations=1)
+    assert halve(MNIST, expected, capacity) == replace(capacity, n_populations=1)
 
 
 def test_without_memory_for_one_trial_it_says_what_is_needed() -> None:

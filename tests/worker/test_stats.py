@@ -71,7 +71,7 @@ def test_utilisation_is_told_with_its_mean_since_the_first_epoch(clock: Clock) -
     stats = StatsReporter(told.append, memory, clock, clock, utilisation=partial(next, known))
     for epoch in range(5):
         if epoch > 0:  # before the first, others use the card
-            with stats.training():
+            with stats.mark_training():
                 clock.seconds += 1
         clock.seconds += REPORT_SECONDS
         stats.report()

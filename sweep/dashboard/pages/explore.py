@@ -13,7 +13,7 @@ import dash_mantine_components as dmc
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html
 
 from sweep.analysis.filters import Filter
-from sweep.catalogue.columns import titled
+from sweep.catalogue.columns import column_options
 from sweep.dashboard import links
 from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import brushing, cards, charts, views
@@ -120,9 +120,9 @@ def options(table: TrialTable) -> dict[str, list[dict[str, str]]]:
     settings = views.settings_of(table) or [choice.x]
     metrics = views.metrics_of(table) or [choice.metric]
     return {
-        "x": titled(settings),
-        "y": titled(settings),
-        "metric": titled(metrics),
+        "x": column_options(settings),
+        "y": column_options(settings),
+        "metric": column_options(metrics),
     }
 
 

@@ -31,7 +31,7 @@ from sweep.dashboard.parts.news import mark_of
 from sweep.dashboard.parts.study_state import state_badge
 from sweep.dashboard.view import View
 from sweep.figures.sparkline import sparkline_svg
-from sweep.store.engine import shown
+from sweep.store.engine import format_url
 from sweep.store.records import StudyList, StudySummary, UnreadableStudy
 
 #: Further rows are found by searching: a longer page would not be more readable.
@@ -99,7 +99,7 @@ def layout(view: View, place: Place) -> Any:
             ),
             html.Div(found.empty, id="studies-empty"),
             html.Div(unreadable(found), id="studies-unreadable"),
-            html.P(f"Database: {shown(view.engine.url)}", className="note storage"),
+            html.P(f"Database: {format_url(view.engine.url)}", className="note storage"),
             dcc.Store(id="studies-sort", data=place.query.get("sort", "")),
             dcc.Store(id="studies-shown", data=marks(found.studies)),
             dcc.Store(id="studies-chosen", data=chosen),
@@ -520,7 +520,9 @@ def _nothing(search: str) -> Any:
 
 
 def _first_steps(view: View) -> Any:
-    command = start_command(shown(view.engine.url), has_password=bool(view.engine.url.password))
+    command = start_command(
+        format_url(view.engine.url), has_password=bool(view.engine.url.password)
+    )
     return cards.empty(
         "No studies yet",
         [

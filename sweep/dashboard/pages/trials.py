@@ -23,7 +23,7 @@ from dash import (
 )
 
 from sweep.analysis.filters import Filter
-from sweep.catalogue.columns import titled
+from sweep.catalogue.columns import column_options
 from sweep.dashboard.links import Place, StudyPlace, trial_number
 from sweep.dashboard.parts import grid_columns, grid_rows, trial_routes
 from sweep.dashboard.parts.attributes import attributes
@@ -128,7 +128,7 @@ def _actions(table: TrialTable, columns: list[str], group: str | None) -> Any:
             html.Button("Clear selection", id="trials-deselect", className="plain", hidden=True),
             dmc.Select(
                 id="trials-group",
-                data=titled(groupable(table)),
+                data=column_options(groupable(table)),
                 value=group,
                 placeholder="Group by …",
                 clearable=True,

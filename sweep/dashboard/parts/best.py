@@ -44,7 +44,7 @@ def gather_best(study: StudyHandle, table: TrialTable, floors: Floors | None) ->
         study=study.name,
         lines=lines,
         table=laid_out.without("exact_pixel_share", "train_seconds"),
-        pictured=study.pictured([line.trial.number for line in lines]),
+        pictured=study.trials_with_pictures([line.trial.number for line in lines]),
         has_originals=study.record().originals_png is not None,
     )
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 import plotly.graph_objects as go
 from dash import Patch, dcc, html
 
-from sweep.catalogue.records import capitalised
+from sweep.catalogue.records import capitalise
 from sweep.dashboard import links
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.findings import cell_text, sentence
@@ -178,7 +178,7 @@ def tiles_of(study: str, table: FindingTable) -> list[Any]:
     """Lay out a table of label, value and what stands beside it as a strip of numbers."""
     return [
         tile(
-            capitalised(label.text.partition(" (")[0]),
+            capitalise(label.text.partition(" (")[0]),
             cell_text(study, value),
             dcc.Link(beside.text, href=links.url(links.WORKERS, study))
             if beside.remark

@@ -163,7 +163,7 @@ def n_values(distribution: IntDistribution | FloatDistribution) -> int:
     return round((distribution.high - distribution.low) / distribution.step) + 1
 
 
-def rounded(distribution: BaseDistribution, values: Floats) -> Floats:
+def round_to_step(distribution: BaseDistribution, values: Floats) -> Floats:
     """Round numbers drawn from a range to its nearest step, if it has steps."""
     if not isinstance(distribution, IntDistribution | FloatDistribution):
         return values

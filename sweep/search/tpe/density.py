@@ -17,7 +17,7 @@ from optuna.samplers._tpe.probability_distributions import (
 )
 from optuna.samplers._tpe.sampler import default_weights
 
-from sweep.search.tpe.axes import LOWEST_LOG, Floats, draw, make_axis, rounded
+from sweep.search.tpe.axes import LOWEST_LOG, Floats, draw, make_axis, round_to_step
 
 #: The defaults of ``optuna.samplers.TPESampler()``.
 PARAMETERS = _ParzenEstimatorParameters(
@@ -102,7 +102,7 @@ class Density:
         numbers = np.flatnonzero(np.logical_not(lists))
         quantiles[numbers] = rng.uniform(size=(len(numbers), n))
         columns = [
-            rounded(distribution, draw(kernels, chosen, quantiles[i]))
+            round_to_step(distribution, draw(kernels, chosen, quantiles[i]))
             for i, (distribution, kernels) in enumerate(
                 zip(self.group.distributions.values(), self.kernels, strict=True)
             )

@@ -59,7 +59,7 @@ class TrialHistory:
 
     def n_finished(self) -> int:
         """Count the trials to learn from: complete or pruned."""
-        return int(np.count_nonzero(self._finished()))
+        return int(np.count_nonzero(self._is_finished()))
 
     def split(self, study: Study, n_below: int, asking: int) -> tuple[Rows, Rows]:
         """Split the trials into the best, at most ``n_below``, and the others and running ones.
@@ -70,7 +70,7 @@ class TrialHistory:
         """
         if study.directions != [StudyDirection.MINIMIZE]:
             return self._split_by_optuna(study, n_below, asking)
-        finished = np.flatnonzero(self._finished())
+        finished = np.flatnonzero(self._is_finished())
         pruned = self._state(finished) == TrialState.PRUNED
         # Stable, as Optuna's sort is: of equal trials the earlier comes first.
         order = np.lexsort((self._values[finished], self._steps[finished], pruned))
@@ -98,7 +98,7 @@ class TrialHistory:
     def _state(self, rows: Rows | slice = slice(None)) -> NDArray[np.int8]:
         return self._states[: len(self._trials)][rows]
 
-    def _finished(self) -> NDArray[np.bool_]:
+    def _is_finished(self) -> NDArray[np.bool_]:
         return np.isin(self._state(), (TrialState.COMPLETE, TrialState.PRUNED))
 
     def _make_room(self, n: int) -> None:

@@ -53,6 +53,6 @@ def find_file(study: ExaminedStudy) -> Iterator[Fault]:
             yield Fault(
                 check="file",
                 what=f"{path} belongs to no trial",
-                remedy=f"--repair moves it to {artifacts.unreferenced(study.folder)}",
+                remedy=f"--repair moves it to {artifacts.unreferenced_folder(study.folder)}",
                 repair=partial(study.afterwards.append, partial(artifacts.set_aside, path)),
             )

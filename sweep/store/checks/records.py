@@ -22,7 +22,7 @@ from sweep.store.schema import sweep_studies, trials
 from sweep.store.schema import sweep_trials as ours
 from sweep.store.trial_records import mean_results, read_objectives, read_records
 from sweep.studyfile import Node, StudyFile, loads
-from sweep.studyfile.space import searched_of
+from sweep.studyfile.space import searched_nodes_of
 
 # --- the study file -------------------------------------------------------------------------------
 
@@ -290,7 +290,7 @@ class _Records:
         settings = {**row.config, **({"seed": row.seeds[0]} if row.seeds else {})}
         distributions = {
             node.name: optuna_rows.to_distribution(node.domain)
-            for node in searched_of(self._nodes, settings)
+            for node in searched_nodes_of(self._nodes, settings)
         } | {name: param.distribution for name, param in stored.items()}
         return {
             name: Param(settings[setting], distribution)

@@ -16,10 +16,10 @@ def repeatable(launches: Callable[[], None], device: torch.device) -> Callable[[
 
     The launches run twice here, once to compile and once to capture, so no slot may be in use yet.
     """
-    return _captured(launches, device) if device.type == "cuda" else launches
+    return _capture(launches, device) if device.type == "cuda" else launches
 
 
-def repeated(
+def repeat(
     branches: Sequence[Callable[[], None]], device: torch.device, timer: DeviceTimer | None
 ) -> Callable[[int], None]:
     """Return a function that runs the branches n times in a row, CHAIN times per graph.
@@ -68,7 +68,7 @@ def _times(do: Callable[[], None], n: int) -> None:
         do()
 
 
-def _captured(launches: Callable[[], None], device: torch.device) -> Callable[[], None]:
+def _capture(launches: Callable[[], None], device: torch.device) -> Callable[[], None]:
     with torch.cuda.device(device):
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())

@@ -60,7 +60,7 @@ class KernelConfig:
         """Return the examples of a block, no larger than the batch needs."""
         return max(16, min(self.examples, power_of_2(batch_size)))
 
-    def decoded_for(self, batch_size: int) -> int:
+    def decode_tile(self, batch_size: int) -> int:
         """Return how many examples a program decodes at a time."""
         return max(16, min(self.decoded_examples, self.examples_for(batch_size) // 2))
 
@@ -72,7 +72,7 @@ class KernelConfig:
         """Return whether a batch is a single block of both updates, which then do both products."""
         return batch_size <= self.single_block_examples
 
-    def summed_for(self, batch_size: int) -> int:
+    def update_tile(self, batch_size: int) -> int:
         """Return the number of examples per iteration of both updates."""
         if self.is_single_block(batch_size):
             return max(16, power_of_2(batch_size))

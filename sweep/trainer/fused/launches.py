@@ -102,9 +102,9 @@ class LaunchShape:
         """Return constants and options of one kernel."""
         config, batch_size = self.config, self.batch_size
         shared: dict[str, object] = {"num_warps": config.warps, "maxnreg": config.registers}
-        decode: dict[str, object] = {"BLOCK_B": config.decoded_for(batch_size)} | shared
+        decode: dict[str, object] = {"BLOCK_B": config.decode_tile(batch_size)} | shared
         update: dict[str, object] = {
-            "BLOCK_B": config.summed_for(batch_size),
+            "BLOCK_B": config.update_tile(batch_size),
             "num_stages": config.update_stages_for(batch_size),
         } | shared
         own: dict[str, dict[str, object]] = {

@@ -106,7 +106,8 @@ def check_kernels(
     if wrong:
         raise FusedUnavailableError(
             f"the fused trainer computes other numbers than the reference trainer on "
-            f"{_named(device)}: {len(wrong)} of {len(differences)} comparisons exceed their limits",
+            f"{_describe_device(device)}: {len(wrong)} of {len(differences)} comparisons exceed "
+            "their limits",
             map(str, wrong),
         )
     return differences
@@ -124,7 +125,7 @@ def compare_trainers(
     ``shaped_as`` gives the size of an image. Raises FusedUnavailableError if the kernels do not
     compile or run, DeviceError if the memory runs out.
     """
-    data = _made_up(shaped_as, device, batch_size)
+    data = _draw_data(shaped_as, device, batch_size)
     if device.type == "cuda":
         with _failures_in_words(device):
             compile_kernels(data.train, batch_size=batch_size, precisions=TOLERANCES, config=config)
@@ -148,11 +149,11 @@ def _failures_in_words(device: torch.device) -> Iterator[None]:
         reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         if is_out_of_memory(error):
             raise DeviceError(
-                f"not enough memory for the fused trainer's self-check on {_named(device)}: "
-                f"{reason}. `nvidia-smi` shows what else uses the GPU."
+                "not enough memory for the fused trainer's self-check on "
+                f"{_describe_device(device)}: {reason}. `nvidia-smi` shows what else uses the GPU."
             ) from error
         raise FusedUnavailableError(
-            f"the fused trainer's kernels do not run on {_named(device)}: {reason}"
+            f"the fused trainer's kernels do not run on {_describe_device(device)}: {reason}"
         ) from error
     finally:
         _free(device)
@@ -265,7 +266,7 @@ def _trials(batch_size: int) -> list[TrialSpec]:
 _REFUSED = (Loss.BCE, Output.LINEAR)
 
 
-def _made_up(shaped_as: DeviceData, device: torch.device, batch_size: int) -> DeviceData:
+def _draw_data(shaped_as: DeviceData, device: torch.device, batch_size: int) -> DeviceData:
     """Draw noise of the data's size: two full batches and a partial one."""
     rng = np.random.default_rng(0)
 
@@ -295,7 +296,7 @@ def _made_up(shaped_as: DeviceData, device: torch.device, batch_size: int) -> De
     )
 
 
-def _named(device: torch.device) -> str:
+def _describe_device(device: torch.device) -> str:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
     return f"{name} with torch {torch.__version__} and Triton {triton.__version__}"
 

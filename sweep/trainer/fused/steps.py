@@ -5,7 +5,7 @@ from functools import partial
 import torch
 
 from sweep.trainer.fused.device_time import DeviceTimer
-from sweep.trainer.fused.graphs import repeated, side_by_side
+from sweep.trainer.fused.graphs import repeat, side_by_side
 from sweep.trainer.fused.population import Population
 from sweep.trainer.fused.schedule import SlotKinds
 
@@ -17,7 +17,7 @@ class TrainingSteps:
         self._population, self._device, self._timer = population, device, timer
         variants = population.shape.config.step_variants and population.shape.single_tile
         self._repeat = {
-            kinds: repeated(
+            kinds: repeat(
                 [partial(population.train_branch, branch, kinds) for branch in population.branches],
                 device,
                 None if population.chained else timer,

@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from sweep.store import annotate
-from sweep.store.engine import Engine, writing
+from sweep.store.engine import Engine, write_transaction
 from tests.support.store_factories import add_curve, add_study, add_trial
 
 
@@ -50,7 +50,7 @@ def test_a_running_trial_grows_before_the_reader_keeping_the_zoom(
             break
     zoomed = page.evaluate(f"{chart}.layout.xaxis.range")
     assert zoomed != whole
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         add_curve(connection, trial_id, [0.4, 0.3, 0.2], seed_index=1)
     annotate.note(engine, "live", "so that the revision moves", 0)
     page.wait_for_function(f"() => {chart}.data.length >= 2")
