@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from sweep.analysis.usage import used
+from sweep.analysis.usage import uses_setting
 from sweep.store.table import Choices, Numbers, TrialTable
 
 #: The normal approximation of ranks is valid from about here on.
@@ -36,12 +36,12 @@ def best_choice(table: TrialTable, setting: str) -> BestChoice | None:
     column = table.settings.get(setting)
     if not isinstance(column, Choices):
         return None
-    counts = table.counting & used(table, setting) & (table.value > 0)
+    counts = table.counting & uses_setting(table, setting) & (table.value > 0)
     groups = {str(name): table.value[counts & column.is_(name)] for name in column.names}
-    return told_apart({name: of for name, of in groups.items() if len(of) >= MIN_TRIALS})
+    return find_best_choice({name: of for name, of in groups.items() if len(of) >= MIN_TRIALS})
 
 
-def told_apart(groups: Mapping[str, Numbers]) -> BestChoice | None:
+def find_best_choice(groups: Mapping[str, Numbers]) -> BestChoice | None:
     """Compare the group with the lowest median with all others; None if one is not different."""
     if len(groups) < 2:
         return None

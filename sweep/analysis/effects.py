@@ -103,7 +103,7 @@ def effects(table: TrialTable, domains: Mapping[str, Domain]) -> Effects | None:
     if surface.n_free < _MIN_FREE:
         return None
     by_param = {of.searched.param: surface.effect(of) for of in surface.blocks}
-    return Effects(by_param=_corrected(by_param), numbers=fitted.numbers, best=best)
+    return Effects(by_param=_correct(by_param), numbers=fitted.numbers, best=best)
 
 
 def _usable(table: TrialTable) -> TrialTable:
@@ -417,7 +417,7 @@ def _independent(blocks: Sequence[_Block]) -> list[_Block]:
 # --- correction for many settings -------------------------------------------------------------
 
 
-def _corrected(by_param: Mapping[str, SettingEffect]) -> dict[str, SettingEffect]:
+def _correct(by_param: Mapping[str, SettingEffect]) -> dict[str, SettingEffect]:
     p = _holm([of.p for of in by_param.values()])
     of_ends = iter(_holm([end.p for of in by_param.values() for end in of.ends]))
     return {

@@ -59,7 +59,7 @@ class ParameterGroup:
     def text(self) -> str:
         """Return the change in words, such as ``epochs 5 → 100``."""
         changes = (
-            f"{setting.replace('_', ' ')} {_shown(self.before[setting])} → {_shown(value)}"
+            f"{setting.replace('_', ' ')} {_format(self.before[setting])} → {_format(value)}"
             for setting, value in self.after.items()
         )
         return ", ".join(changes)
@@ -67,12 +67,12 @@ class ParameterGroup:
     @property
     def before_text(self) -> str:
         """Such as ``epochs 5``."""
-        return _listed(self.before)
+        return _join_settings(self.before)
 
     @property
     def after_text(self) -> str:
         """Such as ``epochs 100``."""
-        return _listed(self.after)
+        return _join_settings(self.after)
 
     @property
     def settings_text(self) -> str:
@@ -81,7 +81,7 @@ class ParameterGroup:
 
     def values_text(self, values: Mapping[str, Any]) -> str:
         """Return values in the order of ``settings_text``, such as ``linear, mse``."""
-        return ", ".join(_shown(values[name]) for name in self.after)
+        return ", ".join(_format(values[name]) for name in self.after)
 
     @property
     def undone(self) -> "ParameterGroup":
@@ -89,11 +89,11 @@ class ParameterGroup:
         return replace(self, before=self.after, after=self.before)
 
 
-def _listed(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {_shown(of)}" for name, of in settings.items())
+def _join_settings(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {_format(of)}" for name, of in settings.items())
 
 
-def _shown(value: Any) -> str:
+def _format(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

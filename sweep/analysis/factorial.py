@@ -267,13 +267,13 @@ def factorial(baseline: TrialConfig, target: TrialConfig, errors: Errors) -> Fac
     cells = []
     for place in range(1 << len(causes)):
         changed = [cause for bit, cause in enumerate(causes) if place >> bit & 1]
-        config = _changed(baseline, changed)
+        config = _change(baseline, changed)
         names = tuple(cause.name for cause in changed)
         cells.append(FactorialCell(causes=names, config=config, errors=known.get(config)))
     return Factorial(baseline=baseline, target=target, causes=causes, cells=tuple(cells))
 
 
-def _changed(baseline: TrialConfig, causes: Sequence[ParameterGroup]) -> TrialConfig:
+def _change(baseline: TrialConfig, causes: Sequence[ParameterGroup]) -> TrialConfig:
     config = replace(baseline, **{k: v for cause in causes for k, v in cause.after.items()})
     assert is_valid(config), "settings that may contradict each other are in one cause"
     return config

@@ -56,7 +56,7 @@ class Filter:
     def __str__(self) -> str:
         parts = [f"{name}:{_end(low)}..{_end(high)}" for name, (low, high) in self.ranges.items()]
         for name, wanted in self.choices.items():
-            parts.append(f"{name}:{','.join(map(_quoted, wanted))}")
+            parts.append(f"{name}:{','.join(map(_quote, wanted))}")
         return ";".join(parts)
 
     def between(self, name: str, low: float = -np.inf, high: float = np.inf) -> "Filter":
@@ -126,7 +126,7 @@ def _range(part: str, low: str, high: str) -> Range:
         raise UsageError(f"where: '{part}': both ends of a range are numbers.") from None
 
 
-def _quoted(value: str) -> str:
+def _quote(value: str) -> str:
     quoted = quote(value, safe="")
     return quoted.replace(".", "%2E") if ".." in quoted else quoted  # ".." is a range
 

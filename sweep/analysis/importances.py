@@ -105,7 +105,7 @@ def searched_settings(
         condition, _, setting = param.rpartition(".")
         if setting in table.settings:  # the seed is not a setting of the table
             values = _values(table.settings[setting])
-            trials = _meets(table, domains, condition) & _held(values, domain)
+            trials = _meets(table, domains, condition) & _is_in_domain(values, domain)
             yield SearchedSetting(setting, param, domain, trials, values)
 
 
@@ -116,7 +116,7 @@ def _values(column: Column) -> list[Any]:
     return list(column.tolist())
 
 
-def _held(values: Sequence[Any], domain: Domain) -> Mask:
+def _is_in_domain(values: Sequence[Any], domain: Domain) -> Mask:
     """Select the trials whose value is in the domain."""
     if isinstance(domain, ChoiceDomain):
         return np.array([value in domain.choices for value in values], dtype=bool)

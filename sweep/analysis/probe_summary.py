@@ -171,12 +171,12 @@ class ProbeSummary:
         """Return the accuracy of the classifier that decides."""
         return of.accuracy(kind, self.classifier, few=few)
 
-    def kept(self, of: ProbedTrial) -> float | None:
+    def kept_share(self, of: ProbedTrial) -> float | None:
         """Return the share that a code keeps of what the pixels tell beyond the commonest class.
 
         None where the pixels tell no more.
         """
-        return _kept(of, self.classifier)
+        return _kept_share(of, self.classifier)
 
     def beside(self, kind: FeatureKind) -> Counter[Rating]:
         """Count at how many widths the code is better, equal and worse than other features."""
@@ -193,7 +193,7 @@ def summarise_probes(
     pixels = best[0].pixels
     classifier = _best_on_validation(pixels, Classifier)
     as_good = [of for of in best if _is_as_good(of, classifier)]
-    most = [of for of in best if _is_narrow(of) and (_kept(of, classifier) or 0.0) >= _MOST]
+    most = [of for of in best if _is_narrow(of) and (_kept_share(of, classifier) or 0.0) >= _MOST]
     if as_good and _is_narrow(as_good[0]):
         verdict, shown = CodeVerdict.NARROW, as_good[0]
     elif most:
@@ -230,7 +230,7 @@ def _is_as_good(of: ProbedTrial, classifier: Classifier) -> bool:
     return compare(code, pixels) is not Rating.WORSE
 
 
-def _kept(of: ProbedTrial, classifier: Classifier) -> float | None:
+def _kept_share(of: ProbedTrial, classifier: Classifier) -> float | None:
     code, pixels = (
         of.accuracy(kind, classifier).share - of.commonest
         for kind in (FeatureKind.CODE, FeatureKind.PIXELS)

@@ -45,13 +45,13 @@ def sigmoid_bound(
     from scipy.optimize import minimize  # takes a quarter of a second
 
     mean, directions = principal_directions(train)
-    inputs, pixels = _whitened(train, train, mean, directions), _floats(train)
+    inputs, pixels = _whiten(train, train, mean, directions), _floats(train)
     share = np.clip(pixels.mean(axis=0), 1e-4, 1 - 1e-4)
     start = np.zeros((inputs.shape[1], pixels.shape[1]))
     start[-1] = np.log(share / (1 - share))
 
     def value(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        bce, gradient, _ = _measured(flat.reshape(start.shape), inputs, pixels)
+        bce, gradient, _ = _measure(flat.reshape(start.shape), inputs, pixels)
         return bce * pixels.shape[1], gradient.ravel() * pixels.shape[1]
 
     found = minimize(
@@ -59,9 +59,9 @@ def sigmoid_bound(
         options={"maxiter": n_steps, "maxfun": 2 * n_steps, "ftol": 0.0, "gtol": 0.0},
     )  # fmt: skip
     weights = found.x.reshape(start.shape)
-    train_bce, _, _ = _measured(weights, inputs, pixels)
-    of_test = _whitened(test, train, mean, directions)
-    test_bce, _, test_mse = _measured(weights, of_test, _floats(test))
+    train_bce, _, _ = _measure(weights, inputs, pixels)
+    of_test = _whiten(test, train, mean, directions)
+    test_bce, _, test_mse = _measure(weights, of_test, _floats(test))
     return SigmoidBound(train_bce=train_bce, test_bce=test_bce, test_mse=test_mse)
 
 
@@ -69,7 +69,7 @@ def _floats(pixels: NDArray[np.uint8]) -> Floats:
     return pixels.astype(np.float32) / np.float32(255)
 
 
-def _whitened(
+def _whiten(
     pixels: NDArray[np.uint8],
     train: NDArray[np.uint8],
     mean: NDArray[np.float64],
@@ -88,7 +88,7 @@ def _whitened(
     return inputs
 
 
-def _measured(
+def _measure(
     weights: NDArray[np.float64], inputs: Floats, pixels: Floats
 ) -> tuple[float, NDArray[np.float64], float]:
     """Return the cross-entropy per pixel, its gradient, and the squared error per pixel."""

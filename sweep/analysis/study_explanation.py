@@ -67,12 +67,12 @@ def _is_of(study: StudyHandle, number: int, config: Mapping[str, Any]) -> bool:
     return _config(study, number) == in_use(typed_config(config))
 
 
-def explained_in(explained: StudyExplanation | None) -> str | None:
+def find_explaining_study(explained: StudyExplanation | None) -> str | None:
     """Return the study that explains another's error, once it has a first step."""
     return explained.child if explained is not None and explained.found.forward.steps else None
 
 
-def ignored(study: StudyHandle) -> list[str]:
+def list_ignored(study: StudyHandle) -> list[str]:
     """List studies that appear to explain this one, but don't: a sentence each."""
     return [stranger.sentence for stranger in study.mismatched_studies(DerivedKind.EXPLAINS)]
 

@@ -64,7 +64,7 @@ class ProbeReader:
         """Summarise the trials' probes: the same object while nothing that counts changed."""
         with self._lock:
             self._read(table)
-            seen = self._seen(table)
+            seen = self._is_current(table)
             of_row = {
                 row: self._known[int(table.numbers[row])].trial
                 for row in np.flatnonzero(seen & table.counting).tolist()
@@ -93,7 +93,7 @@ class ProbeReader:
                     self._known[number] = _Known(int(table.attempts[row]), trial)
         self._revision = table.revision
 
-    def _seen(self, table: TrialTable) -> NDArray[np.bool_]:  # (N,)
+    def _is_current(self, table: TrialTable) -> NDArray[np.bool_]:  # (N,)
         """Select the trials that are analysed as they are now."""
         seen = np.isin(table.numbers, list(self._known))
         for row in np.flatnonzero(seen).tolist():

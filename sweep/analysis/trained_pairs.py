@@ -41,7 +41,7 @@ def find_partners(
     A larger partner takes precedence: it shows the next doubling, not the last. The last doubling
     of epochs at a constant rate is also shown by the trial's own curve.
     """
-    same = _differing(table, trial.number, {"epochs", "hidden_width"})
+    same = _find_differing(table, trial.number, {"epochs", "hidden_width"})
     found = {
         Doubling.EPOCHS: _nearest(study, table, trial, same["epochs"], "epochs"),
         Doubling.WIDTH: _nearest(study, table, trial, same["hidden_width"], "hidden_width"),
@@ -82,7 +82,7 @@ def trained_gains(
     return gains
 
 
-def _differing(table: TrialTable, number: int, settings: set[str]) -> dict[str, Mask]:
+def _find_differing(table: TrialTable, number: int, settings: set[str]) -> dict[str, Mask]:
     """Return by setting the trials that count and equal this one in all other settings."""
     row = table.row_of(number)
     assert row is not None

@@ -6,7 +6,7 @@ from sweep.catalogue.settings import SETTINGS
 from sweep.store.table import Choices, Mask, TrialTable
 
 
-def used(table: TrialTable, setting: str) -> Mask:
+def uses_setting(table: TrialTable, setting: str) -> Mask:
     """Select the trials whose training depends on a setting that they have."""
     column = table.column(setting)
     known: Mask = column.codes >= 0 if isinstance(column, Choices) else np.isfinite(column)

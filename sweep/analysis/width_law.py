@@ -134,7 +134,7 @@ class WidthLaw:
 
 def width_errors(table: TrialTable, metric: Metric = "test_mse") -> WidthErrors:
     """Collect the errors of the trials that count and were measured, by width."""
-    table = _measured(table, metric)
+    table = _select_measured(table, metric)
     widths, errors = _widths(table), table.metrics[metric]
     keys = widths
     if len(np.unique(widths)) > _MAX_WIDTHS:
@@ -343,7 +343,7 @@ def _interval(estimate: Numbers, resampled: Sequence[Numbers]) -> Interval:
     return Interval(min(low, value), value, max(high, value))
 
 
-def _measured(table: TrialTable, metric: Metric) -> TrialTable:
+def _select_measured(table: TrialTable, metric: Metric) -> TrialTable:
     errors, widths = table.metrics[metric], _widths(table)
     return table.where(table.counting & (widths > 0) & (errors > 0) & np.isfinite(errors))
 

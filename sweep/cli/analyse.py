@@ -35,11 +35,11 @@ def analyse(
     engine = study.engine
     numbers = list(dict.fromkeys(numbers)) if numbers else None
     kept = kept_weights(engine, name)
-    if missing := _chosen(study, kept, numbers) if numbers else due(kept):
+    if missing := _select(study, kept, numbers) if numbers else due(kept):
         _analyse(study, missing)
         drop_superseded(engine, name)
     found = None if numbers else study_probes(study)
-    probed = _probed(study, numbers) if numbers else found.best if found else ()
+    probed = _list_probed(study, numbers) if numbers else found.best if found else ()
     table, sentences = probe_table(study.name, probed), probe_sentences(found)
     if as_json:
         facts = {"verdict": found.verdict, "shown": found.shown.number} if found else {}
@@ -50,7 +50,7 @@ def analyse(
         show(in_ascii(" ".join(sentences)))
 
 
-def _chosen(
+def _select(
     study: StudyHandle, kept: Collection[KeptWeights], numbers: Sequence[int]
 ) -> list[KeptWeights]:
     """Select those of these trials that are not analysed yet.
@@ -92,7 +92,7 @@ def _analyse(study: StudyHandle, kept: Sequence[KeptWeights]) -> None:
         raise errors[0]
 
 
-def _probed(study: StudyHandle, numbers: Sequence[int]) -> list[ProbedTrial]:
+def _list_probed(study: StudyHandle, numbers: Sequence[int]) -> list[ProbedTrial]:
     probed = []
     for number in numbers:
         found = probed_trial(study, study.trial(number))

@@ -36,15 +36,15 @@ def of_study(handle: StudyHandle, study: StudySummary) -> list[BudgetStatus]:
     return list_budgets(budget, study.n_trials, spent)
 
 
-def said(handle: StudyHandle, study: StudySummary) -> dict[str, str]:
+def budget_lines(handle: StudyHandle, study: StudySummary) -> dict[str, str]:
     """Return one line per budget; empty if trials, which are shown anyway, are the only one."""
     budget = handle.record().settings.budget
     if study.n_failed == 0 and all(getattr(budget, limit) is None for limit in _LIMITS):
         return {}
-    return {status.name: _said(status) for status in of_study(handle, study)}
+    return {status.name: _budget_line(status) for status in of_study(handle, study)}
 
 
-def _said(status: BudgetStatus) -> str:
+def _budget_line(status: BudgetStatus) -> str:
     match status.name:
         case "trials":
             return f"{status.used:,.0f} of {status.limit:,.0f}, {status.left:,.0f} left"

@@ -66,20 +66,20 @@ def _read(named: Sequence[str]) -> list[_Named]:
     first, *others = named
     if others and ":" not in first and all(of.isdecimal() for of in others):
         return [_Named(first, _number(of)) for of in others]
-    found = [_named(of) for of in named]
+    found = [_parse(of) for of in named]
     if len({of.number is None for of in found}) > 1:
         raise UsageError(f"compare accepts trials or studies, not both: {_HOW}.")
     return found
 
 
-def _named(text: str) -> _Named:
+def _parse(text: str) -> _Named:
     study, colon, number = text.rpartition(":")
     return _Named(study, _number(number)) if colon else _Named(text, None)
 
 
 def _number(text: str) -> int:
     if not text.isdecimal() or len(text) > len(str(LARGEST)) or int(text) > LARGEST:
-        raise UsageError(f"{words.shortened(text)!r} is not a trial number: {_HOW}.")
+        raise UsageError(f"{words.shorten(text)!r} is not a trial number: {_HOW}.")
     return int(text)
 
 

@@ -115,7 +115,7 @@ def _facts(found: DatasetSummary) -> dict[str, str]:
 def _size(given: str) -> tuple[int, int]:
     parts = given.replace("x", ",").split(",")
     if len(parts) != 2 or not all(part.strip().isdecimal() and len(part) < 5 for part in parts):
-        raise UsageError(f"--size {words.shortened(given)!r}: height and width, such as 28,28.")
+        raise UsageError(f"--size {words.shorten(given)!r}: height and width, such as 28,28.")
     height, width = map(int, parts)
     if not (1 <= height <= LARGEST_SIDE and 1 <= width <= LARGEST_SIDE):
         raise UsageError(f"--size {given}: each is 1 to {LARGEST_SIDE}.")

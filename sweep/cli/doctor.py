@@ -114,13 +114,13 @@ def doctor(
 _MARKS = {True: "ok", False: "BROKEN", None: "-"}
 
 
-def _checked(what: str, look: Callable[[], str], exit_code: int) -> CheckResult:
+def _check(what: str, look: Callable[[], str], exit_code: int) -> CheckResult:
     try:
         return CheckResult(what=what, ok=True, said=look())
     except SweepError as error:
         return CheckResult(what=what, ok=False, said=str(error), exit_code=error.exit_code)
     except Exception as error:
-        said = f"{type(error).__name__}: {words.unrolled(str(error))}"
+        said = f"{type(error).__name__}: {words.unroll(str(error))}"
         return CheckResult(what=what, ok=False, said=said, exit_code=exit_code)
 
 
@@ -139,7 +139,7 @@ def _extras() -> Iterator[CheckResult]:
 
 
 def _torch() -> CheckResult:
-    return _checked("torch", _ask_torch, SweepError.exit_code)
+    return _check("torch", _ask_torch, SweepError.exit_code)
 
 
 _TORCH = """
@@ -164,7 +164,7 @@ def _ask_torch() -> str:
 def _gpus(wanted: str | None) -> Iterator[CheckResult]:
     yield _cards()
     if wanted is not None:
-        yield _checked(f"--gpus {wanted}", lambda: _choose(wanted), DeviceError.exit_code)
+        yield _check(f"--gpus {wanted}", lambda: _choose(wanted), DeviceError.exit_code)
 
 
 def _fused_trainer() -> Iterator[CheckResult]:
@@ -226,7 +226,7 @@ def _database(storage: str | None) -> CheckResult:
         return CheckResult(
             what="database", ok=None, said=f"no {path} yet; `sweep start` creates it"
         )
-    return _checked("database", lambda: _open(storage), StoreError.exit_code)
+    return _check("database", lambda: _open(storage), StoreError.exit_code)
 
 
 def _open(storage: str | None) -> str:
@@ -244,7 +244,7 @@ def _data(wanted: str | None) -> Iterator[CheckResult]:
         yield CheckResult(what=f"data {status.name}", ok=True if status.path else None, said=said)
     names = [Dataset.FASHION_MNIST_MINI.value] if wanted is None else [wanted]
     for name in names:
-        yield _checked(f"reading {name}", partial(_load, name), DataError.exit_code)
+        yield _check(f"reading {name}", partial(_load, name), DataError.exit_code)
 
 
 def _load(name: str) -> str:
@@ -261,7 +261,7 @@ def _room(storage: str | None) -> Iterator[CheckResult]:
         if path := sqlite_path(storage_url(storage)):
             folders["the database"] = path.absolute().parent
     for purpose, folder in folders.items():
-        yield _checked(f"room for {purpose}", partial(_room_in, folder), NoRoomError.exit_code)
+        yield _check(f"room for {purpose}", partial(_room_in, folder), NoRoomError.exit_code)
 
 
 def _room_in(folder: Path) -> str:

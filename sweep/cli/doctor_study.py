@@ -86,4 +86,4 @@ def _show(name: str, repaired: Sequence[Fault], left: Sequence[Fault], *, sound:
 
 def _cells(mark: str, finding: Fault) -> Sequence[str]:
     where = "study" if finding.number is None else f"trial {finding.number}"
-    return mark, finding.check, where, words.unrolled(finding.what), finding.remedy
+    return mark, finding.check, where, words.unroll(finding.what), finding.remedy

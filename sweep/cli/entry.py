@@ -15,7 +15,7 @@ import typer
 from sweep.cli import logs, refused
 from sweep.cli.application import app
 from sweep.cli.options import INTERRUPTED
-from sweep.cli.words import clean, passwords_in, shortened, unrolled
+from sweep.cli.words import clean, passwords_in, shorten, unroll
 from sweep.errors import NoRoomError, SweepError, UsageError
 from sweep.files import read_regular
 
@@ -74,7 +74,7 @@ def _tell_usage(error: typer.TyperException) -> int:
     context = getattr(error, "ctx", None)
     if message := refused.in_words(error) or error.format_message():
         path = context.command_path if context is not None else "sweep"
-        _say(f"{_sentence(unrolled(message))} See `{path} --help`.")
+        _say(f"{_sentence(unroll(message))} See `{path} --help`.")
     return error.exit_code
 
 
@@ -92,12 +92,12 @@ def _tell_unexpected(error: Exception, arguments: Sequence[str]) -> int:
         _say("an argument is not text: its bytes are not UTF-8.")
         return UsageError.exit_code
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-        _say(f"{shortened(str(error.filename))}: too long for a file's name.")
+        _say(f"{shorten(str(error.filename))}: too long for a file's name.")
         return UsageError.exit_code
     if isinstance(error, RuntimeError) and "home directory" in str(error):  # ~nobody/file
         _say("a path begins with ~ and a name that no user of this machine has.")
         return UsageError.exit_code
-    message = unrolled(_without_password(str(error), arguments))
+    message = unroll(_without_password(str(error), arguments))
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         _say(f"{error.filename or 'writing'}: {error.strerror}.")
         return NoRoomError.exit_code

@@ -76,7 +76,7 @@ def explain(
     Otherwise one change after another: forward, the one that helps most comes first; in reverse,
     the one whose undoing hurts most. Without --run it shows what is known and what is missing.
     """
-    from sweep.analysis.study_explanation import ignored
+    from sweep.analysis.study_explanation import list_ignored
     from sweep.analysis.training_time import clock_seconds
     from sweep.coordinator.explain import choose_ablation, load_analysis
     from sweep.enums import AblationMethod
@@ -85,7 +85,7 @@ def explain(
     study = stored_study(name, storage)
     methods = {None: None, True: AblationMethod.FACTORIAL, False: AblationMethod.PATH}
     job = choose_ablation(study, from_number, to_number, seeds, methods[factorial])
-    for sentence in ignored(study):
+    for sentence in list_ignored(study):
         say(sentence)
     if train:
         _run(study.engine, job, options, storage)

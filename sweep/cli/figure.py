@@ -12,7 +12,7 @@ from sweep.analysis.study_reader import StudyReader
 from sweep.cli.options import Json, Storage, StudyNameOrOnly, output_option, stored_study
 from sweep.cli.output import STDOUT, deliver, show_json, show_table
 from sweep.errors import NotFoundError, UsageError
-from sweep.figures.printing import print_scale, printed
+from sweep.figures.printing import print_scale, style_for_print
 from sweep.figures.registry import FIGURES, GatheredFigure, gather_figure, require_figure
 from sweep.files import file_name
 from sweep.findings.dialects import in_ascii
@@ -64,13 +64,13 @@ def figure(
     are black on white and, at a given width, without the title, which belongs into a caption.
     Kaleido (the extra `images`) draws them in Chrome or Chromium, which is installed separately.
     """
-    study, figure, options = _meant(name, figure, options or [], storage)
+    study, figure, options = _interpret(name, figure, options or [], storage)
     if figure is None:
         # Computing floors may take minutes.
         _list(StudyReader(study, kept_floors), as_json)
         return
     write = _writer(output, _pixels(width, "--width"), _pixels(height, "--height"))
-    found = require_figure(StudyReader(study), figure, _parsed(options))
+    found = require_figure(StudyReader(study), figure, _parse(options))
     if as_json:
         about = {"figure": figure, "title": found.title, "note": found.note}
         show_json({**about, "rows": {key: list(of) for key, of in found.rows().items()}})
@@ -79,7 +79,7 @@ def figure(
     deliver(path, write(study.name, found))
 
 
-def _meant(
+def _interpret(
     name: str | None, figure: str | None, options: list[str], storage: str | None
 ) -> tuple[StudyHandle, str | None, list[str]]:
     """Return study, figure and options.
@@ -111,7 +111,7 @@ def _list(reader: StudyReader, as_json: bool) -> None:
     show_table(("figure", "question", "in this study"), rows, left=3)
 
 
-def _parsed(options: list[str]) -> dict[str, str]:
+def _parse(options: list[str]) -> dict[str, str]:
     pairs = [option.partition("=") for option in options]
     for name, equals, _ in pairs:
         if not equals:
@@ -145,7 +145,7 @@ def _image(
     kind: str, width: float | None, height: float | None
 ) -> Callable[[str, GatheredFigure], bytes]:
     def draw(_: str, found: GatheredFigure) -> bytes:
-        drawn = printed(found.draw_titled(), width, height)
+        drawn = style_for_print(found.draw_titled(), width, height)
         try:
             image: bytes = drawn.to_image(kind, scale=print_scale(kind, width))
         except RuntimeError as error:  # whatever Kaleido or the browser lacks

@@ -91,7 +91,7 @@ def _pca(found: Floors, shown: list[int]) -> list[dict[str, Any]]:
 def _widths(given: str) -> list[int]:
     parts = [part.strip() for part in given.split(",") if part.strip()]
     if not parts or not all(part.isdecimal() and len(part) < 10 for part in parts):
-        raise UsageError(f"--widths {words.shortened(given)!r}: whole numbers, such as 8,64,784.")
+        raise UsageError(f"--widths {words.shorten(given)!r}: whole numbers, such as 8,64,784.")
     return [int(part) for part in parts]
 
 

@@ -31,22 +31,22 @@ class LazyCommand(NamedTuple):
         callback = getattr(import_module(f"sweep.cli.{module}"), function)
         alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
         epilog = "\n".join(f"Example: {line}" for line in self.example.splitlines())
-        about = unwrapped(callback.__doc__ or "")
+        about = unwrap(callback.__doc__ or "")
         alone.command(self.name, help=about, epilog=epilog, rich_help_panel=self.panel)(callback)
         return typer.main.get_command(alone)
 
-    def listed(self) -> TyperCommand:
+    def create_listed(self) -> TyperCommand:
         """Create a command for the list of commands, without importing its module."""
         module, _, function = self.path.partition(".")
         tree = ast.parse(Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8"))
         found = {of.name: of for of in tree.body if isinstance(of, ast.FunctionDef)}
-        about = unwrapped(ast.get_docstring(found[function]) or "")
+        about = unwrap(ast.get_docstring(found[function]) or "")
         return TyperCommand(
             self.name, help=about, rich_markup_mode="rich", rich_help_panel=self.panel
         )
 
 
-def unwrapped(about: str) -> str:
+def unwrap(about: str) -> str:
     """Join each paragraph to one line: Typer keeps the line breaks of all except the first."""
     return "\n\n".join(" ".join(part.split()) for part in cleandoc(about).split("\n\n"))
 
@@ -79,7 +79,7 @@ class LazyGroup(TyperGroup):
 
     def _list_all(self) -> None:
         for name, command in self.lazy.items():
-            self.commands.setdefault(name, command.listed())
+            self.commands.setdefault(name, command.create_listed())
 
 
 def group_of(*commands: LazyCommand) -> type[LazyGroup]:

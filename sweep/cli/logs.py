@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sweep.cli.words import clean, escaped
+from sweep.cli.words import clean, escape
 
 if TYPE_CHECKING:
     from sweep.coordinator.progress import Progress
@@ -45,7 +45,7 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
         plain = {name: _plain(value) for name, value in fields.items()}
-        return escaped(json.dumps(plain, ensure_ascii=False, allow_nan=False, default=str))
+        return escape(json.dumps(plain, ensure_ascii=False, allow_nan=False, default=str))
 
 
 def _plain(value: Any) -> Any:

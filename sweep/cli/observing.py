@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def observing(study: str, webhook: str | None) -> Iterator[tuple["Observer", "WebhookObserver"]]:
+def observers(study: str, webhook: str | None) -> Iterator[tuple["Observer", "WebhookObserver"]]:
     """Provide an observer for a coordinator, and the webhook's, which needs the last phase."""
     from sweep.coordinator.webhook import observe_with_webhook
 
-    with observe_with_webhook(_endpoint(webhook), study, say) as telling, _shown() as show:
+    with observe_with_webhook(_endpoint(webhook), study, say) as telling, _show_progress() as show:
 
         def observe(state: "Progress") -> None:
             show(state)
@@ -37,7 +37,7 @@ def train_child(child: str, run: Callable[["Observer"], StudyPhase], again: str)
 
     Return whether it completed. Raises typer.Exit after an interrupt.
     """
-    with observing(child, None) as (observe, told):
+    with observers(child, None) as (observe, told):
         phase = told.phase = run(observe)
     if phase != StudyPhase.FINISHED:
         say(f"study '{child}': {phase}; results are kept. To continue: {again}")
@@ -46,7 +46,7 @@ def train_child(child: str, run: Callable[["Observer"], StudyPhase], again: str)
     return phase == StudyPhase.FINISHED
 
 
-def _shown() -> AbstractContextManager["Observer"]:
+def _show_progress() -> AbstractContextManager["Observer"]:
     if logs.are_json():
         return nullcontext(logs.LoggedProgress())
     from sweep.cli.progress import progress

@@ -21,7 +21,7 @@ from rich.table import Table
 from sweep.catalogue.columns import COLUMNS
 from sweep.cli import logs, words
 from sweep.cli.layout import ENDLESS, TextColumn, fit
-from sweep.cli.words import clean, escaped, in_terminal
+from sweep.cli.words import clean, escape, in_terminal
 from sweep.errors import NoRoomError, UsageError
 from sweep.findings.dialects import in_ascii
 from sweep.findings.tables import NOTHING, Cell, FindingTable, TableColumn
@@ -160,7 +160,7 @@ def _cell(column: TableColumn, cell: Cell, details: bool) -> str:
         return str(cell.value)
     if cell.at is not None:
         return words.moment(cell.at)
-    text = in_ascii(words.unrolled(cell.text))
+    text = in_ascii(words.unroll(cell.text))
     if not (details and cell.detail):
         return text
     detail = in_ascii(cell.detail)
@@ -215,7 +215,7 @@ def to_json(value: Any) -> str:
 
     Control characters are escaped, because a terminal would interpret them.
     """
-    return escaped(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+    return escape(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def _plain(value: Any) -> Any:

@@ -179,12 +179,12 @@ def line(state: Progress) -> str:
     """Format the study's present state as one line."""
     done = f"{state.n_finished:,}/{state.n_trials:,} trials"
     view = view_of(state)
-    analysing = _analysing(state) if state.phase == StudyPhase.ANALYSING else ""
-    parts = (done, outcome(view), pace(view), _training(state), analysing)
+    analysing = _describe_analysing(state) if state.phase == StudyPhase.ANALYSING else ""
+    parts = (done, outcome(view), pace(view), _describe_training(state), analysing)
     return ", ".join(part for part in parts if part)
 
 
-def _training(state: Progress) -> str:
+def _describe_training(state: Progress) -> str:
     """Describe the progress of a single worker: what changes while a long trial trains."""
     if len(state.workers) != 1 or state.workers[0].number is None:
         return ""
@@ -194,14 +194,14 @@ def _training(state: Progress) -> str:
     return f"trial {worker.number} at epoch {worker.epoch}/{worker.epochs}"
 
 
-def _analysing(state: Progress) -> str:
+def _describe_analysing(state: Progress) -> str:
     return f"analysing networks: {state.n_analysed} of {state.n_to_analyse}"
 
 
 def _notice_of_phase(state: Progress) -> str | None:
     if state.phase == StudyPhase.ANALYSING:
         return (
-            f"training is complete; {_analysing(state)}; after Ctrl-C `sweep analyse "
+            f"training is complete; {_describe_analysing(state)}; after Ctrl-C `sweep analyse "
             f"{quote(state.name)}` continues"
         )
     if state.phase == StudyPhase.ENDING:

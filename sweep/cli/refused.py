@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from sweep.cli.words import shortened
+from sweep.cli.words import shorten
 
 #: By pydantic's type of error; a name in braces is one of its context.
 _MUST_BE: Mapping[str, str] = {
@@ -33,7 +33,7 @@ def in_words(error: typer.TyperException) -> str | None:
     """
     if (left_over := _SPLIT.fullmatch(error.format_message())) and _BRACKETS & {*left_over[1]}:
         return (
-            f"{shortened(left_over[1])}: part of a value that the shell has split. Put the "
+            f"{shorten(left_over[1])}: part of a value that the shell has split. Put the "
             'value in quotes, such as --set \'space.loss=["bce", "mse"]\'.'
         )
     from pydantic import ValidationError
@@ -55,6 +55,6 @@ def _name(param: Any) -> str:
 def _sentence(kind: str, context: Mapping[str, Any], given: object) -> str:
     if kind == "value_error":
         return f"{str(context['error']).removesuffix('.')}."
-    got = shortened(str(given) if "than" in kind else repr(given))
+    got = shorten(str(given) if "than" in kind else repr(given))
     must_be = _MUST_BE.get(kind)
     return f"must be {must_be.format(**context)}, got {got}." if must_be else f"not usable: {got}."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sweep.cli import control, words
-from sweep.cli.observing import observing
+from sweep.cli.observing import observers
 from sweep.cli.options import INTERRUPTED, Storage, StudyName, stored_study
 from sweep.cli.output import say, show, show_decision, show_list
 from sweep.cli.run_options import takes_run_options
@@ -106,7 +106,7 @@ def start(
         from sweep.store.migrate import open_store
 
         engine = open_store(storage, create=True)
-        with observing(study_file.study.name, webhook) as (observe, told):
+        with observers(study_file.study.name, webhook) as (observe, told):
             phase = run.start(
                 *(engine, study_file, options, observe),
                 say=say,
@@ -172,7 +172,7 @@ def resume(
     from sweep.coordinator import run
 
     asked = changed.study.probe if changed else study.record().settings.study.probe
-    with observing(name, webhook) as (observe, told):
+    with observers(name, webhook) as (observe, told):
         phase = run.resume(
             *(study.engine, name, options, observe),
             say=say,

@@ -14,10 +14,10 @@ from sweep.enums import WorkerState
 from sweep.errors import UsageError
 from sweep.findings.activity import command_table, event_table, worker_table
 from sweep.findings.progress import (
+    data_in_words,
     progress_table,
     study_status,
     tally,
-    trained_on,
     trainers,
     trial_counts,
 )
@@ -58,7 +58,7 @@ def status(
 def _as_json(handle: StudyHandle) -> dict[str, Any]:
     return {
         **study_json(study := handle.summary()),
-        "trained_on": trained_on(handle.record()),
+        "trained_on": data_in_words(handle.record()),
         "budget": {part.name: part._asdict() for part in budgets.of_study(handle, study)},
         "workers": handle.workers(),
         "commands": handle.commands(pending_only=True),
@@ -72,7 +72,7 @@ def _show_status(handle: StudyHandle, storage: str | None = None) -> bool:
     here = [of for of in workers if study.running or of.state != WorkerState.GONE]
     show_pairs(_summary(handle, study, workers, storage))
     show_finding(progress_table(study, workers))
-    section("Budgets", budgets.said(handle, study))
+    section("Budgets", budgets.budget_lines(handle, study))
     for table in (
         worker_table(here, running=study.running),
         command_table(handle.commands(pending_only=True)),
@@ -96,7 +96,7 @@ def _summary(
         "trials": tally(trial_counts(study)),
         "trainer": trainers(record, workers),
         "WARNING": _fallbacks(study, workers),
-        "data": trained_on(record),
+        "data": data_in_words(record),
         "coordinator": _coordinator(study),
         "tags": ", ".join(study.tags),
         "note": study.note or "",

@@ -70,7 +70,7 @@ def render(views: Sequence[StudyView]) -> RenderableType:
     states = max((len(view.state) for view in views), default=0)
     parts: list[RenderableType] = []
     for view in views:
-        parts += [_heading(view, names, states), Text(words.clean(f"  {outcome(view)}"))]
+        parts += [_lay_out_heading(view, names, states), Text(words.clean(f"  {outcome(view)}"))]
         for table in filter(None, view.tables):
             parts += [Text(), make_table(table)]
         if view.notice:
@@ -78,7 +78,7 @@ def render(views: Sequence[StudyView]) -> RenderableType:
     return Group(*parts)
 
 
-def _heading(view: StudyView, names: int, states: int) -> Table:
+def _lay_out_heading(view: StudyView, names: int, states: int) -> Table:
     total = view.n_trials if view.n_trials is not None else view.n_finished
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_row(

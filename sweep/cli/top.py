@@ -69,7 +69,7 @@ def _view(study: StudyHandle, summary: StudySummary) -> StudyView:
     workers = study.workers() if summary.running else []
     alive = [of for of in workers if of.state != WorkerState.GONE]
     events = [
-        replace(of, message=words.shortened(words.unrolled(of.message), _LONGEST_MESSAGE))
+        replace(of, message=words.shorten(words.unroll(of.message), _LONGEST_MESSAGE))
         for of in study.events(newest=_N_EVENTS)
     ]
     return stored_view(summary, [worker_table(alive, running=True), event_table(events)])

@@ -96,13 +96,15 @@ def _verdict(found: Verification) -> str:
         where = "in the test results"
         if comparison.first.epoch is not None:
             where = f"at epoch {comparison.first.epoch}"
-        return f"diverged {where}: {_said(comparison.first)}; tolerance {comparison.tolerance:g}"
+        return (
+            f"diverged {where}: {_describe(comparison.first)}; tolerance {comparison.tolerance:g}"
+        )
     if comparison.largest is not None:
-        most = f"at most {comparison.largest.size:.2g} different ({_said(comparison.largest)})"
+        most = f"at most {comparison.largest.size:.2g} different ({_describe(comparison.largest)})"
         return f"within tolerance {comparison.tolerance:g}: {most}"
     return "equal, bit for bit"
 
 
-def _said(difference: TraceDifference) -> str:
+def _describe(difference: TraceDifference) -> str:
     then, now = (words.number(n, 8) for n in (difference.stored, difference.again))
     return f"{difference.metric} of seed {difference.seed_index} was {then}, is {now}"

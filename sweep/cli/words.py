@@ -68,7 +68,7 @@ def clean(given: str) -> str:
     return "".join(harmless)
 
 
-def escaped(json_text: str) -> str:
+def escape(json_text: str) -> str:
     r"""Escape in JSON the characters that ``clean`` replaces, such as ``\u009b``.
 
     The line feeds between its values stay.
@@ -82,7 +82,7 @@ _CONTROL = re.compile(
 )
 
 
-def unrolled(given: str) -> str:
+def unroll(given: str) -> str:
     """Join the text to one line."""
     return " ".join(given.split())
 
@@ -121,6 +121,6 @@ def _options(query: str) -> list[tuple[str, str]]:
     return [*((key, value) for key, _, value in pairs), *parse_qsl(query)]
 
 
-def shortened(given: str, longest: int = 60) -> str:
+def shorten(given: str, longest: int = 60) -> str:
     """Shorten a text for a message."""
     return given if len(given) <= longest else given[:longest] + "…"

@@ -108,12 +108,12 @@ def _register(app: Dash, view: View) -> None:
         except NotFoundError as error:
             study = place.study if place.study and view.has(place.study) else None
             navigation = shell.navigation(place._replace(study=study))
-            return _framed(shell.dead_end(str(error), study)), navigation, title
+            return _frame(shell.dead_end(str(error), study)), navigation, title
         except StoreError as error:
             failed = links.Place(links.FAILURE, place.study)
-            return _framed(shell.failure(str(error)), failed), [], title
+            return _frame(shell.failure(str(error)), failed), [], title
         except SweepError as error:  # an invalid address
-            return _framed(shell.dead_end(str(error), place.study)), shell.navigation(place), title
+            return _frame(shell.dead_end(str(error), place.study)), shell.navigation(place), title
 
     app.clientside_callback(
         ClientsideFunction("sweep", "entitle"), Input("title", "data"), prevent_initial_call=False
@@ -146,10 +146,10 @@ def page(view: View, place: links.Place) -> Any:
         raise NotFoundError("There is no page at this address.")
     # Read before the page: anything written meanwhile is news to it.
     token = view.token(place.name, place.page) if place.study else view.database.revisions()
-    return _framed(PAGES[place.page].layout(view, place), place, token)
+    return _frame(PAGES[place.page].layout(view, place), place, token)
 
 
-def _framed(content: Any, place: links.Place | None = None, token: str | None = None) -> Any:
+def _frame(content: Any, place: links.Place | None = None, token: str | None = None) -> Any:
     return html.Div(
         [
             # Without a place the pulse is inactive.

@@ -45,10 +45,10 @@ class Application(Dash):
             self._signatures[spec["output"]] = _signature(spec, function)
 
             @wraps(function)
-            def checked(*_: Any) -> Any:
+            def check(*_: Any) -> Any:
                 return _answer_in_text(outputs, function(*g.values))
 
-            register(checked)
+            register(check)
             return function
 
         return decorate

@@ -67,7 +67,7 @@ def enqueue(view: View, name: str, given: variation.Texts) -> str:
 
     Raises StudyFileError with everything that is wrong in it.
     """
-    configuration = variation.chosen(_study_file(view, name).space, given)
+    configuration = variation.chosen_configuration(_study_file(view, name).space, given)
     if not configuration:
         raise StudyFileError(name, ["nothing is chosen: fill in at least one setting."])
     request_trial(view.study(name), configuration)
@@ -111,7 +111,7 @@ def _study_file(view: View, name: str) -> StudyFile:
 # --- forms ----------------------------------------------------------------------------------------
 
 
-def told() -> Any:
+def confirmation_place() -> Any:
     """Lay out the place for the confirmation of what was written."""
     return html.Div(id="told", role="status", className="told")
 
@@ -143,7 +143,8 @@ def trial_controls(view: View, name: str, trial: TrialRow) -> Any:
     if not view.allow_edit:
         return None
     return html.Div(
-        [_variation(view, name, trial), *_validity(trial.invalid), told()], className="line edits"
+        [_variation(view, name, trial), *_validity(trial.invalid), confirmation_place()],
+        className="line edits",
     )
 
 
@@ -208,8 +209,8 @@ def study_buttons(view: View, study: StudySummary) -> Any:
     return html.Div(
         [
             html.Div(buttons, className="line"),
-            html.Div(_waiting(view, study.name), id="study-waiting"),
-            told(),
+            html.Div(_list_waiting(view, study.name), id="study-waiting"),
+            confirmation_place(),
         ],
         className="study-buttons",
     )
@@ -238,7 +239,7 @@ def _can(study: StudySummary, kind: CommandKind) -> bool:
     return study.running and study.phase == phases.get(kind, study.phase)
 
 
-def _waiting(view: View, name: str) -> Any:
+def _list_waiting(view: View, name: str) -> Any:
     commands = view.study(name).commands(pending_only=True)
     return finding_table(name, command_table(commands), "waiting", [*map(_cancel, commands)])
 
@@ -346,7 +347,7 @@ def _register_variation(app: Dash, view: View) -> None:
         _PLACE,
     )
     def follow(_: list[str | None], place: StudyPlace) -> Any:
-        found = variation.fields(_study_file(view, place.name).space, _given(0))
+        found = variation.fields(_study_file(view, place.name).space, _read_texts(0))
         return [not field.is_used for field in found], [field.about for field in found]
 
     @app.callback(
@@ -359,12 +360,12 @@ def _register_variation(app: Dash, view: View) -> None:
     )
     def send(_: Any, values: list[str | None], place: StudyPlace) -> Any:
         try:
-            return enqueue(view, place.name, _given(0, of="states")), False, None
+            return enqueue(view, place.name, _read_texts(0, of="states")), False, None
         except StudyFileError as error:
             return no_update, True, [html.Div(problem) for problem in error.problems]
 
 
-def _given(place: int, of: str = "inputs") -> dict[str, str | None]:
+def _read_texts(place: int, of: str = "inputs") -> dict[str, str | None]:
     """Return the form's texts by setting: an ALL pattern's values are sent with their ids."""
     found = (ctx.inputs_list if of == "inputs" else ctx.states_list)[place]
     return {field["id"]["setting"]: field.get("value") for field in found}
@@ -376,7 +377,7 @@ def _register_study(app: Dash, view: View) -> None:
         Input({"type": "ask", "kind": ALL}, "n_clicks"),
         _PLACE,
     )
-    def asked(clicks: list[int | None], place: StudyPlace) -> Any:
+    def show_question(clicks: list[int | None], place: StudyPlace) -> Any:
         if not _was_clicked(clicks):
             return no_update
         return ask(view, place.name, _kind(ctx.triggered_id["kind"]))
@@ -400,7 +401,7 @@ def _register_study(app: Dash, view: View) -> None:
     def update(_: Any, place: StudyPlace) -> Any:
         study = view.study(place.name).summary()
         enabled = [_can(study, kind) for kind in _ASKED]
-        return [not can for can in enabled], _waiting(view, study.name), _remarks(view, study)
+        return [not can for can in enabled], _list_waiting(view, study.name), _remarks(view, study)
 
 
 def _kind(name: str) -> CommandKind:

@@ -104,14 +104,15 @@ def _page(samples: Iterable[Sample]) -> str:
         if group:
             lines += [f"# HELP {metric} {HELP[metric]}", f"# TYPE {metric} gauge"]
             lines += [
-                f"{metric}{_shown(sample.labels)} {float(sample.value or 0)!r}" for sample in group
+                f"{metric}{_format_labels(sample.labels)} {float(sample.value or 0)!r}"
+                for sample in group
             ]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _shown(labels: Labels) -> str:
-    return "{" + ",".join(f'{name}="{_escaped(text)}"' for name, text in labels.items()) + "}"
+def _format_labels(labels: Labels) -> str:
+    return "{" + ",".join(f'{name}="{_escape(text)}"' for name, text in labels.items()) + "}"
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

@@ -40,7 +40,7 @@ def register(server: Flask, view: View) -> None:
     # Replaces the build that Dash would send, which needs eval.
     @server.get("/_dash-component-suites/plotly/package_data/plotly.min.js")
     def plotly_script() -> Any:
-        answer = _kept(plotlyjs_gzip(), "text/javascript")
+        answer = _cacheable(plotlyjs_gzip(), "text/javascript")
         answer.headers["Content-Encoding"] = "gzip"  # accepted by every browser
         return answer
 
@@ -60,7 +60,7 @@ def register(server: Flask, view: View) -> None:
         number = links.trial_number(request.args.get("trial", ""))
         beside = links.trial_number(request.args.get("beside", ""))
         png = _picture(view.study(request.args.get("study", "")), kind, number, beside)
-        return abort(404) if png is None else _kept(png, "image/png")
+        return abort(404) if png is None else _cacheable(png, "image/png")
 
     @server.get("/api/figure/<name>.csv")
     def figure(name: str) -> Any:
@@ -68,7 +68,7 @@ def register(server: Flask, view: View) -> None:
         options = request.args.to_dict()
         study, where = options.pop("study", ""), options.pop("where", "")
         reader = PageReader(view, study, Filter.parse(where))
-        return _kept(require_figure(reader, name, options).csv().encode(), "text/csv")
+        return _cacheable(require_figure(reader, name, options).csv().encode(), "text/csv")
 
     @server.get("/api/model/<study>/<number>/<kind>")
     def model(study: str, number: str, kind: str) -> Any:
@@ -77,12 +77,12 @@ def register(server: Flask, view: View) -> None:
             abort(404)
         files = model_files(view.study(study), at)
         name, content = list(files.items())[MODEL_FILES.index(kind)]
-        answer = _kept(content, "application/octet-stream")
+        answer = _cacheable(content, "application/octet-stream")
         answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
         return answer
 
 
-def _kept(content: bytes, mimetype: str) -> Any:
+def _cacheable(content: bytes, mimetype: str) -> Any:
     """Answer with what a browser may keep, and asks for again with its digest."""
     answer = Response(content, mimetype=mimetype)
     answer.headers["Cache-Control"] = "private, no-cache"

@@ -118,19 +118,19 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
     def maintenance(self, now: float) -> None:
         """Close connections that are idle or late."""
         super().maintenance(now)
-        for connection in self._waited_for():
+        for connection in self._list_slow():
             if connection.is_late:
                 connection.will_close = True
 
     def readable(self) -> bool:
         """Return whether to accept another connection; at the limit close some of the oldest."""
         if len(self._map) >= self.adj.connection_limit:
-            oldest = sorted(self._waited_for(), key=lambda of: of.waiting_since)
+            oldest = sorted(self._list_slow(), key=lambda of: of.waiting_since)
             for connection in oldest[: limits.CONNECTIONS // 10]:
                 connection.will_close = True
         return bool(super().readable())
 
-    def _waited_for(self) -> list[_Connection]:
+    def _list_slow(self) -> list[_Connection]:
         return [of for of in self.active_channels.values() if of.is_waited_for]
 
 

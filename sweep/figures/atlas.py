@@ -12,7 +12,7 @@ from sweep.analysis.strips import Pixels, images_of
 from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue import formats
 from sweep.figures import style
-from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stacked
+from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stack
 from sweep.figures.pictures import Picture, PictureRow, picture_of, strip_of
 
 #: Black is correct. Errors are orange if the original is exactly 0 or 1, otherwise white.
@@ -43,7 +43,7 @@ def errors_apart(originals: Pixels, error_map: Pixels) -> Pixels:
         return error_map
     saturated = ((originals == 0) | (originals == 255))[..., None]
     colour = np.where(saturated, _SATURATED, _BETWEEN)
-    return _painted(colour, error_map / 255.0)
+    return _paint(colour, error_map / 255.0)
 
 
 def apart_png(originals_png: bytes, errors_png: bytes) -> bytes | None:
@@ -63,7 +63,7 @@ def nearer(first_errors: Pixels, second_errors: Pixels) -> Pixels:
     if difference.ndim == 4:
         difference = difference.mean(axis=3)  # mean over the channels
     colour = np.where((difference < 0)[..., None], _FIRST, _SECOND)
-    return _painted(colour, np.minimum(_BRIGHTER * np.abs(difference) / 255.0, 1.0))
+    return _paint(colour, np.minimum(_BRIGHTER * np.abs(difference) / 255.0, 1.0))
 
 
 def nearer_png(first_errors_png: bytes, second_errors_png: bytes) -> bytes | None:
@@ -77,7 +77,7 @@ def nearer_png(first_errors_png: bytes, second_errors_png: bytes) -> bytes | Non
     return strip_of(nearer(first, second))
 
 
-def _painted(colour: NDArray[np.int64], strength: NDArray[np.float64]) -> Pixels:
+def _paint(colour: NDArray[np.int64], strength: NDArray[np.float64]) -> Pixels:
     return (colour * strength[..., None]).round().astype(np.uint8)
 
 
@@ -208,7 +208,7 @@ def draw_by_width(of: ErrorsByWidth) -> go.Figure:
 
 def _line(of: ErrorsByWidth, name: str, errors: Sequence[float], place: int) -> go.Scatter:
     dash, colour = divmod(place, len(style.PALETTE))
-    name = style.escaped(name)
+    name = style.escape(name)
     return go.Scatter(
         x=of.widths,
         y=errors,
@@ -233,7 +233,7 @@ def _rings(of: ErrorsByWidth) -> go.Scatter:
         mode="markers",
         marker={"symbol": "circle-open", "size": 13, "color": style.GREY, "line": {"width": 2}},
         name="stops falling",
-        text=[*map(style.escaped, of.stops)],
+        text=[*map(style.escape, of.stops)],
         hovertemplate="%{text} stops falling at %{x} units on<extra></extra>",
     )
 
@@ -253,7 +253,7 @@ def _of_two_widths(errors: ErrorsByWidth) -> ErrorsByWidth | None:
 
 
 def _rows(of: ErrorsByWidth) -> Columns:
-    return stacked(
+    return stack(
         *(
             {"kind": name, "trial": of.numbers, "hidden_width": of.widths, "test_mse": errors}
             for name, errors in of.errors.items()

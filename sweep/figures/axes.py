@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.analysis.usage import used
+from sweep.analysis.usage import uses_setting
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.config import TrialConfig
@@ -81,11 +81,11 @@ class Axis(NamedTuple):
         """The few values, as drawn."""
         return np.arange(len(self.names), dtype=np.float64) if self.kind == "words" else self.few
 
-    def scaled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def to_scale(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Convert values as drawn to a scale on which equal distances look equal."""
         return np.log(values) / math.log(self.base) if self.kind == "log" else values
 
-    def unscaled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def from_scale(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Invert ``scaled``."""
         return np.power(float(self.base), values) if self.kind == "log" else values
 
@@ -128,11 +128,11 @@ def _column(table: TrialTable, name: str) -> Column:
     return table.column(name)
 
 
-def using(table: TrialTable, *names: str) -> TrialTable:
+def select_using(table: TrialTable, *names: str) -> TrialTable:
     """Select the trials that count and use these settings."""
     mask = table.counting
     for name in names:
-        mask &= used(table, name) if name in table.column_names else False
+        mask &= uses_setting(table, name) if name in table.column_names else False
     return table.where(mask)
 
 
@@ -167,7 +167,7 @@ def _words_layout(names: Sequence[str]) -> dict[str, Any]:
         "type": "linear",
         "range": [-0.6, len(names) - 0.4],
         "tickvals": list(range(len(names))),
-        "ticktext": [*map(style.escaped, names)],
+        "ticktext": [*map(style.escape, names)],
         "showgrid": False,
     }
 
@@ -234,7 +234,7 @@ class AxisCells(NamedTuple):
         """Return the number of cells."""
         return len(self.texts)
 
-    def drawn(self, values: Numbers) -> Numbers:
+    def to_positions(self, values: Numbers) -> Numbers:
         """Return the positions of trials with these values between ``edges``."""
         return self.places.astype(np.float64) if self.single else values
 
@@ -253,12 +253,12 @@ def cells_of(axis: Axis, n_cells: int) -> AxisCells:
     """
     if axis.single:
         return _single_cells(axis)
-    scaled = axis.scaled(axis.values)
+    scaled = axis.to_scale(axis.values)
     known = np.isfinite(scaled)
     if not known.any():
         return AxisCells(np.zeros(1), np.zeros(0), np.full(len(scaled), -1), [], single=False)
     ends = float(scaled[known].min()), float(scaled[known].max())
-    edges = axis.unscaled(np.linspace(*ends, n_cells + 1))
+    edges = axis.from_scale(np.linspace(*ends, n_cells + 1))
     if axis.whole:  # else a cell may lie between two integers and stay empty
         edges = np.unique(np.floor(edges[:-1]) - 0.5)
         edges = np.append(edges, np.nanmax(axis.values) + 0.5)
@@ -266,8 +266,8 @@ def cells_of(axis: Axis, n_cells: int) -> AxisCells:
         edges[0], edges[-1] = np.nanmin(axis.values), np.nanmax(axis.values)
     places = np.clip(np.searchsorted(edges, axis.values, side="right") - 1, 0, len(edges) - 2)
     texts = [_stretch(axis, low, high) for low, high in pairwise(edges)]
-    between = axis.scaled(np.maximum(edges, np.nanmin(axis.values)))
-    middles = axis.unscaled((between[:-1] + between[1:]) / 2)
+    between = axis.to_scale(np.maximum(edges, np.nanmin(axis.values)))
+    middles = axis.from_scale((between[:-1] + between[1:]) / 2)
     return AxisCells(edges, middles, np.where(known, places, -1), texts, single=False)
 
 
@@ -304,10 +304,10 @@ def colour_bar(title: str, ticks: Mapping[float, str] | None = None) -> dict[str
     """Return Plotly's options for the legend of colours; ``ticks`` are value -> text."""
     chosen: dict[str, Any] = {"nticks": 5}
     if ticks:
-        texts = [*map(style.escaped, ticks.values())]
+        texts = [*map(style.escape, ticks.values())]
         chosen = {"tickvals": list(ticks), "ticktext": texts}
     return {
-        "title": {"text": f"{style.escaped(title)}<br> ", "side": "top", "font": {"size": 13}},
+        "title": {"text": f"{style.escape(title)}<br> ", "side": "top", "font": {"size": 13}},
         "tickfont": {"size": 11},
         "thickness": 10,
         "len": 0.9,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sweep.analysis.study_reader import StudyReader
 from sweep.figures import style
 from sweep.figures.axes import error_axis
-from sweep.figures.figure import Columns, Figure, Names, Tab, stacked
+from sweep.figures.figure import Columns, Figure, Names, Tab, stack
 from sweep.store.table import Numbers, TrialTable
 
 Over = Literal["trials", "seconds"]
@@ -99,7 +99,7 @@ def draw_best_so_far(found: BestSoFar) -> go.Figure:
     drawn = style.figure(_X_TITLES[found.over], found.objective)
     for place, steps in enumerate(found.studies):
         colour = style.PALETTE[place % len(style.PALETTE)]
-        name = style.escaped(steps.study)
+        name = style.escape(steps.study)
         drawn.add_scatter(
             x=steps.x,
             y=steps.best,
@@ -124,7 +124,7 @@ def _gather(reader: StudyReader, beside: Names = (), over: Over = "trials") -> B
 
 
 def _rows(found: BestSoFar) -> Columns:
-    return stacked(
+    return stack(
         *(
             {
                 "study": of.study,

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.verdict import Verdict, baseline_number, best_number
 from sweep.figures import style
-from sweep.figures.figure import Columns, Figure, ReportSection, Tab, Trials, stacked
+from sweep.figures.figure import Columns, Figure, ReportSection, Tab, Trials, stack
 from sweep.store.records import TrialRow
 
 
@@ -46,9 +46,9 @@ def draw_classes(errors: ClassErrors) -> go.Figure:
     drawn = style.figure(y="test_mse", height=400)
     colours = style.colours([label == errors.baseline for label in errors.mse])
     for (label, mse), colour in zip(errors.mse.items(), colours, strict=True):
-        name = style.escaped(label)
+        name = style.escape(label)
         drawn.add_bar(
-            x=[*map(style.escaped, errors.classes)],
+            x=[*map(style.escape, errors.classes)],
             y=mse,
             name=name,
             marker={"color": colour},
@@ -82,7 +82,7 @@ def _best_and_baseline(found: Verdict | None) -> dict[str, TrialRow]:
 
 
 def _rows(errors: ClassErrors) -> Columns:
-    return stacked(
+    return stack(
         *(
             {"trial": label, "class": errors.classes, "test_mse": mse}
             for label, mse in errors.mse.items()
@@ -90,7 +90,7 @@ def _rows(errors: ClassErrors) -> Columns:
     )
 
 
-def _finding(errors: ClassErrors) -> str:
+def _describe(errors: ClassErrors) -> str:
     first = next(iter(errors.mse.values()))
     ratio = f"{first[0] / first[-1]:.1f} times the error of {errors.classes[-1]}"
     return f"{errors.classes[0]} has the worst copies, with {ratio}" if first[-1] else ""
@@ -104,7 +104,7 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_classes,
     rows=_rows,
-    finding=_finding,
+    finding=_describe,
     section=ReportSection.PICTURES,
     pages=(Tab.TRIAL, Tab.COMPARE),
 )

@@ -14,7 +14,7 @@ from sweep.analysis.probe_summary import (
 )
 from sweep.analysis.study_reader import StudyReader
 from sweep.figures import style
-from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stacked
+from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stack
 from sweep.findings.probes import CLASSIFIERS, KINDS, about_codes, accuracy_text
 
 _COLOURS = {
@@ -113,7 +113,7 @@ def _gather(reader: StudyReader) -> CodesChart | None:
 
 
 def _rows(chart: CodesChart) -> Columns:
-    return stacked(
+    return stack(
         *(
             {
                 "features": line.kind.value,

@@ -16,8 +16,17 @@ from sweep.catalogue.columns import column_named
 from sweep.catalogue.metrics import METRICS
 from sweep.figures import axes, style
 from sweep.figures.axes import Axis, AxisCells
-from sweep.figures.figure import Columns, Figure, Metric, ReportSection, Setting, Side, Tab, known
-from sweep.figures.groups import Groups, grouped
+from sweep.figures.figure import (
+    Columns,
+    Figure,
+    Metric,
+    ReportSection,
+    Setting,
+    Side,
+    Tab,
+    check_name,
+)
+from sweep.figures.groups import Groups, group
 from sweep.figures.marks import Marks, draw_marks, marks_of
 from sweep.store.table import Numbers, TrialTable
 
@@ -78,7 +87,7 @@ def gather_contour(
     statistic: Statistic = "best",
 ) -> Contour:
     """Divide the settings into cells: equal factors if logarithmic, one per word or few values."""
-    usable = axes.using(table, x, y)
+    usable = axes.select_using(table, x, y)
     usable = usable.where(np.isfinite(axes.axis_of(usable, metric).values))
     across, up, measured = (axes.axis_of(usable, name) for name in (x, y, metric))
     n_cells = round(math.sqrt(len(usable) / _TRIALS_A_CELL))
@@ -86,14 +95,14 @@ def gather_contour(
     columns, rows = axes.cells_of(across, n_cells), axes.cells_of(up, n_cells)
     held = (columns.places >= 0) & (rows.places >= 0)
     highest = column_named(metric).higher_is_better
-    groups = grouped(
+    groups = group(
         rows.places[held] * columns.n + columns.places[held],
         measured.values[held],
         usable.numbers[held],
         rows.n * columns.n,
         highest=highest,
     )
-    at = columns.drawn(across.values), rows.drawn(up.values)
+    at = columns.to_positions(across.values), rows.to_positions(up.values)
     return Contour(
         x=across,
         y=up,
@@ -118,7 +127,7 @@ def draw_contour(contour: Contour) -> go.Figure:
     """Draw the result of each cell as its colour, and a star at the best trial."""
     x, y, metric = contour.x, contour.y, contour.metric
     drawn = style.figure(x.title, y.title, height=500)
-    values = metric.scaled(contour.values)
+    values = metric.to_scale(contour.values)
     drawn.add_heatmap(
         x=contour.columns.edges,
         y=contour.rows.edges,
@@ -145,16 +154,16 @@ def _ticks(metric: Axis, values: NDArray[np.float64]) -> dict[float, str] | None
     """Return ticks for colours that represent logarithms; None for Plotly's own."""
     if metric.kind != "log":
         return None
-    ends = metric.unscaled(np.array([np.nanmin(values), np.nanmax(values)]))
+    ends = metric.from_scale(np.array([np.nanmin(values), np.nanmax(values)]))
     ticks = axes.round_ticks(*ends.tolist())
-    places = metric.scaled(np.array(ticks)).tolist()
+    places = metric.to_scale(np.array(ticks)).tolist()
     texts = [formats.value(float(f"{tick:.2g}")) for tick in ticks]
     return dict(zip(places, texts, strict=True))
 
 
 def _hovers(contour: Contour) -> list[list[str]]:
     """Write a text for each cell, row by row."""
-    groups, metric = contour.groups, style.escaped(contour.metric.plain)
+    groups, metric = contour.groups, style.escape(contour.metric.plain)
     of_groups = zip(
         groups.counts.tolist(),
         groups.best.tolist(),
@@ -162,8 +171,8 @@ def _hovers(contour: Contour) -> list[list[str]]:
         groups.best_numbers.tolist(),
         strict=True,
     )
-    rows = [style.escaped(f"{contour.y.plain} {text}") for text in contour.rows.texts]
-    columns = [style.escaped(f"{contour.x.plain} {text}") for text in contour.columns.texts]
+    rows = [style.escape(f"{contour.y.plain} {text}") for text in contour.rows.texts]
+    columns = [style.escape(f"{contour.x.plain} {text}") for text in contour.columns.texts]
     return [
         [
             f"{column}<br>{row}<br>{formats.count(n, 'trial')}"
@@ -190,14 +199,14 @@ def _gather(
     """
     table, given = reader.table, [of for of in (x, y) if of is not None]
     for setting in given:
-        known(setting, table.settings, "setting")
+        check_name(setting, table.settings, "setting")
     if len(given) < 2:
         others = (of for of in reader.importances.shares if of not in given)
         first = [x or next(others, None), y or next(others, None)]
         given = [of for of in first if of is not None]
         if len(given) < 2:
             return None
-    metric = table.objectives[0] if metric is None else known(metric, METRICS, "metric")
+    metric = table.objectives[0] if metric is None else check_name(metric, METRICS, "metric")
     contour = gather_contour(table, given[0], given[1], metric, statistic)
     return contour if contour.n_trials > 1 else None
 
@@ -215,7 +224,7 @@ def _rows(contour: Contour) -> Columns:
     }
 
 
-def _finding(contour: Contour) -> str:
+def _describe(contour: Contour) -> str:
     groups, (rows, columns) = contour.groups, (contour.rows, contour.columns)
     highest = column_named(contour.metric.name).higher_is_better
     at = int(np.nanargmax(groups.best) if highest else np.nanargmin(groups.best))
@@ -237,7 +246,7 @@ FIGURE = Figure(
         Side(of.y.name, of.y, in_cells=of.rows.single),
     ),
     rows=_rows,
-    finding=_finding,
+    finding=_describe,
     section=ReportSection.SETTINGS,
     pages=(Tab.EXPLORE,),
 )

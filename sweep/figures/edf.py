@@ -12,7 +12,16 @@ from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue.metrics import METRICS
 from sweep.figures import axes, style
 from sweep.figures.axes import Axis
-from sweep.figures.figure import Columns, Figure, Metric, Panel, ReportSection, Tab, known, stacked
+from sweep.figures.figure import (
+    Columns,
+    Figure,
+    Metric,
+    Panel,
+    ReportSection,
+    Tab,
+    check_name,
+    stack,
+)
 from sweep.findings.verdict import beaten_by
 from sweep.store.table import TrialTable
 
@@ -71,7 +80,7 @@ def draw_edf(edf: Edf) -> go.Figure:
             y=np.append(0.0, curve.shares),
             mode="lines",
             line={"color": colour, "width": 2.5, "dash": dash, "shape": "hv"},
-            name=style.escaped(f"{curve.label} ({curve.n_trials:,})"),
+            name=style.escape(f"{curve.label} ({curve.n_trials:,})"),
             hovertemplate=f"%{{y:.1%}} of {curve.n_trials:,} trials: at most %{{x:.4g}}",
         )
     drawn.update_layout(showlegend=True)
@@ -85,7 +94,7 @@ def _gather(reader: StudyReader, metric: Metric = "val_mse") -> Edf | None:
     tables = {reader.study.name: table}
     if len(table) < len(reader.whole):
         tables = {"all trials": reader.whole, "those that pass": table}
-    edf = gather_edf(tables, known(metric, METRICS, "metric"))
+    edf = gather_edf(tables, check_name(metric, METRICS, "metric"))
     if sum(curve.n_trials for curve in edf.curves) < 2:
         return None
     baseline = reader.compared.baseline if reader.compared else None
@@ -93,7 +102,7 @@ def _gather(reader: StudyReader, metric: Metric = "val_mse") -> Edf | None:
 
 
 def _rows(edf: Edf) -> Columns:
-    return stacked(
+    return stack(
         *(
             {"study": curve.label, edf.axis.name: curve.values, "share": curve.shares}
             for curve in edf.curves

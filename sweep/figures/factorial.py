@@ -14,7 +14,7 @@ from sweep.catalogue import formats
 from sweep.figures import style
 from sweep.figures.axes import round_ticks
 from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab
-from sweep.findings.factorial import any_effect, factorial_sentences, shared_by_largest
+from sweep.findings.factorial import any_effect, factorial_sentences, sum_of_largest
 
 #: Letters of a label in a line, so that a phone has room for marks beside it.
 _LINE = 22
@@ -80,7 +80,7 @@ def gather_factorial(analysis: StudyFactorial) -> FactorialChart | None:
 
 def _title(analysis: StudyFactorial) -> str:
     found = analysis.found
-    share = shared_by_largest(found)
+    share = sum_of_largest(found)
     if not found.largest or found.whole is None:
         return "By what each cause divides the error, alone and taken back"
     whole = f"the error ÷ {formats.number(found.whole.estimate)}"
@@ -191,15 +191,15 @@ def _hover(mark: FactorialMark) -> str:
     reach = "" if low is None else f" ({formats.number(low)} to {formats.number(high)})"
     return "<br>".join(
         [
-            f"<b>{style.escaped(mark.change)}</b>",
+            f"<b>{style.escape(mark.change)}</b>",
             f"{_KINDS[mark.kind].title}: {formats.number(estimate)} times less{reach}",
         ]
     )
 
 
 def _label(cause: str, change: str) -> str:
-    names = [f"<b>{style.escaped(line)}</b>" for line in wrap(cause.capitalize(), _LINE)]
-    return "<br>".join([*names, *map(style.escaped, wrap(change, _LINE))])
+    names = [f"<b>{style.escape(line)}</b>" for line in wrap(cause.capitalize(), _LINE)]
+    return "<br>".join([*names, *map(style.escape, wrap(change, _LINE))])
 
 
 def _axis(chart: FactorialChart) -> dict[str, Any]:

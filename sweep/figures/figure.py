@@ -134,19 +134,19 @@ def _ends(value: Any) -> Any:
 Span = Annotated[tuple[float, float], BeforeValidator(_ends)]
 
 
-def _listed_in(value: Any) -> Any:
+def _list_of_kind(value: Any) -> Any:
     return value.split(",") if isinstance(value, str) else value
 
 
 #: Numbers of trials; as text ``0,7,12``.
-Trials = Annotated[tuple[int, ...], BeforeValidator(_listed_in)]
+Trials = Annotated[tuple[int, ...], BeforeValidator(_list_of_kind)]
 
 
 #: Names of studies; as text ``A,B``.
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed_in)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_list_of_kind)]
 
 
-def known(given: str, names: Iterable[str], what: str) -> str:
+def check_name(given: str, names: Iterable[str], what: str) -> str:
     """Return the name. Raises UsageError for an unknown one, and suggests the most similar."""
     names = list(names)
     if given in names:
@@ -156,12 +156,12 @@ def known(given: str, names: Iterable[str], what: str) -> str:
     raise UsageError(f"unknown {what} '{given}'.{hint} Known: {', '.join(names) or 'none'}.")
 
 
-def stacked(*parts: Mapping[str, Any]) -> Columns:
+def stack(*parts: Mapping[str, Any]) -> Columns:
     """Stack rows of several kinds; single values are repeated in each row of their part."""
     names = dict.fromkeys(name for part in parts for name in part)
     columns: dict[str, list[Any]] = {name: [] for name in names}
     for part in parts:
-        lists = {name: _listed(of) for name, of in part.items()}
+        lists = {name: _as_list(of) for name, of in part.items()}
         n_rows = max((len(of) for of in lists.values() if of is not None), default=0)
         for name in names:
             found = lists.get(name)
@@ -169,7 +169,7 @@ def stacked(*parts: Mapping[str, Any]) -> Columns:
     return columns
 
 
-def _listed(of: Any) -> list[Any] | None:
+def _as_list(of: Any) -> list[Any] | None:
     if isinstance(of, np.ndarray):
         values: list[Any] = of.tolist()
         return values

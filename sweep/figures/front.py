@@ -12,7 +12,7 @@ from sweep.analysis.spectrum import HALF, Spectrum
 from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.verdict import baseline_number
 from sweep.figures import style
-from sweep.figures.figure import Columns, Figure, ReportSection, Tab, Trials, stacked
+from sweep.figures.figure import Columns, Figure, ReportSection, Tab, Trials, stack
 from sweep.findings.configurations import short_name
 from sweep.findings.spectrum import front_sentence
 from sweep.messages import SpectrumBands
@@ -136,7 +136,7 @@ def _colours(chart: FrontChart) -> list[str]:
 
 
 def _draw_line(drawn: go.Figure, line: FrontLine, colour: str) -> None:
-    label = style.escaped(line.label)
+    label = style.escape(line.label)
     spans = [f"{a:,}" if a == b else f"{a:,} to {b:,}" for a, b in line.spans]
     drawn.add_scatter(
         x=line.components,
@@ -166,7 +166,7 @@ def _gather(
 
 
 def _rows(chart: FrontChart) -> Columns:
-    return stacked(
+    return stack(
         *(
             {
                 "trial": line.trial,

@@ -18,7 +18,7 @@ class Groups(NamedTuple):
     high: NDArray[np.float64]  # (C,)
 
 
-def grouped(
+def group(
     places: NDArray[np.intp],  # (K,) from 0
     values: NDArray[np.float64],  # (K,) finite
     numbers: NDArray[np.int64],  # (K,)

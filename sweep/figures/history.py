@@ -10,7 +10,7 @@ from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.verdict import baseline_number
 from sweep.catalogue.formats import count
 from sweep.figures import style
-from sweep.figures.figure import Columns, Figure, ReportSection, Side, Span, Tab, stacked
+from sweep.figures.figure import Columns, Figure, ReportSection, Side, Span, Tab, stack
 from sweep.figures.marks import (
     Marks,
     TrialBand,
@@ -18,7 +18,7 @@ from sweep.figures.marks import (
     draw_band,
     draw_marks,
     marks_of,
-    sampled,
+    sample,
     within,
 )
 from sweep.store.table import Numbers, TrialTable
@@ -62,7 +62,7 @@ def gather_history(table: TrialTable, between: tuple[float, float] | None = None
     n_finished, n_pruned = len(finished), len(pruned)
     band = None
     if n_finished + n_pruned > style.MAX_MARKS:
-        pruned = pruned.where(sampled(n_pruned, _N_PRUNED))
+        pruned = pruned.where(sample(n_pruned, _N_PRUNED))
         if n_finished > style.HOVER_MARKS:
             band = _band(finished)
             finished = finished.where(np.isin(finished.numbers, band.groups.best_numbers))
@@ -171,7 +171,7 @@ def _gather(reader: StudyReader, between: Span | None = None) -> History | None:
 
 def _rows(history: History) -> Columns:
     value = history.objective
-    return stacked(
+    return stack(
         *(
             {"mark": name, "trial": marks.numbers, value: marks.y}
             for marks, name, _ in _kinds(history)
@@ -180,7 +180,7 @@ def _rows(history: History) -> Columns:
     )
 
 
-def _finding(history: History) -> str:
+def _describe(history: History) -> str:
     """Say how long ago the best trial was found."""
     if not len(history.best_y):
         return ""
@@ -202,7 +202,7 @@ FIGURE = Figure(
     note=lambda history: history.about,
     sides=lambda _: (Side("number"), Side("value")),
     rows=_rows,
-    finding=_finding,
+    finding=_describe,
     section=ReportSection.SEARCH,
     pages=(Tab.OVERVIEW, Tab.EXPLORE),
 )

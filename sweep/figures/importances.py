@@ -6,7 +6,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from sweep.analysis.importances import MIN_TRIALS, Importances
-from sweep.analysis.study_explanation import explained_in
+from sweep.analysis.study_explanation import find_explaining_study
 from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
@@ -52,12 +52,12 @@ def gather_importances(
         settings=tuple(importances.shares),
         names=[column_named(name).title for name in importances.shares],
         shares=list(importances.shares.values()),
-        about=about + _outranked(study, explained_in),
+        about=about + _describe_limits(study, explained_in),
         doubt=", rough" if is_rough else "",
     )
 
 
-def _outranked(study: str, explained_in: str | None) -> str:
+def _describe_limits(study: str, explained_in: str | None) -> str:
     """Say that these are not causes, as the sampler chose the trials, and what shows causes."""
     lead = " They show what correlates with a low error, not what causes it: "
     if explained_in is None:
@@ -73,11 +73,11 @@ def draw_importances(bars: ImportanceBars) -> go.Figure:
     drawn = style.figure("Share of the importance", height=120 + 34 * len(bars.names))
     drawn.add_bar(
         x=[100 * share for share in bars.shares],
-        y=[*map(style.escaped, bars.names)],
+        y=[*map(style.escape, bars.names)],
         orientation="h",
         marker={"color": style.BLUE},
         text=[formats.percent(share) for share in bars.shares],
-        customdata=[*map(style.escaped, bars.settings)],
+        customdata=[*map(style.escape, bars.settings)],
         textposition="outside",
         cliponaxis=False,
         hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
@@ -91,7 +91,7 @@ def _gather(reader: StudyReader) -> ImportanceBars | None:
     """Share of the variation of the value that each setting explains."""
     if reader.importances.reason:
         return None
-    outranked_by = explained_in(reader.explanation)
+    outranked_by = find_explaining_study(reader.explanation)
     return gather_importances(reader.importances, reader.study.name, outranked_by)
 
 
@@ -103,7 +103,7 @@ def _rows(bars: ImportanceBars) -> Columns:
     return {"setting": bars.settings, "share": bars.shares}
 
 
-def _finding(bars: ImportanceBars) -> str:
+def _describe(bars: ImportanceBars) -> str:
     share = formats.percent(bars.shares[0])
     return f"{capitalise(bars.names[0])} sets the best trials apart most ({share}{bars.doubt})"
 
@@ -118,7 +118,7 @@ FIGURE = Figure(
     draw=draw_importances,
     note=lambda bars: bars.about,
     rows=_rows,
-    finding=_finding,
+    finding=_describe,
     section=ReportSection.SETTINGS,
     pages=(Tab.OVERVIEW,),
 )

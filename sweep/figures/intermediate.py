@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sweep.analysis.study_reader import StudyReader
 from sweep.figures import axes, style
-from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stacked
+from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stack
 from sweep.store.records import CurvePoint
 from sweep.store.table import Mask, TrialTable
 
@@ -64,20 +64,20 @@ def choose_curves(table: TrialTable, limit: int = _LIMIT) -> list[int]:
 
     A trial stays chosen while the study grows, unless enough new ones displace it.
     """
-    trained = np.flatnonzero(_trained(table))
-    best = _ranked(table)[: min(_BEST, limit)]
+    trained = np.flatnonzero(_is_trained(table))
+    best = _rank(table)[: min(_BEST, limit)]
     rest = np.setdiff1d(trained, best)
     sample = rest[np.argsort(axes.even(table.numbers[rest]), kind="stable")]
     chosen = np.concatenate([best, sample[: limit - len(best)]])
     return [int(number) for number in np.sort(table.numbers[chosen])]
 
 
-def _trained(table: TrialTable) -> Mask:
+def _is_trained(table: TrialTable) -> Mask:
     trained: Mask = ~table.states.is_("WAITING") & ~table.invalid
     return trained
 
 
-def _ranked(table: TrialTable) -> NDArray[np.intp]:
+def _rank(table: TrialTable) -> NDArray[np.intp]:
     """Return the rows of the trials that count, the best first."""
     rows = np.flatnonzero(table.counting)
     return rows[np.argsort(table.value[rows], kind="stable")]
@@ -90,12 +90,12 @@ def gather_intermediate(
     pruned = set(table.numbers[table.states.is_("PRUNED")].tolist())
     lines = {number: _line(number, points, pruned) for number, points in curves.items()}
     lines = {number: line for number, line in lines.items() if line.epochs}
-    ranked = (int(number) for number in table.numbers[_ranked(table)])
+    ranked = (int(number) for number in table.numbers[_rank(table)])
     named = [number for number in ranked if number in lines][:_NAMED]
     return Intermediate(
         named=[lines[number] for number in named],
         others=[line for number, line in lines.items() if number not in named],
-        n_total=int(_trained(table).sum()),
+        n_total=int(_is_trained(table).sum()),
     )
 
 
@@ -182,7 +182,7 @@ def _gather(reader: StudyReader) -> Intermediate | None:
 
 
 def _rows(shown: Intermediate) -> Columns:
-    return stacked(
+    return stack(
         *(
             {
                 "trial": line.number,

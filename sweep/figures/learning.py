@@ -10,7 +10,7 @@ from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.verdict import baseline_number
 from sweep.catalogue.formats import percent
 from sweep.figures import axes, style
-from sweep.figures.figure import Columns, Figure, ReportSection, Tab, Trials, stacked
+from sweep.figures.figure import Columns, Figure, ReportSection, Tab, Trials, stack
 from sweep.findings.configurations import short_name
 from sweep.store.records import CurvePoint, TrialRow
 
@@ -61,7 +61,7 @@ def draw_curves(curves: Sequence[Curve]) -> go.Figure:
         return style.say(drawn, "No epoch has finished yet.")
     colours = style.colours([curve.is_baseline for curve in curves])
     for place, (curve, colour) in enumerate(zip(curves, colours, strict=True)):
-        label = style.escaped(curve.label)
+        label = style.escape(curve.label)
         drawn.add_scatter(
             x=curve.epochs,
             y=curve.val_mse,
@@ -101,12 +101,12 @@ def _best(reader: StudyReader, n: int) -> list[TrialRow]:
 
 
 def _rows(curves: Sequence[Curve]) -> Columns:
-    return stacked(
+    return stack(
         *({"trial": of.number, "epoch": of.epochs, "val_mse": of.val_mse} for of in curves)
     )
 
 
-def _finding(curves: Sequence[Curve]) -> str:
+def _describe(curves: Sequence[Curve]) -> str:
     """Say whether the first of the curves still falls at its end."""
     number, errors = curves[0].number, curves[0].val_mse
     if len(errors) < 2:
@@ -125,7 +125,7 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_curves,
     rows=_rows,
-    finding=_finding,
+    finding=_describe,
     section=ReportSection.SEARCH,
     pages=(Tab.COMPARE,),
 )

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from sweep.figures import style, words
-from sweep.figures.groups import Groups, grouped
+from sweep.figures.groups import Groups, group
 from sweep.store.table import Mask, Numbers, TrialTable
 
 #: Trial numbers are integers.
@@ -59,7 +59,7 @@ def within(x: Places, between: tuple[float, float] | None) -> Mask:
     return mask
 
 
-def sampled(n: int, n_wanted: int) -> Mask:
+def sample(n: int, n_wanted: int) -> Mask:
     """Select at random ``n_wanted`` of n trials to draw; the selection is deterministic."""
     mask = np.zeros(n, dtype=bool)
     mask[np.random.default_rng(0).permutation(n)[:n_wanted]] = True
@@ -75,13 +75,13 @@ def band_of(
     """Summarise the trials between neighbouring edges."""
     places = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(edges) - 2)
     _, filled = np.unique(places, return_inverse=True)
-    groups = grouped(filled, y, numbers, int(filled.max()) + 1)
+    groups = group(filled, y, numbers, int(filled.max()) + 1)
     return TrialBand(np.bincount(filled, weights=x) / groups.counts, groups)
 
 
 def draw_marks(drawn: go.Figure, marks: Marks, *, n_marks: int, **options: Any) -> None:
     """Draw marks that describe and link to their trial, in a chart of ``n_marks`` marks."""
-    hovering = style.hovering(marks.numbers, marks.hover)
+    hovering = style.hover_options(marks.numbers, marks.hover)
     scatter = style.scatter(n_marks)
     drawn.add_trace(scatter(x=marks.x, y=marks.y, **({"mode": "markers"} | hovering | options)))
 

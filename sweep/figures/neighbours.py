@@ -14,7 +14,7 @@ from sweep.analysis.study_probes import probed_trial
 from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue.formats import count, percent
 from sweep.figures import style
-from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stacked
+from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stack
 from sweep.figures.pictures import strip_of
 
 #: Pixels of a row of pictures, and of what stands above and below them.
@@ -90,7 +90,7 @@ def draw_neighbours(chart: NeighboursChart) -> go.Figure:
     )
     return drawn.update_yaxes(
         tickvals=[place + 0.5 for place in range(len(chart.queries))],
-        ticktext=[style.escaped(of.label) for of in chart.queries],
+        ticktext=[style.escape(of.label) for of in chart.queries],
         range=[len(chart.queries), -0.6],
         showgrid=False,
         showline=False,
@@ -104,7 +104,7 @@ def _draw_group(
     drawn: go.Figure, queries: Sequence[Query], group: _Group, picture_width: float
 ) -> None:
     drawn.add_annotation(
-        text=style.escaped(group.title), x=group.left, y=-0.3, xanchor="left", showarrow=False
+        text=style.escape(group.title), x=group.left, y=-0.3, xanchor="left", showarrow=False
     )
     marks: list[tuple[float, float, str]] = []
     for row, query in enumerate(queries):
@@ -122,7 +122,7 @@ def _draw_group(
         )
         images: Sequence[Query | NearestImage] = near or [query]
         for place, of in enumerate(images):
-            marks.append((group.left + place + picture_width / 2, row + 0.5, _said(of)))
+            marks.append((group.left + place + picture_width / 2, row + 0.5, _describe(of)))
             if of.label != query.label:
                 left = group.left + place
                 drawn.add_shape(
@@ -146,9 +146,9 @@ def _draw_group(
     )
 
 
-def _said(of: Query | NearestImage) -> str:
+def _describe(of: Query | NearestImage) -> str:
     part = "test" if isinstance(of, Query) else "training"
-    return style.escaped(f"{part} image {of.place}: {of.label}")
+    return style.escape(f"{part} image {of.place}: {of.label}")
 
 
 def _uri(images: Pixels) -> str:
@@ -167,7 +167,7 @@ def _gather(reader: StudyReader, trial: int | None = None) -> NeighboursChart | 
 
 
 def _rows(chart: NeighboursChart) -> Columns:
-    return stacked(
+    return stack(
         *(
             {
                 "test_image": query.place,

@@ -14,7 +14,7 @@ from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.figures import axes, style
 from sweep.figures.figure import Columns, Figure, Names, Tab
-from sweep.figures.marks import sampled
+from sweep.figures.marks import sample
 from sweep.store.table import Choices, Column, Mask, Numbers, TrialTable
 
 #: More lines hide each other.
@@ -84,12 +84,12 @@ def gather_lines(table: TrialTable) -> Lines:
     """Gather up to nine searched settings that differ between finished trials, and the error."""
     # Searched, and different not only because another setting determines it.
     searched = [name for name in _SETTINGS if name in table.searched]
-    usable = table.where(table.counting & (table.value > 0) & _known(table, searched))
+    usable = table.where(table.counting & (table.value > 0) & _is_known(table, searched))
     n_trials = len(usable)
     if n_trials > MAX_LINES:
         usable = usable.where(_best_and_some(usable.value))
     order = np.argsort(usable.value, kind="stable")
-    varied = [name for name in searched if _varied(usable.settings[name])]
+    varied = [name for name in searched if _varies(usable.settings[name])]
     dimensions = [
         _dimension(name, usable.settings[name], order) for name in varied[:_MAX_DIMENSIONS]
     ]
@@ -135,11 +135,11 @@ def _passing_first(passes: Mask) -> Mask:
     kept = passes.copy()
     if room > 0:
         others = np.flatnonzero(~passes)
-        kept[others[sampled(len(others), room)]] = True
+        kept[others[sample(len(others), room)]] = True
     return kept
 
 
-def _known(table: TrialTable, names: Sequence[str]) -> Mask:
+def _is_known(table: TrialTable, names: Sequence[str]) -> Mask:
     known = np.ones(len(table), dtype=bool)
     for name in names:
         column = table.settings[name]
@@ -147,7 +147,7 @@ def _known(table: TrialTable, names: Sequence[str]) -> Mask:
     return known
 
 
-def _varied(column: Column) -> bool:
+def _varies(column: Column) -> bool:
     values = column.codes if isinstance(column, Choices) else column
     return bool((values != values[:1]).any())
 
@@ -156,7 +156,7 @@ def _best_and_some(values: Numbers) -> Mask:
     mask = np.zeros(len(values), dtype=bool)
     order = np.argsort(values, kind="stable")
     mask[order[:_N_BEST]] = True
-    mask[order[_N_BEST:]] = sampled(len(values) - _N_BEST, MAX_LINES - _N_BEST)
+    mask[order[_N_BEST:]] = sample(len(values) - _N_BEST, MAX_LINES - _N_BEST)
     return mask
 
 
@@ -253,11 +253,11 @@ def draw_lines(lines: Lines) -> go.Figure:
 def _axis(dimension: Dimension, where: Filter) -> dict[str, Any]:
     brush, ticks = brush_of(where, dimension), fine_ticks(dimension)
     return {
-        "label": style.escaped(dimension.label),
+        "label": style.escape(dimension.label),
         "name": dimension.name,
         "values": dimension.values.astype(np.float32),
         "tickvals": list(ticks),
-        "ticktext": [*map(style.escaped, ticks.values())],
+        "ticktext": [*map(style.escape, ticks.values())],
         "multiselect": dimension.choices is not None,
         "constraintrange": brush if len(brush) > 1 else brush[0] if brush else None,
     }

@@ -9,8 +9,8 @@ from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue.columns import column_named
 from sweep.catalogue.formats import count
 from sweep.figures import style
-from sweep.figures.figure import Columns, Figure, ReportSection, Side, Tab, stacked
-from sweep.figures.marks import Marks, draw_marks, marks_of, sampled
+from sweep.figures.figure import Columns, Figure, ReportSection, Side, Tab, stack
+from sweep.figures.marks import Marks, draw_marks, marks_of, sample
 from sweep.store.pareto import unbeaten
 from sweep.store.table import Mask, TrialTable
 
@@ -41,7 +41,7 @@ def gather_front(table: TrialTable) -> ParetoFront | None:
     unbeaten_ones = unbeaten(usable.values)
     beaten, n_beaten, about = usable.where(~unbeaten_ones), int((~unbeaten_ones).sum()), ""
     if n_beaten > style.MAX_MARKS:
-        beaten = beaten.where(sampled(n_beaten, style.MAX_MARKS // 2))
+        beaten = beaten.where(sample(n_beaten, style.MAX_MARKS // 2))
         about = f"Of {n_beaten:,} trials that another dominates, {len(beaten):,} drawn at random."
     n_marks = len(beaten) + len(usable) - n_beaten
     front = _marks(usable.where(unbeaten_ones), n_marks)
@@ -94,7 +94,7 @@ def _gather(reader: StudyReader) -> ParetoFront | None:
 
 def _rows(front: ParetoFront) -> Columns:
     error, cost = front.objectives
-    return stacked(
+    return stack(
         *(
             {"trial": of.numbers, error: of.y, cost: of.x, "pareto": is_front}
             for of, is_front in ((front.front, True), (front.beaten, False))

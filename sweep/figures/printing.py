@@ -29,7 +29,7 @@ _MARGINS = 60.0
 _GRID = "#DDDDDD"
 
 
-def printed(drawn: go.Figure, width: float | None, height: float | None) -> go.Figure:
+def style_for_print(drawn: go.Figure, width: float | None, height: float | None) -> go.Figure:
     """Style black text on white; at a given width, without a title and with fonts of 8 points."""
     axis: dict[str, Any] = {"linecolor": "black", "tickcolor": "black", "gridcolor": _GRID}
     usual_height = drawn.layout.height

@@ -36,7 +36,7 @@ from sweep.figures import (
     width,
     width_law,
 )
-from sweep.figures.figure import Columns, Figure, known
+from sweep.figures.figure import Columns, Figure, check_name
 from sweep.figures.spreadsheet import csv_text
 from sweep.store.handle import StudyHandle
 
@@ -106,7 +106,7 @@ class GatheredFigure(NamedTuple):
 
     def draw_titled(self) -> go.Figure:
         """Draw the data below the title and, where that is short, the note."""
-        return style.entitled(self.draw(), self.title, self.note)
+        return style.add_title(self.draw(), self.title, self.note)
 
 
 def _plain(column: Any) -> list[Any]:
@@ -116,7 +116,7 @@ def _plain(column: Any) -> list[Any]:
 
 def find_figure(name: str) -> Figure[Any]:
     """Look a figure up. Raises UsageError that suggests the most similar name."""
-    return FIGURES[known(name, FIGURES, "figure")]
+    return FIGURES[check_name(name, FIGURES, "figure")]
 
 
 def options_of(figure: Figure[Any]) -> Mapping[str, Parameter]:
@@ -132,14 +132,14 @@ def gather_figure(
     Raises UsageError for an unknown figure, option or value. Values may be text.
     """
     figure = find_figure(name)
-    data = figure.gather(reader, **_checked(figure, options or {}))
+    data = figure.gather(reader, **_check(figure, options or {}))
     return None if data is None else GatheredFigure(figure, data)
 
 
-def _checked(figure: Figure[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+def _check(figure: Figure[Any], options: Mapping[str, Any]) -> dict[str, Any]:
     checked, taken = {}, options_of(figure)
     for name, value in options.items():
-        option = taken[known(name, taken, f"option of figure '{figure.name}'")]
+        option = taken[check_name(name, taken, f"option of figure '{figure.name}'")]
         try:
             checked[name] = TypeAdapter(option.annotation).validate_python(value)
         except ValidationError as error:

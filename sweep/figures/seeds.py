@@ -13,7 +13,7 @@ from sweep.analysis.verdict import best_number
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.figures import axes, style
-from sweep.figures.figure import Columns, Figure, Tab, stacked
+from sweep.figures.figure import Columns, Figure, Tab, stack
 from sweep.store.records import CurvePoint, TrialRow
 
 #: A floor farther below the lowest error would squeeze the curves: it is mentioned, not drawn.
@@ -172,13 +172,13 @@ def _draw_line(drawn: go.Figure, line: SeedLine, look: Mapping[str, Any]) -> Non
         mode="lines+markers",
         line=dict(look),
         marker={"size": 3 + look["width"]},
-        name=style.escaped(line.label),
-        hovertemplate=f"{style.escaped(line.label)}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
+        name=style.escape(line.label),
+        hovertemplate=f"{style.escape(line.label)}<br>epoch %{{x}}: %{{y:.4g}}<extra></extra>",
     )
 
 
 def _draw_floor(drawn: go.Figure, chart: SeedChart, longest: int) -> None:
-    name = style.escaped(chart.floor_name)
+    name = style.escape(chart.floor_name)
     drawn.add_scatter(
         x=[0, longest + 1],  # beyond both ends of the axis
         y=[chart.floor] * 2,
@@ -205,7 +205,7 @@ def _gather(
 
 
 def _rows(chart: SeedChart) -> Columns:
-    return stacked(
+    return stack(
         *({"line": of.label, "epoch": of.epochs, "value": of.values} for of in chart.lines)
     )
 

@@ -26,9 +26,9 @@ from sweep.figures.figure import (
     Side,
     Span,
     Tab,
-    known,
+    check_name,
 )
-from sweep.figures.groups import Groups, grouped
+from sweep.figures.groups import Groups, group
 from sweep.figures.marks import Marks, TrialBand, draw_band, draw_marks, marks_of, within
 from sweep.findings.choices import choice_in_words
 from sweep.store.table import Choices, Numbers, TrialTable
@@ -96,9 +96,9 @@ def gather_slice(
     between: tuple[float, float] | None = None,
 ) -> Slice:
     """Gather the trials that count and use the setting, in the x range ``between`` if given."""
-    usable = axes.using(table, setting)
+    usable = axes.select_using(table, setting)
     along, measured = axes.axis_of(usable, setting), axes.axis_of(usable, metric)
-    x = _scattered(along, usable.numbers) if along.single else along.values
+    x = _scatter(along, usable.numbers) if along.single else along.values
     known = axes.finite(x, measured.values)
     ends = (float(x[known].min()), float(x[known].max())) if known.any() else (0.0, 1.0)
     shown = known & within(x, between)
@@ -126,12 +126,12 @@ def gather_slice(
     )
 
 
-def _scattered(along: Axis, numbers: NDArray[np.int64]) -> Numbers:
+def _scatter(along: Axis, numbers: NDArray[np.int64]) -> Numbers:
     """Scatter marks around their value; a trial's position never changes."""
-    points = along.scaled(along.points)
+    points = along.to_scale(along.points)
     gap = float(np.diff(points).min()) if len(points) > 1 else _ALONE
     aside = _SCATTER * gap * (2 * axes.even(numbers) - 1)
-    return along.unscaled(along.scaled(along.values) + aside)
+    return along.from_scale(along.to_scale(along.values) + aside)
 
 
 def _cells(along: Axis) -> AxisCells:
@@ -145,7 +145,7 @@ def _band(cells: AxisCells, y: Numbers, numbers: NDArray[np.int64], highest: boo
     if not cells.single and len(held) < _ENOUGH:
         held = held[:0]
     filled, places = np.unique(cells.places[held], return_inverse=True)
-    groups = grouped(places, y[held], numbers[held], len(filled), highest=highest)
+    groups = group(places, y[held], numbers[held], len(filled), highest=highest)
     return TrialBand(cells.middles[filled], groups)
 
 
@@ -252,8 +252,8 @@ def _gather(
     The metric is by default the first objective.
     """
     table = reader.table
-    metric = table.objectives[0] if metric is None else known(metric, METRICS, "metric")
-    sliced = gather_slice(table, known(setting, table.settings, "setting"), metric, between)
+    metric = table.objectives[0] if metric is None else check_name(metric, METRICS, "metric")
+    sliced = gather_slice(table, check_name(setting, table.settings, "setting"), metric, between)
     return sliced if len(np.unique(sliced.setting.values)) > 1 else None
 
 
@@ -271,7 +271,7 @@ def _most_important(reader: StudyReader) -> list[Panel]:
     return [Panel({"setting": of}, f"slice-{of}") for of in (*others[:_N_SLICES], *chosen)]
 
 
-def _finding(sliced: Slice) -> str:
+def _describe(sliced: Slice) -> str:
     setting = sliced.setting
     if setting.names:
         return sliced.told
@@ -297,7 +297,7 @@ FIGURE = Figure(
         Side(sliced.metric.name, sliced.metric),
     ),
     rows=_rows,
-    finding=_finding,
+    finding=_describe,
     section=ReportSection.SETTINGS,
     panels=_most_important,
     pages=(Tab.EXPLORE,),

@@ -167,9 +167,9 @@ def _marks(frame: Frame, history: History) -> Iterator[str]:
     share = min(1.0, MAX_MARKS / max(history.finished.n + history.pruned.n, 1))
     if history.band is not None:
         yield from _band(frame, history.band)
-    x, y = _thinned(history.pruned, share)
+    x, y = _thin(history.pruned, share)
     yield _crosses(frame, x, y)
-    x, y = _thinned(history.finished, share)
+    x, y = _thin(history.finished, share)
     yield _dots(frame, x, y, colour=style.SKY, size=7, opacity=0.85)
     for x, y in zip(history.baseline.x, history.baseline.y, strict=True):
         yield _star(float(frame.across(x)), float(frame.up(y)))
@@ -179,7 +179,7 @@ def _marks(frame: Frame, history: History) -> Iterator[str]:
         yield _path(_staircase(frame, x, y, float(x[-1])), stroke=style.BLUE, width=2.5)
 
 
-def _thinned(marks: Marks, share: float) -> tuple[Numbers, Numbers]:
+def _thin(marks: Marks, share: float) -> tuple[Numbers, Numbers]:
     rows = _even_rows(marks.n, math.floor(share * marks.n))
     return marks.x[rows].astype(np.float64), marks.y[rows]
 
@@ -224,19 +224,19 @@ def _band(frame: Frame, band: TrialBand) -> Iterator[str]:
     high, low, median = (
         frame.up(of).tolist() for of in (band.groups.high, band.groups.low, band.groups.median)
     )
-    around = _joined([*across, *across[::-1]], [*high, *low[::-1]])
+    around = _join([*across, *across[::-1]], [*high, *low[::-1]])
     yield f'<path d="{around}Z" fill="{style.SKY}" fill-opacity="0.25"/>'
-    yield _path(_joined(across, median), stroke=style.SKY, width=2)
+    yield _path(_join(across, median), stroke=style.SKY, width=2)
 
 
-def _joined(across: Sequence[float], up: Sequence[float]) -> str:
+def _join(across: Sequence[float], up: Sequence[float]) -> str:
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in zip(across, up, strict=True))
 
 
 def _star(x: float, y: float) -> str:
     """Draw five points, 9 pixels from the middle to each."""
     turns = [(math.pi * (place / 5 - 0.5), 9 if place % 2 == 0 else 3.6) for place in range(10)]
-    drawn = _joined(
+    drawn = _join(
         [x + far * math.cos(turn) for turn, far in turns],
         [y + far * math.sin(turn) for turn, far in turns],
     )

@@ -93,7 +93,7 @@ TEMPLATE = go.layout.Template(
 )
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     """Escape a plain text for an attribute in which Plotly expects pseudo-HTML or a template.
 
     These are names of traces, titles, ticks, categories, hovers and annotations. A worker called
@@ -109,7 +109,7 @@ def figure(x: str = "", y: str = "", **layout: Any) -> go.Figure:
     """
     drawn = go.Figure(layout={"template": TEMPLATE, "height": 440, "uirevision": "keep"})
     return drawn.update_layout(
-        xaxis_title=escaped(_axis_title(x)), yaxis_title=escaped(_axis_title(y)), **layout
+        xaxis_title=escape(_axis_title(x)), yaxis_title=escape(_axis_title(y)), **layout
     )
 
 
@@ -121,13 +121,13 @@ def _axis_title(of: str) -> str:
 _SUBTITLE = 110
 
 
-def entitled(drawn: go.Figure, title: str, note: str = "") -> go.Figure:
+def add_title(drawn: go.Figure, title: str, note: str = "") -> go.Figure:
     """Write a title, and a note that is short enough, above a chart; both are plain."""
     note = note if len(note) <= _SUBTITLE else ""
     if drawn.layout.margin.t is None:
         drawn.update_layout(margin={"t": 72 if note else 48})
-    subtitle = {"text": escaped(note), "font": {"size": 12}} if note else {}
-    return drawn.update_layout(title={"text": escaped(title), "subtitle": subtitle})
+    subtitle = {"text": escape(note), "font": {"size": 12}} if note else {}
+    return drawn.update_layout(title={"text": escape(title), "subtitle": subtitle})
 
 
 _LINE = 42
@@ -136,7 +136,7 @@ _LINE = 42
 def say(drawn: go.Figure, text: str) -> go.Figure:
     """Write on a chart without marks why it is empty, in lines that fit a phone."""
     drawn.add_annotation(
-        text="<br>".join(map(escaped, wrap(text, _LINE))),
+        text="<br>".join(map(escape, wrap(text, _LINE))),
         x=0.5,
         y=0.5,
         xref="paper",
@@ -165,7 +165,7 @@ def among(n_marks: int, marker: Mapping[str, Any]) -> dict[str, Any]:
     return {**marker, "size": 5, "opacity": 0.6, "line": {"width": 0}}
 
 
-def hovering(
+def hover_options(
     numbers: NDArray[np.int64] | Sequence[int],
     texts: Sequence[str] | None,
     position: str = "%{y:.4g}",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue import formats
 from sweep.figures import axes, style, words
-from sweep.figures.figure import Columns, Figure, ReportSection, Side, Span, Tab, stacked
+from sweep.figures.figure import Columns, Figure, ReportSection, Side, Span, Tab, stack
 from sweep.store.table import Choices, Numbers, TrialTable
 
 _COLOURS = {
@@ -138,12 +138,12 @@ def draw_timeline(timeline: Timeline) -> go.Figure:
     return drawn.update_yaxes(
         type="category",
         categoryorder="array",
-        categoryarray=[*map(style.escaped, timeline.names)],
+        categoryarray=[*map(style.escape, timeline.names)],
     )
 
 
 def _draw_bars(drawn: go.Figure, bars: TimelineBars) -> None:
-    names = np.array([style.escaped(str(name)) for name in bars.workers.names])[bars.workers.codes]
+    names = np.array([style.escape(str(name)) for name in bars.workers.names])[bars.workers.codes]
     for state, colour in _COLOURS.items():
         rows = np.flatnonzero(bars.states.is_(state))
         if rows.size:
@@ -155,8 +155,8 @@ def _draw_bars(drawn: go.Figure, bars: TimelineBars) -> None:
                 textposition="none",
                 orientation="h",
                 marker={"color": colour, "line": {"color": style.FAINT, "width": 0.5}},
-                name=style.escaped(state),
-                **style.hovering(bars.numbers[rows], texts),
+                name=style.escape(state),
+                **style.hover_options(bars.numbers[rows], texts),
             )
     drawn.update_layout(barmode="overlay", bargap=0.3, showlegend=True)
 
@@ -164,7 +164,7 @@ def _draw_bars(drawn: go.Figure, bars: TimelineBars) -> None:
 def _draw_busy(drawn: go.Figure, busy: Busy) -> None:
     drawn.add_heatmap(
         x=busy.seconds,
-        y=[*map(style.escaped, busy.workers)],
+        y=[*map(style.escape, busy.workers)],
         z=100 * busy.shares,
         zmin=0,
         zmax=100,
@@ -184,7 +184,7 @@ def _gather(reader: StudyReader, between: Span | None = None) -> Timeline | None
 def _rows(timeline: Timeline) -> Columns:
     bars, busy = timeline.bars, timeline.busy
     if busy is not None:
-        return stacked(
+        return stack(
             *(
                 {"worker": name, "seconds": busy.seconds, "share": shares}
                 for name, shares in zip(busy.workers, busy.shares, strict=True)

@@ -92,7 +92,7 @@ class _Bars:
 
     def add_end(self, label: str, error: float) -> None:
         self._add(label, error, error, None, None, None)
-        self.hovers.append(f"{style.escaped(label)}<br>{formats.number(error)}")
+        self.hovers.append(f"{style.escape(label)}<br>{formats.number(error)}")
 
     def add(self, found: Explanation, step: Step, before: float, *, reverse: bool) -> None:
         label = change_of(found, step, reverse=reverse)
@@ -100,7 +100,7 @@ class _Bars:
         self._add(label, before, step.error, low, high, before / step.error)
         share = found.share(step.effect)
         lines = [
-            f"<b>{style.escaped(label)}</b>",
+            f"<b>{style.escape(label)}</b>",
             f"{formats.number(before)} → {formats.number(step.error)}",
             times(step.effect, reverse=reverse),
             "" if share is None else f"{formats.percent(share)} of the total",
@@ -150,7 +150,7 @@ def draw_waterfall(chart: Waterfall) -> go.Figure:
     drawn.update_xaxes(title_text=column_named("val_mse").axis_title.replace(" (", "<br>("))
     if not chart.labels:
         return style.say(drawn, chart.about or "Nothing has been trained for it yet.")
-    chart = chart._replace(labels=[*map(style.escaped, chart.labels)])
+    chart = chart._replace(labels=[*map(style.escape, chart.labels)])
     _draw_links(drawn, chart)
     drawn.add_bar(
         base=chart.before,
@@ -185,7 +185,7 @@ def _colour(factor: float | None) -> str:
 
 def _tick(label: str, factor: float | None) -> str:
     """Write the factor next to the bar rather than on it, where the interval is."""
-    lines = [*map(style.escaped, wrap(_FROM_TO.sub(_in_a_line, label), _LINE))]
+    lines = [*map(style.escape, wrap(_FROM_TO.sub(_in_a_line, label), _LINE))]
     if factor is not None:
         worth = f"÷ {formats.number(factor)}" if factor >= 1 else f"× {formats.number(1 / factor)}"
         lines.append(f"<b>{worth}</b>")
@@ -286,7 +286,7 @@ def _there_and_back(reader: StudyReader) -> list[Panel]:
     return [Panel(id="waterfall"), Panel({"reverse": True}, "waterfall-back")]
 
 
-def _finding(chart: Waterfall) -> str:
+def _describe(chart: Waterfall) -> str:
     """Name the significant change that lowers the error most."""
     bars = zip(chart.labels, chart.before, chart.high, chart.factors, strict=True)
     told = [
@@ -309,7 +309,7 @@ FIGURE = Figure(
     draw=draw_waterfall,
     note=lambda chart: chart.about,
     rows=_rows,
-    finding=_finding,
+    finding=_describe,
     section=ReportSection.CAUSES,
     panels=_there_and_back,
     pages=(Tab.WHY,),

@@ -14,7 +14,7 @@ from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.catalogue.formats import number, percent
 from sweep.figures import axes, style
-from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Span, Tab, stacked
+from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Span, Tab, stack
 from sweep.figures.marks import Marks, TrialBand, band_of, draw_band, draw_marks, marks_of, within
 from sweep.findings.width import what_would_tell
 from sweep.store.table import Choices, Mask, Numbers, TrialTable
@@ -63,7 +63,7 @@ def gather_width(
     PCA's floor is of squared errors, the entropy of binary cross-entropies: each is on the chart of
     its unit.
     """
-    usable = table.where(table.counting & _measured(table, metric))
+    usable = table.where(table.counting & _is_measured(table, metric))
     shown = usable.where(within(_widths(usable), between))
     baseline = usable.where(usable.numbers == baseline_number(usable))
     n_trials, band = len(shown), None
@@ -73,7 +73,7 @@ def gather_width(
     marks = _marks(shown, metric)
     squared = floors if metric == "test_mse" else None
     floor = _floor(marks, squared) if squared else []
-    clipped = _clipped(squared, [width for width, _ in floor]) if squared else []
+    clipped = _list_clipped(squared, [width for width, _ in floor]) if squared else []
     entropy = floors.test_entropy if floors and metric == "test_bce" else None
     return MeasuredWidths(
         metric=metric,
@@ -92,7 +92,7 @@ def gather_width(
     )
 
 
-def _measured(table: TrialTable, metric: Metric) -> Mask:
+def _is_measured(table: TrialTable, metric: Metric) -> Mask:
     errors = table.metrics[metric]
     mask: Mask = (errors > 0) & np.isfinite(errors) & (_widths(table) > 0)
     return mask
@@ -127,7 +127,7 @@ def _floor(marks: Marks, floors: Floors) -> list[tuple[int, float]]:
     return [(width, error) for width, error in curve if error >= _BELOW * lowest]
 
 
-def _clipped(floors: Floors, shown: list[int]) -> list[tuple[int, float]]:
+def _list_clipped(floors: Floors, shown: list[int]) -> list[tuple[int, float]]:
     """Return the clipped errors at those shown widths for which they were measured."""
     curve = zip(floors.clipped.widths, floors.clipped.test_mse, strict=True)
     return [(width, error) for width, error in curve if width in shown]
@@ -329,7 +329,7 @@ def _rows(errors: MeasuredWidths) -> Columns:
         for of in (errors.activations, errors.losses)
     )
     trials = {"trial": marks.numbers, "activation": activations, "loss": losses}
-    return stacked(
+    return stack(
         {"mark": "trial", "hidden_width": marks.x, metric: marks.y, **trials},
         {"mark": "PCA", "hidden_width": errors.floor_widths, metric: errors.floor_mse},
         {
@@ -348,14 +348,14 @@ def _where_entropy_is_known(reader: StudyReader) -> list[Panel]:
     return [Panel()] if is_measured and reader.floors is not None else []
 
 
-def _finding(errors: MeasuredWidths) -> str:
+def _describe(errors: MeasuredWidths) -> str:
     at, column = int(np.argmin(errors.marks.y)), column_named(errors.metric)
     return f"Lowest {column.title}: {number(errors.marks.y[at])} at {errors.marks.x[at]:,.0f} units"
 
 
 def _finding_entropy(errors: MeasuredWidths) -> str:
     if not errors.entropy:
-        return _finding(errors)
+        return _describe(errors)
     above = percent(float(errors.marks.y.min()) / errors.entropy - 1)
     return f"The lowest cross-entropy is {above} above the pixels’ entropy"
 
@@ -370,7 +370,7 @@ FIGURE = Figure(
     draw=draw_width,
     note=lambda errors: errors.about,
     rows=_rows,
-    finding=_finding,
+    finding=_describe,
     section=ReportSection.WIDTH,
     pages=(Tab.OVERVIEW,),
 )

@@ -19,7 +19,7 @@ from sweep.analysis.width_law import (
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
-from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Setting, Tab, stacked
+from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Setting, Tab, stack
 from sweep.figures.width import more_widths, pca_floor
 from sweep.findings.width import about_law, verdict_in_short, what_would_tell
 from sweep.store.table import TrialTable
@@ -173,7 +173,7 @@ def _draw_apart(drawn: go.Figure, apart: dict[str, WidthErrors]) -> None:
     """Draw each choice in its colour: its best as marks on a line, its median dotted."""
     colours = [colour for colour in style.PALETTE if colour != style.VERMILLION]  # the law's colour
     for (name, errors), colour in zip(apart.items(), 2 * colours, strict=False):
-        choice = style.escaped(name)
+        choice = style.escape(name)
         quartiles = zip(errors.low.tolist(), errors.high.tolist(), strict=True)
         spread = [f"{formats.number(low)} to {formats.number(high)}" for low, high in quartiles]
         drawn.add_scatter(
@@ -219,7 +219,7 @@ def _gather(reader: StudyReader, setting: Setting | None = None) -> WidthLawChar
 
 
 def _rows(chart: WidthLawChart) -> Columns:
-    return stacked(
+    return stack(
         *(
             {"mark": name, "choice": choice, "hidden_width": of.widths, "test_mse": values}
             | ({"trial": of.numbers} if name == "best" else {})
@@ -245,7 +245,7 @@ def _panels(reader: StudyReader) -> list[Panel]:
     return [Panel(id="width-law"), *apart]
 
 
-def _finding(chart: WidthLawChart) -> str:
+def _describe(chart: WidthLawChart) -> str:
     return "" if chart.apart else verdict_in_short(chart.found)
 
 
@@ -259,7 +259,7 @@ FIGURE = Figure(
     draw=draw_width_law,
     note=lambda chart: chart.about,
     rows=_rows,
-    finding=_finding,
+    finding=_describe,
     section=ReportSection.WIDTH,
     panels=_panels,
     pages=(Tab.OVERVIEW, Tab.WHY),

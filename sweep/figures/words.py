@@ -2,7 +2,7 @@
 
 import math
 
-from sweep.analysis.usage import used
+from sweep.analysis.usage import uses_setting
 from sweep.catalogue.columns import column_named
 from sweep.catalogue.formats import number
 from sweep.figures import style
@@ -21,26 +21,28 @@ def hovers(table: TrialTable, *, error: str = "val_mse") -> list[str] | None:
     if len(table) > style.HOVER_MARKS:
         return None
     lines = [_names(table)]
-    lines += [_measured(table, name) for name in dict.fromkeys([error, "val_mse", "test_mse"])]
-    lines += [_chosen(table, name) for name in (table.searched or ("hidden_width",))[:_MAX_CHOSEN]]
+    lines += [_list_measured(table, name) for name in dict.fromkeys([error, "val_mse", "test_mse"])]
+    lines += [
+        _list_chosen(table, name) for name in (table.searched or ("hidden_width",))[:_MAX_CHOSEN]
+    ]
     return ["<br>".join(filter(None, of_trial)) for of_trial in zip(*lines, strict=True)]
 
 
 def _names(table: TrialTable) -> list[str]:
     states = (table.states.value(row) for row in range(len(table)))
     return [
-        f"<b>Trial {number}</b>" + ("" if state == "COMPLETE" else style.escaped(f" ({state})"))
+        f"<b>Trial {number}</b>" + ("" if state == "COMPLETE" else style.escape(f" ({state})"))
         for number, state in zip(table.numbers, states, strict=True)
     ]
 
 
-def _measured(table: TrialTable, name: str) -> list[str]:
+def _list_measured(table: TrialTable, name: str) -> list[str]:
     label = column_named(name).title
     errors = table.metrics[name].tolist()
     return ["" if math.isnan(error) else f"{label} {number(error, 4)}" for error in errors]
 
 
-def _chosen(table: TrialTable, name: str) -> list[str]:
-    label = style.escaped(column_named(name).title)
-    shown = zip(texts(table, name), used(table, name), strict=True)
-    return [f"{label} {style.escaped(text)}" if text and is_used else "" for text, is_used in shown]
+def _list_chosen(table: TrialTable, name: str) -> list[str]:
+    label = style.escape(column_named(name).title)
+    shown = zip(texts(table, name), uses_setting(table, name), strict=True)
+    return [f"{label} {style.escape(text)}" if text and is_used else "" for text, is_used in shown]

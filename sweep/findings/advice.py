@@ -143,20 +143,20 @@ def _is_most_epochs(crowd: Crowd) -> bool:
 def _widen(study: str, crowds: Sequence[Crowd]) -> Iterator[Advice]:
     for crowd in crowds:
         searched = crowd.effect.searched
-        wider = widened(searched.setting, searched.domain, crowd.is_high)
+        wider = widen(searched.setting, searched.domain, crowd.is_high)
         if wider is None:
             continue
-        said = _crowding(crowd)
+        said = _describe_crowding(crowd)
         yield Advice(
             kind=AdviceKind.WIDEN,
-            sentence=f"{said}: widen it to {_described(wider)}.",
+            sentence=f"{said}: widen it to {_describe(wider)}.",
             evidence={**_crowd_evidence(crowd), "to": wider},
             changes=(Change(param=searched.param, to=wider, why=f"{said}."),),
             command=next_command(study),
         )
 
 
-def _crowding(crowd: Crowd) -> str:
+def _describe_crowding(crowd: Crowd) -> str:
     searched = crowd.effect.searched
     called, domain = column_named(searched.setting).title, searched.domain
     if crowd.inner == _end(domain, crowd.is_high):
@@ -202,7 +202,7 @@ def _end(domain: Domain, is_high: bool) -> Any:
     return max(choices) if is_high else min(choices)
 
 
-def widened(setting: str, domain: Domain, is_high: bool) -> dict[str, Any] | None:
+def widen(setting: str, domain: Domain, is_high: bool) -> dict[str, Any] | None:
     """Return a range or list extended beyond an end; None if the setting cannot exceed it."""
     limits = SETTINGS[setting]
     if isinstance(domain, ChoiceDomain):
@@ -268,7 +268,7 @@ def range_table(
     return table
 
 
-def _described(to: Any) -> str:
+def _describe(to: Any) -> str:
     """Describe a study file's value in words."""
     if not isinstance(to, dict):
         return value(to)
@@ -284,7 +284,7 @@ def _more_epochs(reader: StudyReader, crowd: Crowd | None, width: WidthLaw) -> I
     """Advise more epochs if the best use all that are allowed and would benefit from more."""
     epochs, most = _most_epochs(reader)
     if crowd is not None:
-        said, evidence = _crowding(crowd), _crowd_evidence(crowd)
+        said, evidence = _describe_crowding(crowd), _crowd_evidence(crowd)
         low = int(crowd.inner)
     elif (falls := _still_falling(reader, most, width)) is not None:
         n_falling, n_asked, low = falls
@@ -370,10 +370,10 @@ def _search(reader: StudyReader, ties: TieSet | None) -> Iterator[Advice]:
             command=f"sweep resume {quote(study)} --trials {more}",
         )
         return
-    yield _converged(study, found, evidence, ties)
+    yield _advise_converged(study, found, evidence, ties)
 
 
-def _converged(
+def _advise_converged(
     study: str, found: Convergence, evidence: Mapping[str, Any], ties: TieSet | None
 ) -> Advice:
     since = percent(1 - found.last_place / found.n_trials)
@@ -402,7 +402,7 @@ def _more_widths(study: str, width: WidthLaw, domains: Mapping[str, Domain]) -> 
         return  # wide enough; where the trials are was the sampler's choice
     yield Advice(
         kind=AdviceKind.MORE_WIDTHS,
-        sentence=f"{verdict_in_words(width)} Search widths of {_described(to)}.",
+        sentence=f"{verdict_in_words(width)} Search widths of {_describe(to)}.",
         evidence={"because": width.because, "to": to},
         changes=(Change(param=HIDDEN_WIDTH.name, to=to, why=verdict_in_words(width)),),
         command=next_command(study),
@@ -517,7 +517,7 @@ def _narrow(study: str, parts: Sequence[BestRegion]) -> Iterator[Advice]:
         return
     which = "; ".join(
         f"{column_named(of.effect.searched.setting).title}{_of_choice(of.effect.param)} "
-        f"{_described(to.to)}"
+        f"{_describe(to.to)}"
         for of, to in zip(parts, changes, strict=True)
     )
     yield Advice(

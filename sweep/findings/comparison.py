@@ -160,7 +160,7 @@ def headline(trials: Sequence[TrialRow], table: TrialTable) -> str:
     )
     differ = [column_named(row.name).title for row in compare_settings(ranked[:2]) if row.differs]
     if differ:
-        return f"{said}. The two differ in {_listed(differ)}."
+        return f"{said}. The two differ in {_join_names(differ)}."
     return f"{said}, with the same settings; only their seeds differ."
 
 
@@ -174,7 +174,7 @@ def lead(first: float, second: float) -> str:
     return f"{percent(1 - first / second)} lower than"
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join_names(names: Sequence[str]) -> str:
     shown = list(names if len(names) <= 5 else names[:4])
     if len(names) > len(shown):
         shown.append(count(len(names) - len(shown), "more setting"))

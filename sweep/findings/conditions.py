@@ -58,14 +58,14 @@ def _add(filtered: Filter, part: str, table: TrialTable) -> tuple[Filter, str]:
     """Add one condition; also return the column that values after a comma belong to, if any."""
     compared = _COMPARED.fullmatch(part)
     if compared is None:
-        name, value = _meant(part, table)
+        name, value = _interpret(part, table)
         return _either(filtered, name, (value,)), name
     name, sign, value = compared.groups()
     if sign in (":", "="):
         given = Filter.parse(f"{name}:{value}")
         if name in given.ranges:
             return filtered.without(name).between(name, *given.ranges[name]), ""
-        return _either(filtered, name, _known(name, given.choices[name], table)), name
+        return _either(filtered, name, _to_spelling(name, given.choices[name], table)), name
     low, high = filtered.ranges.get(name, (-np.inf, np.inf))
     end = _number(part, value)
     if sign in (">", ">="):
@@ -77,7 +77,7 @@ def _add(filtered: Filter, part: str, table: TrialTable) -> tuple[Filter, str]:
 
 def add_values(filtered: Filter, name: str, values: Sequence[str], table: TrialTable) -> Filter:
     """Add values of a column, in any case. Raises UsageError for one that no trial can have."""
-    return _either(filtered, name, _known(name, tuple(values), table))
+    return _either(filtered, name, _to_spelling(name, tuple(values), table))
 
 
 def _either(filtered: Filter, name: str, values: tuple[str, ...]) -> Filter:
@@ -103,7 +103,7 @@ def _number(part: str, value: str) -> float:
         raise UsageError(f"'{part}': a number has to follow < and >.") from None
 
 
-def _known(name: str, values: tuple[str, ...], table: TrialTable) -> tuple[str, ...]:
+def _to_spelling(name: str, values: tuple[str, ...], table: TrialTable) -> tuple[str, ...]:
     """Return the values in the column's spelling, whatever case was typed."""
     column = table.column(name) if name in table.column_names else None
     if not isinstance(column, Choices):
@@ -117,7 +117,7 @@ def _known(name: str, values: tuple[str, ...], table: TrialTable) -> tuple[str, 
     return tuple(by_name[key] for key in lowered)
 
 
-def _meant(word: str, table: TrialTable) -> tuple[str, str]:
+def _interpret(word: str, table: TrialTable) -> tuple[str, str]:
     """Find column and value of a single word: a trial's number, or a value such as relu."""
     if word.isdecimal():
         return "number", word

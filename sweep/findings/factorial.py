@@ -115,7 +115,7 @@ def factorial_sentences(
         interaction_sentence(found.interaction, len(found.causes)) if found.interaction else "",
         _within_chance(found),
         _one_seed(analysis),
-        _diverged(found),
+        _describe_diverged(found),
         _missing(analysis, epoch_seconds),
     ]
     return [sentence for sentence in said if sentence]
@@ -133,7 +133,7 @@ def _largest(found: Factorial) -> str:
     parts = [f"{of.cause.text}, {times(of.shapley)}" for of in found.largest if of.shapley]
     if not parts:
         return ""
-    share = shared_by_largest(found)
+    share = sum_of_largest(found)
     together = "together " if len(parts) > 1 else ""
     of_whole = "" if share is None else f" ({together}{percent(share)} of the total, in logarithms)"
     lead = (
@@ -144,7 +144,7 @@ def _largest(found: Factorial) -> str:
     return f"{lead} {'; '.join(parts)}{of_whole}."
 
 
-def shared_by_largest(found: Factorial) -> float | None:
+def sum_of_largest(found: Factorial) -> float | None:
     """Return the share of the whole that the largest causes have together; None if unknown."""
     shares = [found.share(of.shapley) for of in found.largest if of.shapley]
     known = [share for share in shares if share is not None]
@@ -195,7 +195,7 @@ def _one_seed(analysis: StudyFactorial) -> str:
     return "With one seed there are no intervals." if is_one else ""
 
 
-def _diverged(found: Factorial) -> str:
+def _describe_diverged(found: Factorial) -> str:
     if not found.diverged:
         return ""
     named = "; of ".join(cell_words(found, cell) for cell in found.diverged)

@@ -86,7 +86,7 @@ def next_study(reader: StudyReader, advice: Sequence[Advice], name: str | None) 
     _run_best_first(draft, reader, AdviceKind.MORE_EPOCHS in {of.kind for of in advice})
     _warm_start(draft, study, [setting_of(of.param) for of in changed if not _is_table(of.to)])
     changes = dict(draft.comments)
-    draft.comments[""] = _heading(reader, advice)
+    draft.comments[""] = _write_heading(reader, advice)
     study_file = draft.study_file
     text = to_toml(study_file, draft.comments)
     if loads(text, study_file.study.name, check_packages=False) != study_file:
@@ -227,7 +227,7 @@ def _run_best_first(draft: _Draft, reader: StudyReader, with_most_epochs: bool) 
         settings = in_use(row.config)
         if with_most_epochs:
             settings[EPOCHS.name] = space.highest(EPOCHS.name)
-        entry = _searched(space.nodes, settings)
+        entry = _searched_values(space.nodes, settings)
         if entry and entry not in entries and len(entries) < N_FIRST:
             entries.append(entry)
             whys.append(_origin(reader.study.name, row, with_most_epochs))
@@ -241,14 +241,14 @@ def _run_best_first(draft: _Draft, reader: StudyReader, with_most_epochs: bool) 
         draft.comments |= {f"enqueue.{place}": in_ascii(why) for place, why in enumerate(whys)}
 
 
-def _searched(nodes: Sequence[Node], settings: Mapping[str, Any]) -> dict[str, Any] | None:
+def _searched_values(nodes: Sequence[Node], settings: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the settings that the space searches; None unless it contains their values."""
     found: dict[str, Any] = {}
     for node in nodes:
         if not isinstance(node, Searched) or node.setting not in settings:
             continue
         value = settings[node.setting]
-        inner = _searched(node.when.get(value, ()), settings)
+        inner = _searched_values(node.when.get(value, ()), settings)
         if not node.domain.contains(value) or inner is None:
             return None
         found |= {node.setting: value, **inner}
@@ -281,7 +281,7 @@ def _warm_start(draft: _Draft, study: StudyHandle, fixed: Sequence[str]) -> None
         draft.left_out.append(f"{why} Not possible: {error}")
 
 
-def _heading(reader: StudyReader, advice: Sequence[Advice]) -> str:
+def _write_heading(reader: StudyReader, advice: Sequence[Advice]) -> str:
     """Say where the file comes from, and what a study file cannot change."""
     study, n = reader.study.name, int(reader.table.counting.sum())
     lines = [

@@ -61,7 +61,7 @@ def accuracy_text(of: Accuracy) -> str:
 
 
 def _about_shown(found: ProbeSummary) -> str:
-    shown, kept = found.shown, found.kept(found.shown)
+    shown, kept = found.shown, found.kept_share(found.shown)
     code, pixels = (
         accuracy_text(found.accuracy(shown, kind))
         for kind in (FeatureKind.CODE, FeatureKind.PIXELS)

@@ -43,7 +43,7 @@ def study_status(study: StudySummary) -> StudyStatus:
     return StudyStatus(study.phase, f"{because} {go_on}".strip())
 
 
-def trained_on(record: StudyRecord) -> str:
+def data_in_words(record: StudyRecord) -> str:
     """Name the data set and how many of its training images are for training and validation."""
     data, counts = record.settings.data, record.provenance.get("images", {})
     if "n_train" not in counts:  # no worker has read them yet

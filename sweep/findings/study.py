@@ -9,7 +9,7 @@ from sweep.analysis.floors import Floors
 from sweep.analysis.probe_summary import ProbeSummary
 from sweep.analysis.spectrum import Spectrum
 from sweep.analysis.study_diagnosis import DiagnosedTrial, best_of_widths, diagnose_trials
-from sweep.analysis.study_explanation import StudyExplanation, ignored
+from sweep.analysis.study_explanation import StudyExplanation, list_ignored
 from sweep.analysis.study_factorial import StudyFactorial
 from sweep.analysis.study_reader import StudyReader
 from sweep.analysis.study_ties import study_ties
@@ -239,7 +239,7 @@ def gather_study(reader: StudyReader, *, n_best: int = 0, in_short: bool = False
         failed=_latest_failed(study) if table.states.is_("FAIL").any() else (),
         ablation=None if in_short else reader.explanation,
         factorial=None if in_short else reader.factorial,
-        ignored=() if in_short else ignored(study),
+        ignored=() if in_short else list_ignored(study),
         probes=None if in_short else reader.probes,
         ranking=gather_ranking(study, table, n_best) if n_best else (),
         decision=gather_decision(study, summary, table, ties, floors),

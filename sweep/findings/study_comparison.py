@@ -15,7 +15,7 @@ from sweep.catalogue.settings import SETTINGS
 from sweep.errors import StudyFileError
 from sweep.findings.cells import metric_cell, text_cell
 from sweep.findings.comparison import ComparedRow, compare_metrics, compare_settings, lead
-from sweep.findings.progress import study_status, trained_on
+from sweep.findings.progress import data_in_words, study_status
 from sweep.findings.tables import Cell, FindingTable, TableColumn
 from sweep.store.handle import StudyHandle, StudyRecord
 from sweep.store.records import CurvePoint, StudySummary, TrialRow
@@ -160,7 +160,7 @@ def _cautions(records: Mapping[str, StudyRecord]) -> tuple[list[str], bool]:
     ]
     if wrong:
         return [f"The errors are not comparable: {said}." for said in wrong[:1]], False
-    limits = {name: trained_on(record) for name, record in records.items()}
+    limits = {name: data_in_words(record) for name, record in records.items()}
     if len({record.settings.data.train_limit for record in records.values()}) > 1:
         said = "; ".join(f"'{name}': {on}" for name, on in limits.items())
         return [f"A lower error may be due to more images ({said})."], True
@@ -252,8 +252,8 @@ def _results(studies: Sequence[_Compared]) -> FindingTable:
     objective = column_named(studies[0].record.settings.study.objectives[0])
     rows: dict[str, list[Cell]] = {
         "State": [text_cell(study_status(of.summary).word) for of in studies],
-        "Trained on": [text_cell(trained_on(of.record)) for of in studies],
-        "Finished trials": [_finished(of.summary) for of in studies],
+        "Trained on": [text_cell(data_in_words(of.record)) for of in studies],
+        "Finished trials": [_count_finished(of.summary) for of in studies],
         f"Best so far ({objective.title})": [_value(of.summary.best_value) for of in studies],
         "Best trial": [_trial(of.summary.best_number) for of in studies],
         "Its test error": [_metric(of.best, "test_mse") for of in studies],
@@ -268,7 +268,7 @@ def _results(studies: Sequence[_Compared]) -> FindingTable:
     ).without_empty()
 
 
-def _finished(study: StudySummary) -> Cell:
+def _count_finished(study: StudySummary) -> Cell:
     wanted = "" if study.n_trials is None else f" of {study.n_trials:,}"
     return Cell(f"{study.n_finished:,}{wanted}", study.n_finished)
 
@@ -319,11 +319,11 @@ def _study_files(
             files.append({})
             unread.append(f"The file of '{name}' is not compared: {error.problems[0]}")
         else:
-            files.append(_flattened(file))
+            files.append(_flatten(file))
     return files, unread
 
 
-def _flattened(file: StudyFile) -> dict[str, str]:
+def _flatten(file: StudyFile) -> dict[str, str]:
     found = {
         f"{section}.{key}": _text(value)
         for section in _SECTIONS
@@ -365,10 +365,10 @@ def _differences(names: Sequence[str], files: Sequence[Mapping[str, str]]) -> Fi
     return FindingTable(
         title="What differs between the study files",
         columns=_columns(names),
-        rows=[(Cell(key, key), *(_said(file, key) for file in files)) for key in differ],
+        rows=[(Cell(key, key), *(_describe(file, key) for file in files)) for key in differ],
         note="" if differ else "The study files are equal.",
     )
 
 
-def _said(file: Mapping[str, str], key: str) -> Cell:
+def _describe(file: Mapping[str, str], key: str) -> Cell:
     return text_cell(file[key]) if key in file else Cell()

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from sweep.analysis.usage import used
+from sweep.analysis.usage import uses_setting
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.findings.tables import NOTHING, Cell, FindingTable, TableColumn
@@ -29,7 +29,7 @@ def cell_texts(table: TrialTable, name: str) -> list[str]:
     """Format a column for a table with headings; empty also if a trial does not use the setting."""
     column = table.column(name)
     if name in table.settings:
-        shown = zip(texts(table, name), used(table, name), strict=True)
+        shown = zip(texts(table, name), uses_setting(table, name), strict=True)
         return [text if is_used else "" for text, is_used in shown]
     if isinstance(column, Choices):
         return texts(table, name)
@@ -45,7 +45,7 @@ def trial_list(
     columns = {name: cell_texts(table, name) for name in names}
     columns["state"] = [state.lower() for state in columns["state"]]
     columns["remarks"] = [
-        _said(remarks.get(number, Remarks()), bool(invalid))
+        _describe(remarks.get(number, Remarks()), bool(invalid))
         for number, invalid in zip(table.numbers.tolist(), table.invalid, strict=True)
     ]
     return _list(table, columns)
@@ -81,7 +81,7 @@ def _is_number(table: TrialTable, name: str) -> bool:
     return name in table.column_names and not isinstance(table.column(name), Choices)
 
 
-def _said(remarks: Remarks, is_invalid: bool) -> str:
+def _describe(remarks: Remarks, is_invalid: bool) -> str:
     invalid = f"invalid: {remarks.invalid_reason or 'no reason given'}" if is_invalid else ""
     tags = " ".join(f"#{tag}" for tag in remarks.tags)
     parts = (invalid, remarks.reason, remarks.note, tags)

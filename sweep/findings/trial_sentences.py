@@ -32,7 +32,7 @@ def training_sentences(
         "WAITING": [_wait(trial)],
         "RUNNING": [_progress(trial, curve)],
         "FAIL": [_failure(trial, curve)],
-        "PRUNED": [_pruning(trial, curve, best_curve)],
+        "PRUNED": [_describe_pruning(trial, curve, best_curve)],
     }.get(trial.state, ended)
     return [sentence for sentence in (*said, _retries(trial), _pace(trial, curve)) if sentence]
 
@@ -60,7 +60,9 @@ def _failure(trial: TrialRow, curve: Sequence[CurvePoint]) -> str:
     return f"Training diverged{after}{reason}.{advice}"
 
 
-def _pruning(trial: TrialRow, curve: Sequence[CurvePoint], best_curve: Sequence[CurvePoint]) -> str:
+def _describe_pruning(
+    trial: TrialRow, curve: Sequence[CurvePoint], best_curve: Sequence[CurvePoint]
+) -> str:
     if not curve or (error := curve[-1].val_mse) is None:
         return "It was pruned before its first epoch ended."
     epoch = curve[-1].epoch

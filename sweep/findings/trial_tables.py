@@ -43,7 +43,7 @@ def settings_table(trial: TrialRow) -> FindingTable:
 def measured_table(trial: TrialRow, floors: Floors | None) -> FindingTable:
     """Tabulate metrics with their lower bounds: PCA's error and the pixels' entropy."""
     known = [metric for metric in MEASURED if getattr(trial, metric.name) is not None]
-    rows = [_measured(trial, metric, floors) for metric in known]
+    rows = [_measured_cells(trial, metric, floors) for metric in known]
     if floors is not None and trial.test_mse is not None:
         rows.append(_pca_equivalent(floors, trial.test_mse, trial.hidden_width))
     later = trial.state in ("WAITING", "RUNNING")
@@ -64,7 +64,7 @@ def measured_table(trial: TrialRow, floors: Floors | None) -> FindingTable:
     )
 
 
-def _measured(trial: TrialRow, metric: Metric, floors: Floors | None) -> Sequence[Cell]:
+def _measured_cells(trial: TrialRow, metric: Metric, floors: Floors | None) -> Sequence[Cell]:
     title = f"{metric.title} ({metric.unit})" if metric.format is Format.NUMBER else metric.title
     label, cell = Cell(title, metric.name), quantity_cell(trial, metric.name)
     floor = None if floors is None else _floor(metric.name, trial.hidden_width, floors)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sweep.catalogue import formats
-from sweep.findings.progress import trained_on, trainers
+from sweep.findings.progress import data_in_words, trainers
 from sweep.store.handle import StudyRecord
 from sweep.store.records import WorkerRow
 
@@ -18,7 +18,7 @@ def facts_of(record: StudyRecord, workers: Sequence[WorkerRow]) -> list[tuple[st
     facts: dict[str, Any] = {
         "seed": about.seed,
         "seeds per trial": about.repeat,
-        "data set": trained_on(record),
+        "data set": data_in_words(record),
         "validation": f"{formats.percent(data.validation_fraction)} of the training images, drawn "
         f"with seed {data.split_seed}",
         "data SHA-256": provenance.get("data_sha256"),
@@ -33,7 +33,9 @@ def facts_of(record: StudyRecord, workers: Sequence[WorkerRow]) -> list[tuple[st
             if key not in ("data_sha256", "git_commit", "gpus", "resumed", "trainer")
         },
         "GPUs": _cards(provenance.get("gpus", [])),
-        "resumed": "; ".join(_resumed(run, provenance) for run in provenance.get("resumed", [])),
+        "resumed": "; ".join(
+            _describe_resumption(run, provenance) for run in provenance.get("resumed", [])
+        ),
     }
     return [(label, _fact(value)) for label, value in facts.items() if value not in (None, "", {})]
 
@@ -42,7 +44,7 @@ def _fallback_reasons(workers: Sequence[WorkerRow]) -> Iterable[str]:
     return dict.fromkeys(worker.fallback_reason for worker in workers if worker.fallback_reason)
 
 
-def _resumed(run: Mapping[str, Any], first: Mapping[str, Any]) -> str:
+def _describe_resumption(run: Mapping[str, Any], first: Mapping[str, Any]) -> str:
     """Say when a study was resumed, and what has changed since it began."""
     at = datetime.fromtimestamp(run["at"], UTC)
     before = _surroundings(first)

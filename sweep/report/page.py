@@ -17,7 +17,7 @@ from sweep.figures.atlas import atlas_note, gather_pictures
 from sweep.figures.figure import ReportSection
 from sweep.figures.pictures import PictureRow, cut
 from sweep.figures.registry import FIGURES, GatheredFigure, gather_figure, lack_of
-from sweep.findings.progress import tally, trained_on, trial_counts
+from sweep.findings.progress import data_in_words, tally, trial_counts
 from sweep.findings.study import StudyFindings, gather_study
 from sweep.report.facts import facts_of
 from sweep.store.handle import StudyHandle, StudyRecord
@@ -94,7 +94,7 @@ def gather_page(handle: StudyHandle) -> Page:
     # Pictures of a single width are in the report already.
     atlas = reader.atlas if reader.atlas and len(reader.atlas.trials) > 1 else None
     charts, missing = ({}, {}) if np.isnan(table.value).all() else _charts(reader)
-    first = next(filter(None, (_taken(charts, key) for key in _FIRST)), None)
+    first = next(filter(None, (_take(charts, key) for key in _FIRST)), None)
     pictures = _pictures(handle, record, found.verdict)
     return Page(
         found=found,
@@ -114,7 +114,7 @@ def gather_page(handle: StudyHandle) -> Page:
     )
 
 
-def _taken(charts: Mapping[ReportSection, list[Chart]], figure: str) -> Chart | None:
+def _take(charts: Mapping[ReportSection, list[Chart]], figure: str) -> Chart | None:
     """Take a chart out of its section."""
     for of_section in charts.values():
         for place, chart in enumerate(of_section):
@@ -127,7 +127,7 @@ def _taken(charts: Mapping[ReportSection, list[Chart]], figure: str) -> Chart | 
 def _about(record: StudyRecord, study: StudySummary, table: TrialTable) -> str:
     seconds = float(np.nansum(table.metrics["train_seconds"]))
     trained = f"{formats.duration(seconds)} of training" if seconds else ""
-    said = (trained_on(record), study.phase, tally(trial_counts(study)), trained)
+    said = (data_in_words(record), study.phase, tally(trial_counts(study)), trained)
     return " · ".join(filter(None, said))
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import mannwhitneyu
 
 from sweep.analysis import choices
-from sweep.analysis.choices import told_apart
+from sweep.analysis.choices import find_best_choice
 
 RNG = np.random.default_rng(0)
 
@@ -19,15 +19,15 @@ def test_p_is_that_of_scipy(shift: float) -> None:
 
 def test_a_choice_that_is_better_throughout_is_named_with_its_lead() -> None:
     groups = {"tanh": np.full(8, 0.02), "relu": np.linspace(0.05, 0.06, 8), "selu": np.ones(8)}
-    found = told_apart(groups)
+    found = find_best_choice(groups)
     assert found is not None and (found.name, found.runner_up) == ("tanh", "relu")
     assert found.ratio == pytest.approx(0.02 / 0.055) and found.p < 0.01
 
 
 def test_of_equal_choices_one_is_called_best_in_less_than_a_twentieth_of_studies() -> None:
     draws = [{name: RNG.lognormal(size=12) for name in "abcd"} for _ in range(400)]
-    assert np.mean([told_apart(groups) is not None for groups in draws]) < 0.05
+    assert np.mean([find_best_choice(groups) is not None for groups in draws]) < 0.05
 
 
 def test_a_single_choice_is_not_compared() -> None:
-    assert told_apart({"relu": np.ones(9)}) is None
+    assert find_best_choice({"relu": np.ones(9)}) is None

@@ -78,12 +78,12 @@ def test_the_narrowest_as_good_as_the_pixels_is_known_beside_the_one_that_keeps_
     best = [of_width(0, 32, code_of(0.75)), of_width(1, 256, code_of(0.8))]
     found = summarise_probes(best, best)
     assert found.shown.number == 0 and found.as_good is best[1]
-    assert found.kept(best[0]) == pytest.approx((0.75 - 0.1) / (0.8 - 0.1))
+    assert found.kept_share(best[0]) == pytest.approx((0.75 - 0.1) / (0.8 - 0.1))
 
 
 def test_where_the_pixels_tell_no_more_than_the_commonest_class_no_share_is_kept() -> None:
     one = replace(of_width(0, 32, code_of(0.75)), pixels=code_of(0.1))
-    assert summarise_probes([one], [one]).kept(one) is None
+    assert summarise_probes([one], [one]).kept_share(one) is None
 
 
 def test_the_classifier_is_chosen_on_the_validation_images_of_the_pixels() -> None:

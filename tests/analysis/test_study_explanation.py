@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.analysis.study_explanation import explained_in, study_explanation
+from sweep.analysis.study_explanation import find_explaining_study, study_explanation
 from sweep.config import TrialConfig
 from sweep.store.handle import open_study
 from tests.support.store_factories import EPOCH, add_explanation, add_study, add_trial, sqlite_store
@@ -18,11 +18,11 @@ def test_a_study_explains_once_it_tells_a_first_change(tmp_path: Path) -> None:
     engine = sqlite_store(tmp_path)
     for name in ("begun", "told"):
         add_study(engine, name, created_at=EPOCH - 1)
-    assert explained_in(study_explanation(open_study(engine, "told"))) is None
+    assert find_explaining_study(study_explanation(open_study(engine, "told"))) is None
     add_explanation(engine, "begun", *ENDS, BOTH)
     add_explanation(engine, "told", *ENDS, BOTH | SINGLE)
-    assert explained_in(study_explanation(open_study(engine, "begun"))) is None
-    assert explained_in(study_explanation(open_study(engine, "told"))) == "told-explain"
+    assert find_explaining_study(study_explanation(open_study(engine, "begun"))) is None
+    assert find_explaining_study(study_explanation(open_study(engine, "told"))) == "told-explain"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-from sweep.analysis.usage import used
+from sweep.analysis.usage import uses_setting
 from sweep.config import TrialConfig
 from sweep.enums import Loss, Optimizer
 from tests.support.store_factories import trial_row, trial_table
@@ -7,19 +7,22 @@ from tests.support.store_factories import trial_row, trial_table
 def test_a_setting_is_used_where_the_one_it_depends_on_has_its_value() -> None:
     sgd = TrialConfig(optimizer=Optimizer.SGD, loss=Loss.HUBER)
     table = trial_table(trial_row(number=0), trial_row(number=1, config=sgd))
-    assert used(table, "momentum").tolist() == [False, True]
-    assert used(table, "beta1").tolist() == [True, False]
-    assert used(table, "huber_delta").tolist() == [False, True]
-    assert used(table, "hidden_width").tolist() == [True, True]
+    assert uses_setting(table, "momentum").tolist() == [False, True]
+    assert uses_setting(table, "beta1").tolist() == [True, False]
+    assert uses_setting(table, "huber_delta").tolist() == [False, True]
+    assert uses_setting(table, "hidden_width").tolist() == [True, True]
 
 
 def test_a_number_may_decide_what_is_used() -> None:
     deep = TrialConfig(hidden_layers=2)
     table = trial_table(trial_row(number=0), trial_row(number=1, config=deep))
-    assert used(table, "layer_width_factor").tolist() == [False, True]
+    assert uses_setting(table, "layer_width_factor").tolist() == [False, True]
 
 
 def test_what_a_trial_does_not_have_it_does_not_use() -> None:
     waiting = trial_row(number=1)
     waiting = type(waiting)(**(vars(waiting) | {"config": {}}))
-    assert used(trial_table(trial_row(number=0), waiting), "activation").tolist() == [True, False]
+    assert uses_setting(trial_table(trial_row(number=0), waiting), "activation").tolist() == [
+        True,
+        False,
+    ]

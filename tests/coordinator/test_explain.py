@@ -12,7 +12,7 @@ from sweep.analysis.explanation import explain, in_use, is_valid, parameter_grou
 from sweep.analysis.study_explanation import (
     StudyExplanation,
     choose_ends,
-    ignored,
+    list_ignored,
     study_explanation,
 )
 from sweep.config import TrialConfig, typed_config
@@ -274,7 +274,7 @@ def test_a_study_made_anew_is_explained_anew(engine: Engine, workers: Pretended)
     n_before = len(workers.trained)
     make_anew(engine)
     assert study_explanation(open_study(engine, "x")) is None
-    assert "another study that was named 'x'" in ignored(open_study(engine, "x"))[0]
+    assert "another study that was named 'x'" in list_ignored(open_study(engine, "x"))[0]
     assert run(engine) == "finished"
     assert (found(engine).child, len(workers.trained)) == ("x-explain-2", 2 * n_before)
     with pytest.raises(UsageError, match="not there any more: `sweep report x-explain`"):
@@ -299,7 +299,7 @@ def test_an_explanation_by_other_data_is_ignored(engine: Engine) -> None:
     run(engine)
     change_data(engine)
     assert study_explanation(open_study(engine, "x")) is None
-    assert "was trained on other data than 'x'" in ignored(open_study(engine, "x"))[0]
+    assert "was trained on other data than 'x'" in list_ignored(open_study(engine, "x"))[0]
 
 
 def test_all_rounds_have_one_launcher_and_no_two_workers_one_name(

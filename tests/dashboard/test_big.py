@@ -45,7 +45,7 @@ def test_the_parts_of_why_are_under_a_megabyte(view: View) -> None:
     found = gather_study(reader)
     parts = (
         why.verdict(view, found),
-        why.trained(reader, found, None)[1],
+        why.draw_trained(reader, found, None)[1],
         why.width_figure(view, STUDY, "activation").drawn,
         why.atlas_parts(view, STUDY, None),
     )

@@ -37,7 +37,7 @@ def study(widths: Sequence[int] = WIDTHS) -> TrialTable:
 
 def boxed(where: str, name: str, span: tuple[float, float] | None, **side: bool) -> str:
     table = study()
-    new = brushing.boxed(
+    new = brushing.narrow_to_box(
         Filter.parse(where), table, (Side(name, axis_of(table, name), **side), span)
     )
     return str(new)
@@ -69,14 +69,14 @@ def test_a_box_replaces_the_last_one_and_leaves_other_columns() -> None:
 def test_times_are_drawn_from_the_first_and_kept_to_the_second() -> None:
     table = study()
     side = Side("started", offset=float(table.started[0]))
-    new = brushing.boxed(Filter(), table, (side, (0.9, 2.2)))
+    new = brushing.narrow_to_box(Filter(), table, (side, (0.9, 2.2)))
     assert list(Filter.parse(str(new)).apply(table).numbers) == [1, 2]
 
 
 def test_names_along_a_side_are_words_too() -> None:
     table = trial_table(trial_row(number=0, worker="w0"), trial_row(number=1, worker="w1"))
     side = Side("worker", names=("w1", "w0"))
-    assert str(brushing.boxed(Filter(), table, (side, (-0.4, 0.4)))) == "worker:w1"
+    assert str(brushing.narrow_to_box(Filter(), table, (side, (-0.4, 0.4)))) == "worker:w1"
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,14 @@ def test_a_filter_comes_back_from_the_parallel_axes_that_show_it(
     table, filtered = study(), Filter.parse(where)
     dimensions = gather_lines(table).dimensions
     ranges = {of.name: brush_of(filtered, of) for of in dimensions}
-    back = brushing.passed(Filter(), table, dimensions, ranges)
+    back = brushing.narrow_to_ranges(Filter(), table, dimensions, ranges)
     assert list(back.apply(table).numbers) == numbers
 
 
 def test_an_axis_without_a_brush_loses_its_condition() -> None:
     table = study()
     where = Filter.parse("hidden_width:16..64;state:COMPLETE")
-    back = brushing.passed(where, table, gather_lines(table).dimensions, {})
+    back = brushing.narrow_to_ranges(where, table, gather_lines(table).dimensions, {})
     assert str(back) == "state:COMPLETE"
 
 

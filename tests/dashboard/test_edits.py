@@ -221,7 +221,10 @@ def test_a_field_says_what_it_may_be_beside_the_others() -> None:
 
 def test_what_the_choices_leave_no_room_for_is_not_sent() -> None:
     given = {"optimizer": "sgd", "beta1": "0.9", "learning_rate": "1", "activation": ""}
-    assert variation.chosen(_SPACE, given) == {"optimizer": "sgd", "learning_rate": 1.0}
+    assert variation.chosen_configuration(_SPACE, given) == {
+        "optimizer": "sgd",
+        "learning_rate": 1.0,
+    }
 
 
 def test_choices_of_numbers_and_truth_come_back_as_they_were() -> None:
@@ -230,7 +233,7 @@ def test_choices_of_numbers_and_truth_come_back_as_they_were() -> None:
     assert choices["hidden_width"] == ("16", "32")
     assert choices["nesterov"] == ("false", "true")
     given = {"hidden_width": "32", "optimizer": "sgd", "momentum": "0.9", "nesterov": "true"}
-    assert variation.chosen(space, given) == {
+    assert variation.chosen_configuration(space, given) == {
         "hidden_width": 32,
         "optimizer": "sgd",
         "momentum": 0.9,

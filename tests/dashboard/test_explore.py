@@ -78,13 +78,13 @@ def test_the_two_settings_of_a_map_differ(table: TrialTable) -> None:
 @pytest.mark.parametrize(("n", "said"), [(0, "No trial yet"), (1, "1 trial"), (3, "All 3 trials")])
 def test_the_count_of_trials_is_a_sentence(n: int, said: str) -> None:
     table = trial_table(*(trial_row(number=number, values=(0.1,)) for number in range(n)))
-    assert f'"{said}"' in as_json(explore.passing("study", table, Filter()))
+    assert f'"{said}"' in as_json(explore.lay_out_conditions("study", table, Filter()))
 
 
 def test_a_condition_goes_alone_or_with_all_others() -> None:
     where = Filter.parse("activation:tanh;value:..0.1")
-    assert str(explore.dropped(where, "value")) == "activation:tanh"
-    assert not explore.dropped(where, "")
+    assert str(explore.drop(where, "value")) == "activation:tanh"
+    assert not explore.drop(where, "")
 
 
 def test_what_a_chart_says_under_its_title_is_the_note_of_its_card(view: View) -> None:
@@ -136,7 +136,9 @@ def test_trade_offs_are_offered_where_there_are_some(engine: Engine, table: Tria
 def test_a_box_becomes_conditions(
     view: View, kind: str, box: dict[str, list[float]], where: str
 ) -> None:
-    new = explore.boxed(reader(view), Filter(), views.Box(kind, "", box["x"], box["y"]), CHOSEN)
+    new = explore.narrow_to_box(
+        reader(view), Filter(), views.Box(kind, "", box["x"], box["y"]), CHOSEN
+    )
     assert str(new) == where
 
 

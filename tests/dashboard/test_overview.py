@@ -175,12 +175,12 @@ def test_without_pictures_there_is_no_column_for_them(engine: Engine, view: View
 def test_the_ranking_is_left_alone_until_it_changes(engine: Engine, view: View) -> None:
     study_id = add_study(engine)
     add_trial(engine, study_id, 0, 0.02)
-    _, href, first = overview.ranked(view, "study", "reconstructions")
+    _, href, first = overview.lay_out_ranking(view, "study", "reconstructions")
     assert href == "/study/study/compare?trials=0"
     add_trial(engine, study_id, 1, state="RUNNING")
-    assert overview.ranked(view, "study", "reconstructions", first) == [dash.no_update] * 3
+    assert overview.lay_out_ranking(view, "study", "reconstructions", first) == [dash.no_update] * 3
     annotate.invalidate(engine, "study", 0)
-    said, _, _ = overview.ranked(view, "study", "reconstructions", first)
+    said, _, _ = overview.lay_out_ranking(view, "study", "reconstructions", first)
     assert "no trial has finished" in shown(said)
 
 

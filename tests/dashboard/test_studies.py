@@ -71,10 +71,10 @@ def test_studies_stand_in_the_order_that_the_address_asks_for(view: View, engine
 
 
 def test_a_second_click_on_a_head_turns_the_order_around() -> None:
-    assert studies.turned("", "best") == "best"
-    assert studies.turned("best", "best") == "-best"
-    assert studies.turned("-best", "best") == "best"
-    assert studies.turned("", "changed") == "-changed"  # which it is sorted by at first
+    assert studies.turn_order("", "best") == "best"
+    assert studies.turn_order("best", "best") == "-best"
+    assert studies.turn_order("-best", "best") == "best"
+    assert studies.turn_order("", "changed") == "-changed"  # which it is sorted by at first
     assert studies.aria_sort("best", "-best") == "descending"
     assert studies.aria_sort("done", "done") == "descending"
     assert studies.aria_sort("done", "best") == "none"

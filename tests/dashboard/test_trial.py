@@ -97,7 +97,7 @@ def test_a_trial_that_is_not_measured_says_whether_it_will_be(
 ) -> None:
     names = ("test_mse", "test_bce", "psnr", "exact_pixel_share", "n_parameters", "train_seconds")
     add_trial(engine, study_id, 5, None, state=state, **dict.fromkeys(names))
-    assert texts(page.measured(page.gather(view, "study", 5))) == [told]
+    assert texts(page.lay_out_measurements(page.gather(view, "study", 5))) == [told]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_logarithmic_range_is_said_so_that_plotly_takes_it(
 ) -> None:
     # Plotly takes logarithms of these once more for a check: errors, below 1, were left to it.
     drawn = style.figure("x", "y").update_yaxes(type="log", range=ends)
-    assert cards.loosened(drawn).layout.yaxis.autorangeoptions.to_plotly_json() == sent
+    assert cards.loosen(drawn).layout.yaxis.autorangeoptions.to_plotly_json() == sent
 
 
 @pytest.mark.usefixtures("study_id")

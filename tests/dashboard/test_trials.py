@@ -11,7 +11,7 @@ from sweep.dashboard.links import Place
 from sweep.dashboard.pages import trials
 from sweep.dashboard.parts import grid_columns, grid_rows, states
 from sweep.dashboard.parts.grouping import group_by, groupable
-from sweep.dashboard.parts.trial_filter import PLACEHOLDER, chips, conditioned, value_choices
+from sweep.dashboard.parts.trial_filter import PLACEHOLDER, add_condition, chips, value_choices
 from sweep.dashboard.parts.trial_grid import chosen_columns
 from sweep.dashboard.view import View
 from sweep.enums import Activation, Loss, Optimizer
@@ -104,10 +104,10 @@ def test_the_filter_takes_its_own_placeholder() -> None:
 
 
 def test_the_form_adds_a_condition_or_nothing() -> None:
-    assert str(conditioned(Filter(), "value", "", 0.5, [])) == "value:..0.5"
-    assert str(conditioned(Filter(), "loss", "", "", ["bce", "l1"])) == "loss:bce,l1"
-    assert not conditioned(Filter(), "value", "", "", [])
-    assert not conditioned(Filter(), None, 1, 2, [])
+    assert str(add_condition(Filter(), "value", "", 0.5, [])) == "value:..0.5"
+    assert str(add_condition(Filter(), "loss", "", "", ["bce", "l1"])) == "loss:bce,l1"
+    assert not add_condition(Filter(), "value", "", "", [])
+    assert not add_condition(Filter(), None, 1, 2, [])
 
 
 def test_the_form_offers_values_of_words_only() -> None:

@@ -132,7 +132,7 @@ def trained(view: View, found: StudyFindings, shown: Any = None) -> Any:
     reader: Any = PageReader(view, "study")
     reader.explanation, reader.probes = found.ablation, found.probes
     reader.factorial = found.factorial
-    return why.trained(reader, found, shown)
+    return why.draw_trained(reader, found, shown)
 
 
 @pytest.mark.parametrize(

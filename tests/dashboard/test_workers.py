@@ -179,10 +179,10 @@ def test_of_many_events_the_newest_are_shown(view: View, engine: Engine, study_i
 
 
 def test_commands_that_wait_are_shown(view: View, engine: Engine, study_id: int) -> None:
-    assert page.waiting(view, "study") is None
+    assert page.list_waiting(view, "study") is None
     payload = {"configuration": {"hidden_width": 32, "activation": "relu"}}
     commands.post(engine, "study", CommandKind.ENQUEUE, payload)
-    assert "hidden_width=32 activation=relu" in texts(page.waiting(view, "study"))
+    assert "hidden_width=32 activation=relu" in texts(page.list_waiting(view, "study"))
 
 
 def test_messages_stay_text(view: View, engine: Engine, study_id: int) -> None:

@@ -71,7 +71,7 @@ def test_an_unknown_column_is_refused() -> None:
 def test_a_setting_is_known_before_the_first_trial() -> None:
     nothing = trial_table()
     assert axes.axis_of(nothing, "epochs").title == "Epochs"
-    assert len(axes.using(nothing, "epochs", "loss")) == 0
+    assert len(axes.select_using(nothing, "epochs", "loss")) == 0
 
 
 def test_cells_of_a_logarithmic_axis_are_equal_factors() -> None:

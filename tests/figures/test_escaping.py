@@ -35,7 +35,7 @@ LINK = '<a href="https://evil.example/">x</a>%{y}'
 
 
 def test_escaped_text_comes_back_as_it_was() -> None:
-    title = style.entitled(style.figure("x", "y"), LINK, LINK).layout.title
+    title = style.add_title(style.figure("x", "y"), LINK, LINK).layout.title
     for text in (title.text, title.subtitle.text):
         assert html.unescape(text) == LINK
         assert "<a" not in text and "%{" not in text
@@ -91,7 +91,7 @@ CHARTS = {
 @pytest.mark.parametrize("chart", CHARTS)
 def test_no_name_is_a_link_in_a_chart(chart: str) -> None:
     drawn = CHARTS[chart]()
-    assert style.escaped(LINK)[:5] in drawn.to_json().replace("\\u003c", "<")
+    assert style.escape(LINK)[:5] in drawn.to_json().replace("\\u003c", "<")
     assert links_in(drawn.to_plotly_json()) == []
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from sweep.figures import style
-from sweep.figures.printing import print_scale, printed
+from sweep.figures.printing import print_scale, style_for_print
 
 WIDTH = 321.0  # 8.5 cm
 
@@ -12,31 +12,31 @@ def chart(*names: str, **layout: object):
     drawn = style.figure("Hidden width", "Test error (MSE)", **layout)
     for name in names:
         drawn.add_scatter(x=[1], y=[2], name=name, marker={"size": 9}, line={"width": 2})
-    return style.entitled(drawn, "Error by width")
+    return style.add_title(drawn, "Error by width")
 
 
 def test_a_figure_for_paper_is_black_on_white_with_fonts_of_eight_points() -> None:
-    layout = printed(chart("a"), WIDTH, None).layout
+    layout = style_for_print(chart("a"), WIDTH, None).layout
     assert (layout.width, layout.paper_bgcolor, layout.font.color) == (WIDTH, "white", "black")
     assert layout.font.size * 72 / 96 == layout.xaxis.title.font.size * 72 / 96 == 8
     assert layout.title.text is None and layout.yaxis.title.text == "Test error<br>(MSE)"
 
 
 def test_marks_shrink_with_the_figure_but_stay_visible() -> None:
-    (trace,) = printed(chart("a"), WIDTH, None).data
+    (trace,) = style_for_print(chart("a"), WIDTH, None).data
     assert 3 < trace.marker.size < 9 and trace.line.width >= 1
 
 
 def test_without_a_width_a_figure_keeps_its_title_and_fonts() -> None:
-    layout = printed(chart("a"), None, None).layout
+    layout = style_for_print(chart("a"), None, None).layout
     assert layout.title.text == "Error by width" and layout.font.size is None
 
 
 def test_a_longer_legend_makes_a_figure_higher_unless_the_height_is_given() -> None:
     few, many = chart("a", "b"), chart(*(f"a long name {n}" for n in range(9)))
-    heights = [printed(of, WIDTH, None).layout.height for of in (few, many)]
+    heights = [style_for_print(of, WIDTH, None).layout.height for of in (few, many)]
     assert heights[0] + 50 < heights[1]
-    assert printed(many, WIDTH, 200.0).layout.height == 200
+    assert style_for_print(many, WIDTH, 200.0).layout.height == 200
 
 
 @pytest.mark.parametrize(("kind", "width", "dots"), [("png", WIDTH, 300), ("pdf", WIDTH, 96)])

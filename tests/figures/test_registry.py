@@ -12,7 +12,7 @@ from sweep.analysis.study_reader import StudyReader
 from sweep.config import TrialConfig
 from sweep.enums import Activation
 from sweep.errors import NotFoundError, UsageError
-from sweep.figures.figure import stacked
+from sweep.figures.figure import stack
 from sweep.figures.registry import FIGURES, draw_figure, gather_figure
 from sweep.store.handle import StudyHandle, open_study
 from tests.support.spectrum_factories import BANDS, by_the_law, packed
@@ -147,7 +147,7 @@ def test_a_figure_of_one_width_is_not_drawn(engine: Engine) -> None:
 
 
 def test_kinds_of_rows_stand_below_one_another() -> None:
-    assert stacked({"mark": "a", "x": [1, 2]}, {"mark": "b", "x": (3,), "y": [4.0]}, {}) == {
+    assert stack({"mark": "a", "x": [1, 2]}, {"mark": "b", "x": (3,), "y": [4.0]}, {}) == {
         "mark": ["a", "a", "b"],
         "x": [1, 2, 3],
         "y": [None, None, 4.0],

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sweep.analysis.study_reader import StudyReader
-from sweep.findings.advice import Advice, AdviceKind, widened
+from sweep.findings.advice import Advice, AdviceKind, widen
 from sweep.findings.study import gather_study
 from sweep.store import annotate
 from sweep.store.engine import Engine
@@ -233,4 +233,4 @@ def test_diverged_and_invalid_trials_count_as_bad_and_not_at_all(engine: Engine)
 def test_a_range_is_widened_within_what_the_setting_can_be(
     setting: str, domain: Any, is_high: bool, to: Any
 ) -> None:
-    assert widened(setting, domain, is_high) == to
+    assert widen(setting, domain, is_high) == to

@@ -16,7 +16,7 @@ from sweep.cli.output import show_finding
 from sweep.config import TrialConfig
 from sweep.dashboard.pages import overview, trial, why
 from sweep.dashboard.parts import answer
-from sweep.dashboard.parts.findings import decided, finding_table, sentence
+from sweep.dashboard.parts.findings import finding_table, lay_out_decision, sentence
 from sweep.dashboard.view import PageReader, View
 from sweep.datasets.images import data_key
 from sweep.enums import AblationMethod
@@ -260,7 +260,7 @@ def test_the_decision_is_the_same_in_terminal_page_report_notebook_and_json(
     found = gather_study(StudyReader(open_study(told, "study")))
     decision = found.decision
     assert decision is not None and len(decision.alternatives) > 1
-    page = "".join(texts(decided("study", decision)))
+    page = "".join(texts(lay_out_decision("study", decision)))
     shown, reported = terminal_of(told, capsys), report_of(told, capsys)
     for said in (decision.sentence, decision.table.note):
         bare = said.replace("`", "")

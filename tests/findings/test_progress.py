@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sweep.findings.progress import trained_on
+from sweep.findings.progress import data_in_words
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from tests.support.store_factories import add_study, sqlite_store
@@ -33,4 +33,4 @@ def test_what_was_trained_on_is_said_with_its_limit(
     data = {"name": "mnist"} | ({} if limit is None else {"train_limit": limit})
     provenance = {} if images is None else {"images": images}
     add_study(engine, settings={"data": data}, provenance=provenance)
-    assert trained_on(open_study(engine, "study").record()) == said
+    assert data_in_words(open_study(engine, "study").record()) == said

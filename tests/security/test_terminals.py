@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.cli.words import escaped
+from sweep.cli.words import escape
 from tests.support.cli_runner import Cli
 from tests.support.store_factories import sqlite_store
 from tests.support.synthetic import add_study
@@ -53,5 +53,5 @@ def test_a_log_of_json_has_control_characters_escaped(cli: Cli, tmp_path: Path) 
 
 def test_what_is_escaped_is_the_same_json() -> None:
     text = json.dumps([CONTROLS, "é🙂"], ensure_ascii=False, indent=2)
-    assert json.loads(escaped(text)) == [CONTROLS, "é🙂"]
-    assert controls_in(escaped(text)) == set()
+    assert json.loads(escape(text)) == [CONTROLS, "é🙂"]
+    assert controls_in(escape(text)) == set()

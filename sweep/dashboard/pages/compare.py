@@ -263,7 +263,7 @@ def register(app: Dash, view: View) -> None:
         drawn = figures(view, found).values()
         return (
             tables(found, only),
-            *(of for figure in drawn for of in charts.filled(figure, hides=True)),
+            *(of for figure in drawn for of in charts.fill(figure, hides=True)),
             pictures(found),
             *said,
         )

@@ -37,7 +37,7 @@ def layout(view: View, place: Place) -> Any:
     """Lay out the page."""
     every = view.database.names()
     chosen = choose(every, split_names(place.query.get("studies")))
-    said, tables = compared(view, chosen.names)
+    said, tables = lay_out_comparison(view, chosen.names)
     return html.Div(
         [
             dcc.Store(id="compared-mark", data=mark_of(view, chosen.names)),
@@ -95,7 +95,7 @@ def _is_enough(names: Sequence[str]) -> bool:
     return len(names) > 1
 
 
-def compared(view: View, names: Sequence[str]) -> tuple[list[Any], list[Any]]:
+def lay_out_comparison(view: View, names: Sequence[str]) -> tuple[list[Any], list[Any]]:
     """Return sentences and tables; instructions if there is nothing to compare."""
     if not _is_enough(names):
         nothing = cards.empty(
@@ -161,8 +161,8 @@ def register(app: Dash, view: View) -> None:
         if mark is not None and [tuple(of) for of in mark] == now:  # news about other studies
             return (*[no_update] * (2 + len(filled)), said, no_update)
         return (
-            *compared(view, names),
-            *(of for of in curves(view, names).values() for of in charts.filled(of, hides=True)),
+            *lay_out_comparison(view, names),
+            *(of for of in curves(view, names).values() for of in charts.fill(of, hides=True)),
             said,
             now,
         )

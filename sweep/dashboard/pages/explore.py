@@ -50,7 +50,7 @@ def layout(view: View, place: Place) -> Any:
     return html.Div(
         [
             html.Div(
-                passing(place.name, table, where),
+                lay_out_conditions(place.name, table, where),
                 id="explore-passing",
                 className="line passing",
                 **attributes(aria_live="polite"),
@@ -126,7 +126,7 @@ def options(table: TrialTable) -> dict[str, list[dict[str, str]]]:
     }
 
 
-def passing(study: str, table: TrialTable, where: Filter) -> list[Any]:
+def lay_out_conditions(study: str, table: TrialTable, where: Filter) -> list[Any]:
     """Lay out the conditions, each with a button to remove it, and how many trials pass."""
     n_trials, n_left = len(table), int(where.mask(table).sum())
     if not where:
@@ -184,7 +184,7 @@ def register(app: Dash, view: View) -> None:
     )
     def count(_: Any, where: str, place: StudyPlace) -> list[Any]:
         study = place.name
-        return passing(study, view.table(study), Filter.parse(where))
+        return lay_out_conditions(study, view.table(study), Filter.parse(where))
 
 
 def query(where: str, kind: ViewName, chosen: Mapping[str, str | None]) -> dict[str, str | None]:
@@ -232,28 +232,30 @@ def _register_brushes(app: Dash, view: View) -> None:
         where, cause = Filter.parse(text), ctx.triggered_id
         study = place.name
         if cause == "explore-ranges" and ranges:
-            new, brushed = ranged(view.table(study), where, ranges.ranges), _PARALLEL
+            new, brushed = narrow_to_ranges(view.table(study), where, ranges.ranges), _PARALLEL
         elif cause == "explore-box" and box:
             reader = _reader(view, study, where, box.view, brushed, (x, y, metric))
-            new, brushed = boxed(reader, where, box, (x, y, metric)), box.view
+            new, brushed = narrow_to_box(reader, where, box, (x, y, metric)), box.view
         elif isinstance(cause, dict) and any(told["value"] for told in ctx.triggered):
-            new, brushed = dropped(where, cause["name"]), None
+            new, brushed = drop(where, cause["name"]), None
         else:  # chips that were just drawn
             return dash.no_update, dash.no_update
         return (dash.no_update, dash.no_update) if str(new) == text else (str(new), brushed)
 
 
-def dropped(where: Filter, column: str) -> Filter:
+def drop(where: Filter, column: str) -> Filter:
     """Remove one condition, or every condition."""
     return where.without(column) if column else Filter()
 
 
-def boxed(reader: PageReader, where: Filter, box: Box, chosen: Sequence[str | None]) -> Filter:
+def narrow_to_box(
+    reader: PageReader, where: Filter, box: Box, chosen: Sequence[str | None]
+) -> Filter:
     """Narrow the filter to a box that was drawn on a chart."""
     sides = _sides(reader, box.view, chosen)
     if sides is None:
         return where
-    return brushing.boxed(where, reader.whole, (sides[0], box.x), (sides[1], box.y))
+    return brushing.narrow_to_box(where, reader.whole, (sides[0], box.x), (sides[1], box.y))
 
 
 def _sides(
@@ -268,12 +270,12 @@ def _options(reader: PageReader, kind: ViewName, chosen: Sequence[str | None]) -
     return {option: getattr(choice, key) for key, option in views.controls_of(kind).items()}
 
 
-def ranged(
+def narrow_to_ranges(
     table: TrialTable, where: Filter, ranges: Mapping[str, Sequence[tuple[float, float]]]
 ) -> Filter:
     """Narrow the filter to the ranges that are drawn on the parallel axes."""
     dimensions = gather_brushed(table, where).dimensions
-    return brushing.passed(where, table, dimensions, ranges)
+    return brushing.narrow_to_ranges(where, table, dimensions, ranges)
 
 
 def _reader(
@@ -307,7 +309,7 @@ def _register_charts(app: Dash, view: View) -> None:
         reader = PageReader(view, place.name, Filter.parse(where))
         if brushed == _PARALLEL and _only_filtered() and reader.whole.counting.sum() <= MAX_LINES:
             return dash.no_update  # it shows its brush already
-        return charts.filled(parallel_figure(reader, ranges.order if ranges else []))
+        return charts.fill(parallel_figure(reader, ranges.order if ranges else []))
 
     @app.callback(
         *charts.outputs("explore-pane"),
@@ -342,7 +344,7 @@ def _register_charts(app: Dash, view: View) -> None:
         box = box if brushed == kind else None
         figure = pane_figure(reader, kind, chosen, box, between)
         hidden = [key not in views.controls_of(kind) for key in _SELECTS]
-        return [*charts.filled(figure), *hidden]
+        return [*charts.fill(figure), *hidden]
 
 
 def _only_filtered() -> bool:

@@ -17,11 +17,11 @@ from sweep.dashboard.edits import study_buttons, study_notes
 from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import best, cards, charts, standing
 from sweep.dashboard.parts.charts import PageFigure, Zoom
-from sweep.dashboard.parts.findings import decided, finding_table, missing, sentences
+from sweep.dashboard.parts.findings import finding_table, lay_out_decision, missing, sentences
 from sweep.dashboard.view import PageReader, View
 from sweep.figures.history import gather_history
 from sweep.figures.sparkline import poster_svg
-from sweep.findings.progress import trained_on
+from sweep.findings.progress import data_in_words
 from sweep.findings.study import StudyFindings
 from sweep.store.records import StudySummary
 from sweep.store.table import TrialTable
@@ -82,7 +82,7 @@ def layout(view: View, place: Place) -> Any:
 
 
 def _about(view: View, study: StudySummary) -> list[Any]:
-    return standing.about(study, trained_on(view.study(study.name).record()))
+    return standing.about(study, data_in_words(view.study(study.name).record()))
 
 
 def _any_value(table: TrialTable) -> bool:
@@ -224,7 +224,7 @@ def _register_words(app: Dash, view: View) -> None:
         failed = finding_table(name, found.failure_table) if found.failed else None
         computing = view.computing_floors(name)
         return (
-            decided(name, found.decision) if found.decision else [],
+            lay_out_decision(name, found.decision) if found.decision else [],
             found.decision is None,
             standing.in_words(
                 found.study, found.verdict, found.reasons, computing_floors=computing
@@ -248,7 +248,7 @@ def _register_charts(app: Dash, view: View) -> None:
         State("place", "data"),
         prevent_initial_call="initial_duplicate",
     )
-    def come(_: Any, place: StudyPlace) -> tuple[list[Any], int]:
+    def show_figures(_: Any, place: StudyPlace) -> tuple[list[Any], int]:
         table = view.table(place.name)
         return figures(place, table), pause(table)
 
@@ -260,7 +260,7 @@ def _register_charts(app: Dash, view: View) -> None:
         prevent_initial_call=False,
     )
     def history(_: Any, span: Zoom | None, place: StudyPlace) -> Any:
-        return charts.filled(history_figure(view, place.name, span))
+        return charts.fill(history_figure(view, place.name, span))
 
     @app.callback(
         *charts.outputs("overview-width"),
@@ -271,7 +271,7 @@ def _register_charts(app: Dash, view: View) -> None:
         prevent_initial_call=False,
     )
     def width(_: Any, error: Chart, span: Zoom | None, place: StudyPlace) -> Any:
-        return charts.filled(width_figure(view, place.name, error, span))
+        return charts.fill(width_figure(view, place.name, error, span))
 
     @app.callback(
         Output("overview-importances-pause", "data"),
@@ -282,7 +282,7 @@ def _register_charts(app: Dash, view: View) -> None:
     def weigh(_: Any, place: StudyPlace) -> Any:
         reader = PageReader(view, place.name)
         figure = charts.figure_of(reader, "importances")
-        return [pause(reader.table), *charts.filled(figure)]
+        return [pause(reader.table), *charts.fill(figure)]
 
 
 def history_figure(view: View, study: str, zoom: Zoom | None = None) -> PageFigure:
@@ -313,10 +313,10 @@ def _register_best(app: Dash, view: View) -> None:
         prevent_initial_call=False,
     )
     def rank(_: Any, pictures: Pictures, shown: Any, place: StudyPlace) -> Any:
-        return ranked(view, place.name, pictures, shown)
+        return lay_out_ranking(view, place.name, pictures, shown)
 
 
-def ranked(view: View, study: str, pictures: str, shown: Any = None) -> Any:
+def lay_out_ranking(view: View, study: str, pictures: str, shown: Any = None) -> Any:
     """Lay out the ranking, with its address to compare and what it shows; no update if the same."""
     floors = view.floors(study)
     ranking = best.gather_best(view.study(study), view.table(study), floors)

@@ -171,7 +171,7 @@ def register(app: Dash, view: View) -> None:
     def sort_by(clicks: list[int | None], sort: str) -> Any:
         if not any(clicks):
             return no_update, [no_update] * len(SORTS)
-        chosen = turned(sort, ctx.triggered_id["by"])
+        chosen = turn_order(sort, ctx.triggered_id["by"])
         return chosen, [aria_sort(key, chosen) for key in _COLUMNS if key in SORTS]
 
 
@@ -199,8 +199,8 @@ class Found(NamedTuple):
 def gather(view: View, search: str, sort: str) -> Found:
     """Gather the studies that match a search, sorted."""
     stored = view.database.study_list()
-    found, folded = _folded(stored, search)
-    matching = ordered(found, sort)
+    found, folded = _fold(stored, search)
+    matching = sort_studies(found, sort)
     steps = view.database.best_so_far() if matching else {}
     return Found(
         studies=[
@@ -213,7 +213,7 @@ def gather(view: View, search: str, sort: str) -> Found:
     )
 
 
-def _folded(
+def _fold(
     stored: StudyList, search: str
 ) -> tuple[list[StudySummary], dict[str, list[StudySummary]]]:
     """Return matching studies, and by a parent's name those folded into its row.
@@ -251,7 +251,7 @@ def matches(study: StudySummary, search: str) -> bool:
     return all(word in text for word in search.casefold().split())
 
 
-def ordered(studies: Sequence[StudySummary], sort: str) -> list[StudySummary]:
+def sort_studies(studies: Sequence[StudySummary], sort: str) -> list[StudySummary]:
     """Sort by a key of SORTS, reversed after a "-"; studies without the value come last."""
     key = sort.removeprefix("-")
     key = key if key in SORTS else _DEFAULT
@@ -272,7 +272,7 @@ _KEYS: Mapping[str, Callable[[StudySummary], Any]] = {
 }
 
 
-def turned(sort: str, by: str) -> str:
+def turn_order(sort: str, by: str) -> str:
     """Return the order after a click on a column's head: by that column, or reversed."""
     return f"-{by}" if (sort or _DEFAULT) == by else by
 
@@ -365,7 +365,7 @@ def row(of: Listed, chosen: Sequence[str] = ()) -> Any:
     cells: Mapping[str, Any] = {
         "name": _name(of, is_chosen=study.name in chosen),
         "state": _state(study),
-        "done": _done(study),
+        "done": _lay_out_progress(study),
         "best": _best(study),
         "history": _history(of),
         "pace": _pace(study),
@@ -397,14 +397,14 @@ def _name(of: Listed, *, is_chosen: bool) -> list[Any]:
     lines = [html.Div(text, className="about") for text in (study.description, study.note) if text]
     tags = [html.Span(tag, className="tag") for tag in study.tags]
     tagged = [html.Div(tags, className="tags")] if tags else []
-    return [link, *lines, *tagged, _derived(of.derived) if of.derived else None]
+    return [link, *lines, *tagged, _lay_out_derived(of.derived) if of.derived else None]
 
 
 def _link(name: str) -> Any:
     return dcc.Link(name, href=links.url(links.OVERVIEW, name), className="study-link")
 
 
-def _derived(studies: Sequence[StudySummary]) -> Any:
+def _lay_out_derived(studies: Sequence[StudySummary]) -> Any:
     """Lay out the studies of ``sweep ties`` and ``sweep explain``, folded."""
     n = len(studies)
     lines = [
@@ -434,7 +434,7 @@ def _state(study: StudySummary) -> list[Any]:
     ]
 
 
-def _done(study: StudySummary) -> list[Any]:
+def _lay_out_progress(study: StudySummary) -> list[Any]:
     """Show the progress of the study, and how its trials ended."""
     counts = study.counts
     kinds = {

@@ -110,8 +110,8 @@ def register(app: Dash, view: View) -> None:
         return (
             mark(facts),
             *(make(facts) for make in parts.values()),
-            *(of for name in _CURVES for of in charts.filled(drawn[name])),
-            *(of for name in _HIDING for of in charts.filled(drawn[name], hides=True)),
+            *(of for name in _CURVES for of in charts.fill(drawn[name])),
+            *(of for name in _HIDING for of in charts.fill(drawn[name], hides=True)),
             not _trains(facts),
         )
 
@@ -127,7 +127,7 @@ def _parts(view: View) -> Mapping[str, Callable[[TrialFindings], Any]]:
         "trial-head": head,
         "trial-tiles": tiles,
         "trial-diagnosis": diagnosis,
-        "trial-measured": measured,
+        "trial-measured": lay_out_measurements,
         "trial-pictures": pictures,
         "trial-settings": settings,
         "trial-network": network,
@@ -237,7 +237,7 @@ def diagnosis(facts: TrialFindings) -> Any:
     return html.Ul([html.Li(sentence(text)) for text in facts.sentences], className="said")
 
 
-def measured(facts: TrialFindings) -> Any:
+def lay_out_measurements(facts: TrialFindings) -> Any:
     """Lay out each number with its floor."""
     return finding_table(facts.study, facts.measured)
 

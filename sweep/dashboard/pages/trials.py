@@ -31,8 +31,8 @@ from sweep.dashboard.parts.group_table import group_table
 from sweep.dashboard.parts.grouping import group_by, groupable
 from sweep.dashboard.parts.trial_filter import (
     End,
+    add_condition,
     chips,
-    conditioned,
     filter_bar,
     value_choices,
 )
@@ -245,11 +245,11 @@ def _register_filter(app: Dash, view: View) -> None:
             case "trials-states":
                 changed = filtered.among("state", tuple(states or ()))
             case "trials-condition-add":
-                changed = conditioned(filtered, column, low, high, values)
+                changed = add_condition(filtered, column, low, high, values)
                 changed.mask(view.table(place.name))
-            case {"type": "trials-drop", "name": name} if _clicked():
+            case {"type": "trials-drop", "name": name} if _is_clicked():
                 changed = filtered.without(name) if name else Filter()
-            case {"type": "trials-narrow", "where": narrow} if _clicked():
+            case {"type": "trials-narrow", "where": narrow} if _is_clicked():
                 changed = Filter.parse(narrow)
             case _:  # a button that was just created
                 return no_update
@@ -264,7 +264,7 @@ def _register_filter(app: Dash, view: View) -> None:
         )
 
 
-def _clicked() -> bool:
+def _is_clicked() -> bool:
     return bool(ctx.triggered[0]["value"])
 
 

@@ -138,7 +138,7 @@ def register(app: Dash, view: View) -> None:
         prevent_initial_call=False,
     )
     def width(_: Any, by: str, place: StudyPlace) -> Any:
-        return charts.filled(width_figure(view, place.name, by))
+        return charts.fill(width_figure(view, place.name, by))
 
     @app.callback(
         *charts.outputs("why-front", hides=True),
@@ -147,7 +147,7 @@ def register(app: Dash, view: View) -> None:
         prevent_initial_call=False,
     )
     def front(_: Any, place: StudyPlace) -> Any:
-        return charts.filled(charts.figure_of(PageReader(view, place.name), "front"), hides=True)
+        return charts.fill(charts.figure_of(PageReader(view, place.name), "front"), hides=True)
 
     # Separate, because every page has a query: Dash would call the next one on other pages too.
     app.clientside_callback(
@@ -186,11 +186,11 @@ def _register_words(app: Dash, view: View) -> None:
             verdict(view, found),
             finding_table(name, found.diagnosis_table, "stacked"),
             finding_table(name, found.ties_table, "stacked"),
-            *trained(reader, found, shown),
+            *draw_trained(reader, found, shown),
         )
 
 
-def trained(
+def draw_trained(
     reader: PageReader, found: StudyFindings, shown: Sequence[str] | None
 ) -> tuple[Any, Any, list[str]]:
     """Draw the charts of causes and of the probe; return them with a mark of each.
@@ -298,7 +298,7 @@ def _register_line(app: Dash, view: View, graph_id: str, name: str) -> None:
         State("place", "data"),
     )
     def line(_: Any, place: StudyPlace) -> Any:
-        return charts.filled(charts.figure_of(PageReader(view, place.name), name), hides=True)
+        return charts.fill(charts.figure_of(PageReader(view, place.name), name), hides=True)
 
 
 def atlas_parts(

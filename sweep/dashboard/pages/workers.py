@@ -29,7 +29,7 @@ def layout(view: View, place: Place) -> Any:
     return html.Div(
         [
             cards.card("Workers", html.Div(workers(view, place.name), id="workers-list")),
-            html.Div(waiting(view, place.name), id="workers-waiting"),
+            html.Div(list_waiting(view, place.name), id="workers-waiting"),
             cards.card(
                 "Events and failures",
                 html.Div(event_list(place.name, events, kind), id="workers-events"),
@@ -58,7 +58,7 @@ def register(app: Dash, view: View) -> None:
         State("place", "data"),
     )
     def update(_: Any, place: StudyPlace) -> Any:
-        return workers(view, place.name), waiting(view, place.name)
+        return workers(view, place.name), list_waiting(view, place.name)
 
     @app.callback(
         Output("workers-events", "children"),
@@ -125,7 +125,7 @@ def _last_end(table: TrialTable) -> float:
 # --- commands and events --------------------------------------------------------------------------
 
 
-def waiting(view: View, name: str) -> Any:
+def list_waiting(view: View, name: str) -> Any:
     """List the commands that no coordinator has applied yet."""
     table = command_table(view.study(name).commands(pending_only=True))
     return cards.card(table.title, finding_table(name, table)) if table else None

@@ -23,17 +23,17 @@ Span = tuple[FiniteFloat, FiniteFloat]
 _SCATTER = 0.3
 
 
-def boxed(where: Filter, table: TrialTable, *sides: tuple[Side, Span | None]) -> Filter:
+def narrow_to_box(where: Filter, table: TrialTable, *sides: tuple[Side, Span | None]) -> Filter:
     """Narrow the filter to a box, replacing the columns' previous conditions.
 
     A span is as drawn; None removes the condition.
     """
     for side, span in sides:
-        where = _narrowed(where.without(side.column), table, side, span)
+        where = _narrow(where.without(side.column), table, side, span)
     return where
 
 
-def _narrowed(where: Filter, table: TrialTable, side: Side, span: Span | None) -> Filter:
+def _narrow(where: Filter, table: TrialTable, side: Side, span: Span | None) -> Filter:
     if not span:
         return where
     column, axis = table.column(side.column), side.axis
@@ -59,8 +59,8 @@ def _words_at(column: Choices, names: Sequence[str], span: Span) -> tuple[str, .
 
 def _single_at(axis: Axis, span: Span, *, in_cells: bool) -> NDArray[np.float64]:
     """Select the values of an axis with few values that a span covers."""
-    places = np.arange(len(axis.few)) if in_cells else axis.scaled(axis.few)
-    low, high = span if in_cells else axis.scaled(np.array(span))
+    places = np.arange(len(axis.few)) if in_cells else axis.to_scale(axis.few)
+    low, high = span if in_cells else axis.to_scale(np.array(span))
     gap = float(np.diff(places).min()) if len(places) > 1 else 1.0
     reach = _SCATTER * gap
     return axis.few[(places >= low - reach) & (places <= high + reach)]
@@ -73,12 +73,12 @@ def _between(where: Filter, table: TrialTable, name: str, low: float, high: floa
     finite = column[np.isfinite(column)]
     if not finite.size:
         return where
-    low = -np.inf if low <= finite.min() else _rounded(name, low)
-    high = np.inf if high >= finite.max() else _rounded(name, high)
+    low = -np.inf if low <= finite.min() else _round(name, low)
+    high = np.inf if high >= finite.max() else _round(name, high)
     return where.between(name, low, high)
 
 
-def _rounded(name: str, value: float) -> float:
+def _round(name: str, value: float) -> float:
     return float(round(value)) if name in _IN_FULL else float(f"{value:.4g}")
 
 
@@ -86,7 +86,7 @@ def _rounded(name: str, value: float) -> float:
 _IN_FULL = ("number", "started", "ended")
 
 
-def passed(
+def narrow_to_ranges(
     where: Filter,
     table: TrialTable,
     dimensions: Sequence[Dimension],
@@ -99,7 +99,7 @@ def passed(
         if not spans:
             continue
         if dimension.choices is not None:
-            chosen = _reached(dimension.choices, spans)
+            chosen = _find_reached(dimension.choices, spans)
             where = where.among(dimension.name, chosen)
         else:
             low, high = (_as_number(dimension, end) for end in spans[0])
@@ -107,7 +107,7 @@ def passed(
     return where
 
 
-def _reached(choices: Sequence[str], spans: Sequence[Span]) -> tuple[str, ...]:
+def _find_reached(choices: Sequence[str], spans: Sequence[Span]) -> tuple[str, ...]:
     chosen = [
         word
         for place, word in enumerate(choices)

@@ -37,10 +37,10 @@ def figure_card(
     has loaded. With ``later`` the card has no chart, so that browsers render the rest before they
     load Plotly; a callback adds the chart.
     """
-    height = height if drawn is None else loosened(drawn).layout.height
+    height = height if drawn is None else loosen(drawn).layout.height
     graph = dcc.Graph(
         id=graph_id,
-        figure=drawn if drawn is not None else waiting(),
+        figure=drawn if drawn is not None else empty_chart(),
         config=cast(Any, dict(config)),
         responsive=True,
         style={"height": f"{height}px"},
@@ -51,7 +51,7 @@ def figure_card(
     return html.Section(
         [
             html.Div(
-                [html.H2(title, **title_id), *_listed(controls), _downloads(title)],
+                [html.H2(title, **title_id), *_as_list(controls), _downloads(title)],
                 className="card-head",
             ),
             html.Div(
@@ -72,7 +72,7 @@ def figure_card(
     )
 
 
-def loosened(drawn: go.Figure) -> go.Figure:
+def loosen(drawn: go.Figure) -> go.Figure:
     """Prepare a figure's axes so that its zoom outlives updates."""
     return drawn.for_each_xaxis(_loosen).for_each_yaxis(_loosen)
 
@@ -105,7 +105,7 @@ def fresh(drawn: go.Figure) -> Patch:
     After each zoom Dash hands Plotly its own zoomed layout back, which makes uirevision forget the
     zoom: so ranges are not sent at all, and unzoomed ones follow the data.
     """
-    sent = loosened(drawn).to_plotly_json()
+    sent = loosen(drawn).to_plotly_json()
     patch = Patch()
     patch["data"] = sent["data"]
     # Remove what only the older figure has.
@@ -120,7 +120,7 @@ def fresh(drawn: go.Figure) -> Patch:
     return patch
 
 
-def waiting() -> dict[str, Any]:
+def empty_chart() -> dict[str, Any]:
     """Return an empty chart, until a callback fills it."""
     hidden = {"visible": False}
     clear = "rgba(0,0,0,0)"
@@ -158,7 +158,7 @@ def _downloads(title: str) -> Any:
     )
 
 
-def _listed(of: Any) -> list[Any]:
+def _as_list(of: Any) -> list[Any]:
     return [] if of is None else list(of) if isinstance(of, list | tuple) else [of]
 
 
@@ -200,5 +200,5 @@ def empty(title: str, text: Any) -> Any:
 
 def card(title: str, content: Any, *, controls: Any = None, **options: Any) -> Any:
     """Lay out a titled frame around any content."""
-    head = html.Div([html.H2(title), *_listed(controls)], className="card-head")
+    head = html.Div([html.H2(title), *_as_list(controls)], className="card-head")
     return html.Section([head, content], className="card", **options)

@@ -42,17 +42,17 @@ def figure_of(
     figure, options = FIGURES[name], options | ({} if between is None else {"between": between})
     found = gather_figure(reader, name, options)
     if found is None:
-        drawn, title, note = _lacking(figure), _standing_title(name), figure.remedy(reader)
+        drawn, title, note = _draw_lack(figure), _standing_title(name), figure.remedy(reader)
     else:
         drawn, title, note = found.draw(), found.title, found.note
         drawn.update_layout(height=height or drawn.layout.height)
     is_grouped = len(reader.table) > figure.most_marks and "between" in options_of(figure)
     meta = {"zoomable": is_grouped, "csv": csv_url(reader, name, options)}
     drawn.update_layout(meta=meta | (drawn.layout.meta or {}))
-    return PageFigure(zoomed_to(cards.loosened(drawn), between), title, note, found and found.data)
+    return PageFigure(zoom_to(cards.loosen(drawn), between), title, note, found and found.data)
 
 
-def _lacking(figure: Figure[Any]) -> go.Figure:
+def _draw_lack(figure: Figure[Any]) -> go.Figure:
     """Draw an empty figure that says what it needs."""
     drawn = style.figure(height=160)
     return style.say(drawn, f"Nothing to show yet: it needs {figure.needs}.")
@@ -87,7 +87,7 @@ def outputs(graph_id: str, *, hides: bool = False) -> list[Output]:
     ]
 
 
-def filled(figure: PageFigure, *, hides: bool = False) -> list[Any]:
+def fill(figure: PageFigure, *, hides: bool = False) -> list[Any]:
     """Return a callback's answer: after mere news only the changes, so that a zoom stays."""
     news = {told["prop_id"] for told in ctx.triggered} == {"revision.data"}
     return [
@@ -114,7 +114,7 @@ def _as_text(value: Any) -> str:
     return (".." if is_span else ",").join(map(str, value))
 
 
-def zoomed_to(drawn: go.Figure, between: tuple[float, float] | None) -> go.Figure:
+def zoom_to(drawn: go.Figure, between: tuple[float, float] | None) -> go.Figure:
     """Zoom to the range that the figure was gathered for; a double click shows everything again."""
     if between is None:
         return drawn

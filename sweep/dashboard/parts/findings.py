@@ -43,7 +43,7 @@ def finding_table(
     return html.Div([html.Div(laid_out, className="scroll"), *note])
 
 
-def decided(study: str, decision: Decision) -> list[Any]:
+def lay_out_decision(study: str, decision: Decision) -> list[Any]:
     """Lay out which trial to take, above the table of alternatives."""
     lead = html.P(sentence(decision.sentence), className="decision")
     return [lead, finding_table(study, decision.table, "stacked")]

@@ -51,12 +51,18 @@ def _line(group: Group, study: str, scale: tuple[float, float], *, is_best: bool
         [
             html.Td(show),
             html.Td(f"{group.n_trials:,}", className="number"),
-            *(_measured(group, study, scale, is_best) if group.n_counting else _unmeasured()),
+            *(
+                _measured_cells(group, study, scale, is_best)
+                if group.n_counting
+                else _unmeasured_cells()
+            ),
         ]
     )
 
 
-def _measured(group: Group, study: str, scale: tuple[float, float], is_best: bool) -> list[Any]:
+def _measured_cells(
+    group: Group, study: str, scale: tuple[float, float], is_best: bool
+) -> list[Any]:
     trial = dcc.Link(str(group.best_number), href=links.url(links.TRIAL, study, group.best_number))
     best = ["★ " if is_best else "", formats.number(group.best, 4)]
     return [
@@ -68,7 +74,7 @@ def _measured(group: Group, study: str, scale: tuple[float, float], is_best: boo
     ]
 
 
-def _unmeasured() -> list[Any]:
+def _unmeasured_cells() -> list[Any]:
     return [*(html.Td("–", className="number") for _ in range(4)), html.Td()]
 
 

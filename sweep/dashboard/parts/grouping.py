@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from sweep.analysis.filters import Filter
-from sweep.analysis.usage import used
+from sweep.analysis.usage import uses_setting
 from sweep.figures.axes import Axis, axis_of, cells_of
-from sweep.figures.groups import grouped
+from sweep.figures.groups import group
 from sweep.store.table import Choices, TrialTable
 
 #: Intervals that a numeric setting is divided into.
@@ -50,12 +50,12 @@ def group_by(table: TrialTable, name: str, filtered: Filter) -> list[Group]:
     """Group the trials that pass the filter. Raises KeyError for an unknown column."""
     shown = filtered.apply(table)
     if name in shown.settings:
-        shown = shown.where(used(shown, name))
+        shown = shown.where(uses_setting(shown, name))
     axis = axis_of(shown, name)
     cells = cells_of(axis, N_STRETCHES)
     counts = np.bincount(cells.places[cells.places >= 0], minlength=cells.n)
     counting = shown.counting & (cells.places >= 0)
-    found = grouped(cells.places[counting], shown.value[counting], shown.numbers[counting], cells.n)
+    found = group(cells.places[counting], shown.value[counting], shown.numbers[counting], cells.n)
     narrowed = _raw_names(shown, axis) if cells.single else []
     return [
         Group(

@@ -81,7 +81,7 @@ def layout(view: View, pulse_milliseconds: int) -> Any:
             html.Div(id="problem", role="alert", className="problem"),
             # The pulse runs before the first page exists, and must find its outputs.
             html.Main(
-                [dcc.Store(id="place"), dcc.Store(id="revision"), _loading()],
+                [dcc.Store(id="place"), dcc.Store(id="revision"), _lay_out_loading()],
                 id="page",
                 tabIndex="-1",
             ),
@@ -94,7 +94,7 @@ def layout(view: View, pulse_milliseconds: int) -> Any:
     )
 
 
-def _loading() -> Any:
+def _lay_out_loading() -> Any:
     return html.Div(dmc.Loader(type="dots"), className="loading", **attributes(aria_busy="true"))
 
 
@@ -161,15 +161,15 @@ def _tab(page: str, place: Place, *, is_here: bool) -> Any:
 
 def dead_end(message: str, study: str | None) -> Any:
     """Lay out a page for an unknown address, with a link to a study that exists."""
-    return _stopped("Nothing here", message, study)
+    return _lay_out_failure("Nothing here", message, study)
 
 
 def failure(message: str) -> Any:
     """Lay out a page for a store that does not answer; the pulse reloads it once it does."""
-    return _stopped("The database does not answer", message)
+    return _lay_out_failure("The database does not answer", message)
 
 
-def _stopped(title: str, message: str, study: str | None = None) -> Any:
+def _lay_out_failure(title: str, message: str, study: str | None = None) -> Any:
     ways = [dcc.Link("All studies", href=links.url(), className="button")]
     if study is not None:
         href = links.url(links.OVERVIEW, study)

@@ -130,7 +130,7 @@ def value_choices(table: TrialTable, name: str) -> list[Any] | None:
     ]
 
 
-def conditioned(
+def add_condition(
     filtered: Filter, name: str | None, low: End, high: End, values: Sequence[str] | None
 ) -> Filter:
     """Add the form's condition to the filter; an empty form changes nothing."""

@@ -31,7 +31,7 @@ class Field(NamedTuple):
 def fields(space: Space, given: Texts) -> list[Field]:
     """Return a field for each setting, in the file's order, with the present values."""
     in_use: dict[str, list[Domain]] = {}
-    for node in _open(space.nodes, typed(given)):
+    for node in _open(space.nodes, convert(given)):
         in_use.setdefault(node.setting, []).append(node.domain)
     anywhere: dict[str, list[Domain]] = {}
     for node in space.search_space():
@@ -47,15 +47,15 @@ def fields(space: Space, given: Texts) -> list[Field]:
     ]
 
 
-def chosen(space: Space, given: Texts) -> dict[str, Any]:
+def chosen_configuration(space: Space, given: Texts) -> dict[str, Any]:
     """Return the configuration that the fields make."""
     used = {field.setting for field in fields(space, given) if field.is_used}
-    return {name: value for name, value in typed(given).items() if name in used}
+    return {name: value for name, value in convert(given).items() if name in used}
 
 
-def typed(given: Texts) -> dict[str, Any]:
+def convert(given: Texts) -> dict[str, Any]:
     """Convert texts to values; invalid numbers stay texts, which the study file's rules reject."""
-    return {name: _typed(name, text.strip()) for name, text in given.items() if text}
+    return {name: _convert(name, text.strip()) for name, text in given.items() if text}
 
 
 def text_of(value: Any) -> str:
@@ -76,7 +76,7 @@ def _open(nodes: Sequence[Node], values: Mapping[str, Any]) -> Iterator[Searched
                 yield from _open(branch, values)
 
 
-def _typed(name: str, text: str) -> Any:
+def _convert(name: str, text: str) -> Any:
     kind: type = SETTINGS[name].kind if name in SETTINGS else str
     if kind is bool:
         return {"true": True, "false": False}.get(text, text)

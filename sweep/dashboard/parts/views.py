@@ -60,10 +60,10 @@ class ChosenColumns(NamedTuple):
 def settings_of(table: TrialTable) -> list[str]:
     """List the settings that differ between trials, the searched ones first."""
     names = dict.fromkeys((*table.searched, *table.settings))
-    return [name for name in names if _varied(table.settings[name])]
+    return [name for name in names if _varies(table.settings[name])]
 
 
-def _varied(column: Column) -> bool:
+def _varies(column: Column) -> bool:
     values = column.codes if isinstance(column, Choices) else column[np.isfinite(column)]
     return bool((values != values[:1]).any())
 
