@@ -253,7 +253,7 @@ class Decomposition:
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracies:
-    """A number for each classifier: the share of images whose label it tells, or its spread."""
+    """A number for each classifier: the share of images whose label it predicts, or its spread."""
 
     #: Softmax regression.
     linear: float
@@ -265,7 +265,7 @@ class Accuracies:
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureProbe:
-    """What features of an image tell of its label, by three classifiers: see trainer.probe.
+    """How well features of an image predict its label, by three classifiers: see trainer.probe.
 
     Features are a code, principal components, random projections or the pixels.
     """
@@ -301,7 +301,7 @@ class ProbeBaseline:
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """What the first seed's code tells of the labels, which it was not trained for."""
+    """How well the first seed's code predicts the labels, which it was not trained for."""
 
     code: FeatureProbe
     #: Of an image.
@@ -316,7 +316,7 @@ class Probe:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkAnalysis:
-    """What the first seed's network is made of, and what its code tells of the labels.
+    """What the first seed's network is made of, and how well its code predicts the labels.
 
     Both are None where the code is not finite.
     """

@@ -154,7 +154,7 @@ class Deep:
 
 @dataclass(frozen=True, kw_only=True)
 class Denoised:
-    """What codes of one width tell of the labels, without noise and with the most helpful one."""
+    """How well codes of one width predict the labels, without noise and with the best one."""
 
     width: int
     plain: Accuracy
@@ -212,7 +212,7 @@ class Facts:
     evidence: Evidence
     widths: Widths
     digits: Digits | None
-    #: What narrow codes tell of the labels.
+    #: How well narrow codes predict the labels.
     codes: ProbeSummary
     #: By the width of the code.
     depth: Mapping[int, Deep]

@@ -368,7 +368,7 @@ def codes(facts: Facts, language: str) -> go.Figure:
 
 
 def _chart(title: str, x: str, y: str) -> go.Figure:
-    return style.entitled(style.figure(x, y, height=_HEIGHT, showlegend=False), title)
+    return style.add_title(style.figure(x, y, height=_HEIGHT, showlegend=False), title)
 
 
 def _name(figure: go.Figure, x: float, y: float, text: str, colour: str, *, anchor: str) -> None:

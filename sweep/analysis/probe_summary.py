@@ -1,4 +1,4 @@
-"""Is a code worth anything? What codes tell of the labels, beside PCA, random projections, pixels.
+"""Judge how well codes predict the labels, beside PCA, random projections and the pixels.
 
 Notation: p the share of n test images whose label a classifier tells (``trainer.probe``). Its
 standard error is that of a binomial share, sqrt(p (1 - p) / n); with few labels, that and the
@@ -32,12 +32,12 @@ _PROBE = TypeAdapter(Probe)
 
 
 class CodeVerdict(StrEnum):
-    """How many labels codes tell, beside the pixels themselves."""
+    """How well codes predict the labels, compared with the pixels."""
 
-    NARROW = "a narrow code tells the labels as well as the pixels"
-    MOST = "a narrow code keeps most of what tells the classes"
-    WIDE = "only a wide code tells the labels as well as the pixels"
-    NONE = "no code tells the labels as well as the pixels"
+    NARROW = "a narrow code predicts the labels as well as the pixels"
+    MOST = "a narrow code keeps most of what predicts the classes"
+    WIDE = "only a wide code predicts the labels as well as the pixels"
+    NONE = "no code predicts the labels as well as the pixels"
 
 
 class Classifier(StrEnum):
@@ -154,10 +154,10 @@ class ProbeSummary:
     #: The better of those that are trained, by the same measure.
     readout: Classifier
     verdict: CodeVerdict
-    #: The trial that the verdict is about: the narrowest of which it holds, or, where no code tells
-    #: enough, the one that tells most of the validation images.
+    #: The trial that the verdict is about: the narrowest of which it holds, or the one that
+    #: predicts most labels of the validation images if no code predicts enough.
     shown: ProbedTrial
-    #: The narrowest that tells as many labels as the pixels; None where none does.
+    #: The narrowest that predicts as many labels as the pixels; None where none does.
     as_good: ProbedTrial | None
     #: Trials that are better than all others of their width and are not analysed.
     unseen: tuple[int, ...] = ()

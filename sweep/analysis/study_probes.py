@@ -1,4 +1,4 @@
-"""What the codes of a study tell of the labels: of all trials whose networks are analysed."""
+"""How well the codes of a study predict the labels: of all trials whose networks are analysed."""
 
 from threading import Lock
 from typing import NamedTuple

@@ -130,5 +130,5 @@ class StudyReader:
 
     @cached_property
     def probes(self) -> ProbeSummary | None:
-        """What codes tell of the labels; None while no network is analysed."""
+        """How well codes predict the labels; None while no network is analysed."""
         return ProbeReader(self.study).look(self.table)

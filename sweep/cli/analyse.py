@@ -1,4 +1,4 @@
-"""analyse: what the networks of a study are made of, and what their codes tell of the labels."""
+"""analyse: what a study's networks are made of, and how well their codes predict the labels."""
 
 from collections.abc import Collection, Sequence
 
@@ -25,8 +25,8 @@ def analyse(
 ) -> None:
     """Analyse the networks of a study whose weights are kept, and show what their codes are worth.
 
-    Shows how many labels three classifiers tell from a code, from as many principal components and
-    random projections, and from the pixels, having learned from all labels and from 1,000.
+    Shows how many labels three classifiers predict from a code, from as many principal components
+    and random projections, and from the pixels, having learned from all labels and from 1,000.
     It analyses the best network of each width, at any time and on any host that has the weights;
     with `study.probe = true`, `sweep start` has analysed every network before it ended, and this
     computes what is missing. `sweep show` shows the effective ranks, which are computed with it.
@@ -86,7 +86,7 @@ def _analyse(study: StudyHandle, kept: Sequence[KeptWeights]) -> None:
             errors.append(error)
             continue
         if analysis.is_empty:
-            say(f"trial {one.number}: its code is not finite and tells nothing.")
+            say(f"trial {one.number}: its code is not finite and cannot be analysed.")
         write_analysis(study.engine, study.name, one, analysis)
     if errors:
         raise errors[0]
@@ -97,6 +97,6 @@ def _list_probed(study: StudyHandle, numbers: Sequence[int]) -> list[ProbedTrial
     for number in numbers:
         found = probed_trial(study, study.trial(number))
         if found is None:
-            raise DataError(f"trial {number}: its code is not finite and tells nothing.")
+            raise DataError(f"trial {number}: its code is not finite and cannot be analysed.")
         probed.append(found)
     return probed

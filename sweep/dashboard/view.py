@@ -117,7 +117,7 @@ class View:
         return self._reader(name).atlas.look(self.table(name))
 
     def probes(self, name: str) -> ProbeSummary | None:
-        """Return what the study's codes tell of the labels; reads only what is new."""
+        """Return how well the study's codes predict the labels; reads only what is new."""
         return self._reader(name).probes.look(self.table(name))
 
     def findings(self, name: str, *, in_short: bool = False) -> StudyFindings:

@@ -1,4 +1,4 @@
-"""What codes tell of the labels over the width, beside PCA, random projections and the pixels."""
+"""How well codes predict the labels, by width, beside PCA, random projections and the pixels."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -108,7 +108,7 @@ def _draw_line(drawn: go.Figure, line: AccuracyLine) -> None:
 
 
 def _gather(reader: StudyReader) -> CodesChart | None:
-    """How well classifiers tell the labels from the codes, over hidden width."""
+    """How well classifiers predict the labels from the codes, over hidden width."""
     return gather(reader.probes) if reader.probes else None
 
 
@@ -130,8 +130,8 @@ def _rows(chart: CodesChart) -> Columns:
 
 FIGURE = Figure(
     name="code",
-    question="What do the codes tell of the labels?",
-    title="What the code tells of the labels",
+    question="How well do the codes predict the labels?",
+    title="How well the code predicts the labels",
     needs="a trial whose network is analysed (`sweep analyse`)",
     gather=_gather,
     draw=draw,

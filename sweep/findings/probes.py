@@ -1,4 +1,4 @@
-"""What the codes of a study tell of the labels, from the probes of its networks."""
+"""How well the codes of a study predict the labels, from the probes of its networks."""
 
 from collections.abc import Iterable, Sequence
 from shlex import quote
@@ -70,25 +70,25 @@ def _about_shown(found: ProbeSummary) -> str:
     keeps = (
         ""
         if kept is None
-        else f" and keeps {percent(kept)} of what they tell beyond the commonest class"
+        else f" and keeps {percent(kept)} of what they achieve beyond the commonest class"
     )
     return (
         f"The code of {count(shown.hidden_width, 'unit')} (trial {shown.number}) has {share} of "
         f"the numbers of an image{keeps}: {_SUBJECTS[found.classifier]}, having learned from "
-        f"{shown.code.n_train:,} labels, tells {code} of the test labels from the code and "
+        f"{shown.code.n_train:,} labels, predicts {code} of the test labels from the code and "
         f"{pixels} from the {shown.n_pixels:,} pixels."
     )
 
 
 def _as_good(found: ProbeSummary) -> str:
-    """Say from which width on a code tells as many as the pixels, where the verdict does not."""
+    """Say from which width on a code predicts as well as the pixels, if the verdict does not."""
     as_good = found.as_good
     if as_good is None or as_good is found.shown:
         return ""
     told = accuracy_text(found.accuracy(as_good, FeatureKind.CODE))
     return (
-        f"From {as_good.hidden_width:,} units on (trial {as_good.number}: {told}) it tells as many "
-        "as from the pixels, as far as the test images can tell."
+        f"From {as_good.hidden_width:,} units on (trial {as_good.number}: {told}) it predicts as "
+        "many as from the pixels, within the precision of the test images."
     )
 
 
@@ -108,11 +108,11 @@ def _with_few(found: ProbeSummary) -> str:
     )
     standing = {
         Rating.BETTER: "better",
-        Rating.EQUAL: "no difference that the test images tell",
+        Rating.EQUAL: "no difference beyond the precision of the test images",
         Rating.WORSE: "worse",
     }[compare(code, pixels)]
     return (
-        f"Having learned from {shown.code.n_few:,} labels, it tells {accuracy_text(code)} from "
+        f"Having learned from {shown.code.n_few:,} labels, it predicts {accuracy_text(code)} from "
         f"that code and {accuracy_text(pixels)} from the pixels: {standing}."
     )
 
@@ -131,7 +131,7 @@ def _from_end_to_end(found: ProbeSummary) -> str:
 
 
 def probe_table(study: str, probed: Sequence[ProbedTrial]) -> FindingTable:
-    """Lay out how many labels each classifier tells from codes and what they are compared with."""
+    """Lay out how many labels classifiers predict from codes and what they are compared with."""
     rows = [row for of in probed for row in _rows_of(of, list(FeatureKind)[:-1])]
     return FindingTable(
         title="Label accuracy, %",
@@ -199,9 +199,9 @@ def about_probe(probed: ProbedTrial) -> str:
     code = probed.code
     draws = "" if code.n_draws == 1 else f", the mean of {code.n_draws} draws of labels"
     return (
-        "Shares of the test images whose label is told from the code, which was never trained for "
-        "it, and from as many principal components, as many random projections and the pixels: by "
-        "softmax regression, by the nearest training images and by a network with one hidden "
+        "Shares of the test images whose label is predicted from the code, which was never trained "
+        "for it, and from as many principal components, as many random projections and the pixels: "
+        "by softmax regression, by the nearest training images and by a network with one hidden "
         f"layer. The columns say how many labels they learned from{draws}. Their hyperparameters "
         f"are chosen on validation images; the {probed.n_test:,} test images are only measured. "
         f"{_ABOUT_ERRORS}"

@@ -54,8 +54,8 @@ class StudySection(Section):
     probe: Annotated[bool, Field(strict=True)] = Field(
         False,
         description="Analyse every trial's network before the study ends (what it is made of, and "
-        "what its code tells of the labels); otherwise `sweep analyse` analyses the best of each "
-        "width. Weights are kept until then.",
+        "how well its code predicts the labels); otherwise `sweep analyse` analyses the best of "
+        "each width. Weights are kept until then.",
     )
     spectrum: Annotated[bool, Field(strict=True)] | None = Field(
         None,

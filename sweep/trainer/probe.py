@@ -1,4 +1,4 @@
-"""What a code tells of the labels, which training never sees: accuracies of three classifiers.
+"""How well a code predicts the labels, which training never sees: accuracies of three classifiers.
 
 Notation: N labelled training images, H features of each (hidden units, principal components, random
 projections or pixels), C classes, R classifiers of a kind, each of its own n images. ``linear`` is

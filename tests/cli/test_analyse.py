@@ -22,11 +22,13 @@ def test_the_best_of_each_width_is_shown_with_a_verdict(cli: Cli, store: Engine)
     add_probe(store, trial_id, width=64)
     out = " ".join(cli("analyse", "x").out.split())
     assert "64 0 code 75.0±1.4 70.0±1.4 80.0±1.3" in out
-    assert "No code tells the labels as well as the pixels. The code of 64 units (trial 0)" in out
+    assert (
+        "No code predicts the labels as well as the pixels. The code of 64 units (trial 0)" in out
+    )
     found = cli("analyse", "x", "--json").json
-    assert found["verdict"] == "no code tells the labels as well as the pixels"
+    assert found["verdict"] == "no code predicts the labels as well as the pixels"
     assert found["shown"] == 0
-    assert found["sentences"][0].startswith("No code tells the labels as well as the pixels.")
+    assert found["sentences"][0].startswith("No code predicts the labels as well as the pixels.")
     of_code = found["table"][0]
     assert (of_code["number"], of_code["features"]) == (0, "code")
     told = {"linear_all": 0.75, "neighbours_all": 0.7, "network_all": 0.8}

@@ -40,7 +40,7 @@ def test_the_read_out_that_does_best_on_the_validation_images_is_drawn() -> None
 
 def test_the_note_is_the_verdict_with_its_numbers() -> None:
     assert gather(FOUND).about.startswith(
-        "A narrow code tells the labels as well as the pixels. The code of 64 units (trial 6)"
+        "A narrow code predicts the labels as well as the pixels. The code of 64 units (trial 6)"
     )
 
 

@@ -97,7 +97,7 @@ def test_what_was_trained_and_probed_is_told_too() -> None:
     useful = summarise_probes([one], [one])
     found = said(labelled(0, 8, 0.3, Limit.TOO_FEW_EPOCHS), ablation=explained(), probes=useful)
     assert found[1].startswith("Trial 7 has 3.20 times less validation error")
-    assert found[3].startswith("A narrow code tells the labels as well as the pixels")
+    assert found[3].startswith("A narrow code predicts the labels as well as the pixels")
 
 
 def test_of_causes_nothing_is_told_before_the_first() -> None:

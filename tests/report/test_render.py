@@ -430,7 +430,7 @@ def test_a_chart_of_one_width_gives_way_to_what_it_needs(engine: Engine) -> None
     assert "it needs two trials with a value" in page.text
     # Several questions that lack the same are told so once.
     assert page.text.count("it needs finished trials of two widths") == 1
-    assert "What do the codes tell of the labels?" not in page.text
+    assert "How well do the codes predict the labels?" not in page.text
     assert "A study of more widths would show it: sweep start FILE --name OTHER" in page.text
 
 

@@ -41,7 +41,7 @@ def code(reader: PageReader, found: StudyFindings) -> Any:
     """Draw how well the codes predict the labels, or say what would measure it."""
     if found.probes is None:
         return cards.card(
-            "What does the code tell about the labels?", missing(found.probe_table.note)
+            "How well does the code predict the labels?", missing(found.probe_table.note)
         )
     near = charts.figure_of(reader, "neighbours")
     return html.Div(
