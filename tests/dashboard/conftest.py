@@ -3,19 +3,20 @@
 import logging
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from flask.testing import FlaskClient
-from playwright.sync_api import Page, expect
-from werkzeug.serving import make_server
+from playwright.sync_api import Browser, Page, expect
+from werkzeug import Request, Response
+from werkzeug.serving import BaseWSGIServer, make_server
 
 from sweep.dashboard import Access, create_app
 from sweep.dashboard.view import View
-from sweep.store.engine import Engine
+from sweep.store.engine import Engine, connect, storage_url
 from tests.support.dashboard_requests import Serve
 from tests.support.store_factories import sqlite_store
 from tests.support.synthetic import add_study
@@ -34,12 +35,21 @@ _FLAGS = (
 )
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    """A store with a study "small" of 60 trials, most of them finished."""
-    engine = sqlite_store(tmp_path)
+@pytest.fixture(scope="session")
+def _small(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The file that the store of each test is copied from: filling one takes half a second."""
+    engine = sqlite_store(tmp_path_factory.mktemp("small"))
     add_study(engine, "small", 60)
-    return engine
+    engine.dispose()
+    return Path(str(engine.url.database)).read_bytes()
+
+
+@pytest.fixture
+def engine(tmp_path: Path, _small: bytes) -> Engine:
+    """A store with a study "small" of 60 trials, most of them finished."""
+    path = tmp_path / "sweep.db"
+    path.write_bytes(_small)
+    return connect(storage_url(f"sqlite:///{path}"))
 
 
 @pytest.fixture
@@ -54,30 +64,37 @@ def client(engine: Engine) -> FlaskClient:
     return create_app(engine).server.test_client()
 
 
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Starts dashboards, on ports that are free: ``serve(engine, allow_edit=True)``."""
+@Request.application
+def _empty_page(request: Request) -> Response:
+    """Answer every request with an empty page."""
+    return Response(mimetype="text/html")
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[BaseWSGIServer]:
+    """A server for one dashboard after another.
+
+    Under one address a browser keeps the scripts of all pages, and what it compiled of them.
+    """
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    stops: list[Callable[[], None]] = []
+    server = make_server("127.0.0.1", 0, _empty_page, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def serve(_server: BaseWSGIServer) -> Serve:
+    """Serves a dashboard, in place of the one before: ``serve(engine, allow_edit=True)``."""
 
     def start(engine: Engine, **access: Any) -> str:
-        server = make_server(
-            "127.0.0.1", 0, create_app(engine, Access(**access)).server, threaded=True
-        )
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+        _server.app = create_app(engine, Access(**access)).server
+        return f"http://127.0.0.1:{_server.server_port}"
 
-        def stop() -> None:
-            server.shutdown()
-            thread.join()
-            server.server_close()
-
-        stops.append(stop)
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield start
-    for stop in stops:
-        stop()
+    return start
 
 
 @pytest.fixture
@@ -101,19 +118,47 @@ def browser_context_args() -> dict[str, Any]:
     return {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"}
 
 
-@pytest.fixture
-def page(page: Page) -> Iterator[Page]:
-    """A tab in which no script may fail, nothing may log an error or leave this machine."""
-    seen: list[str] = []
-    page.on("pageerror", lambda error: seen.append(f"script: {error}"))
-    page.on(
-        "console", lambda said: seen.append(f"console: {said.text}") if said.type == "error" else ()
-    )
-    page.on("request", lambda request: seen.append(request.url) if _leaves(request.url) else ())
+@pytest.fixture(scope="session")
+def _tab(browser: Browser, browser_context_args: dict[str, Any]) -> Page:
+    """A tab for one test after another: a new one would compile all scripts again."""
+    page = browser.new_context(**browser_context_args).new_page()
     page.set_default_timeout(_PATIENCE_MILLISECONDS)
     expect.set_options(timeout=_PATIENCE_MILLISECONDS)
-    yield page
+    return page
+
+
+@pytest.fixture
+def page(
+    _tab: Page, _server: BaseWSGIServer, browser_context_args: dict[str, Any]
+) -> Iterator[Page]:
+    """A tab in which no script may fail, nothing may log an error or leave this machine."""
+    seen: list[str] = []
+    complaints: dict[Any, Callable[[Any], None]] = {
+        "pageerror": lambda error: seen.append(f"script: {error}"),
+        "console": lambda said: said.type == "error" and seen.append(f"console: {said.text}"),
+        "request": lambda request: _leaves(request.url) and seen.append(request.url),
+    }
+    for event, complain in complaints.items():
+        _tab.on(event, complain)
+    yield _tab
+    for event, complain in complaints.items():
+        _tab.remove_listener(event, complain)
+    _server.app = _empty_page
+    _forget(_tab, f"http://127.0.0.1:{_server.server_port}", browser_context_args)
     assert seen == []
+
+
+def _forget(tab: Page, empty_page: str, context_args: Mapping[str, Any]) -> None:
+    """Leave a tab as it was opened, except that it stays at the address of the scripts it knows."""
+    tab.unroute_all(behavior="ignoreErrors")
+    tab.goto(empty_page)
+    tab.evaluate("localStorage.clear(); sessionStorage.clear()")
+    tab.mouse.move(0, 0)
+    tab.set_viewport_size(context_args["viewport"])
+    tab.emulate_media(color_scheme=context_args["color_scheme"])
+    tab.context.set_extra_http_headers({})
+    tab.context.clear_permissions()
+    tab.context.clear_cookies()
 
 
 def _leaves(url: str) -> bool:
