@@ -1,13 +1,15 @@
 """No value of a database becomes a component: what is no text is shown as text, or refused."""
 
 import json
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import pytest
 from dash import Input, Output, Patch, html
 from flask.testing import FlaskClient
-from sqlalchemy import Table, update
+from sqlalchemy import Table, bindparam, update
 
 from sweep.dashboard.application import Application
 from sweep.errors import SweepError
@@ -17,6 +19,7 @@ from sweep.store.column_types import is_json
 from sweep.store.engine import Engine, write_transaction
 from tests.support.dashboard_requests import PAGES, dashboard_of
 from tests.support.page_client import Answer, components_of
+from tests.support.statements import counted
 from tests.support.store_factories import change_study_file, sqlite_store
 from tests.support.synthetic import add_study
 
@@ -126,27 +129,57 @@ JSON_COLUMNS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def statements(engine: Engine) -> dict[str, str]:
+    """The SQL that each page and its callbacks issue."""
+    issued = {}
+    for page in ("/", *(f"/study/study{page}" for page in PAGES)):
+        with counted(engine) as said:
+            shown(engine, [page])
+        issued[page] = "\n".join(of.sql for of in said)
+    return issued
+
+
 @pytest.mark.parametrize(("table", "column"), JSON_COLUMNS, ids=str)
 def test_no_leaf_of_a_json_column_comes_out_as_a_component(
-    table: Table, column: str, engine: Engine
+    table: Table, column: str, engine: Engine, statements: dict[str, str]
 ) -> None:
+    pages = [page for page, sql in statements.items() if f"{table.name}.{column}" in sql]
     with engine.connect() as connection:
         rows = [dict(row) for row in connection.execute(table.select()).mappings()]
     come_out = {}
+    for name, paths in leaves_by_name(rows, column).items():
+        changed = [reduce(replaced, paths, row[column]) for row in rows]
+        write(engine, table, column, zip(rows, changed, strict=True))
+        come_out[name] = [of.body[:80] for of in shown(engine, pages) if planted(decoded(of))]
+    write(engine, table, column, [(row, row[column]) for row in rows])
+    assert {name: where for name, where in come_out.items() if where} == {}
+
+
+def leaves_by_name(
+    rows: Sequence[Mapping[str, Any]], column: str
+) -> dict[Any, set[tuple[Any, ...]]]:
+    """Group leaves that are called alike, such as the accuracies of several sets of images."""
+    found = defaultdict(set)
     for path in {path for row in rows for path in leaves(row[column])}:
-        write(engine, table, [{**row, column: replaced(row[column], path)} for row in rows])
-        come_out[path] = [of.body[:80] for of in shown(engine) if planted(decoded(of))]
-    write(engine, table, rows)
-    assert {path: where for path, where in come_out.items() if where} == {}
+        names = [key for key in path if isinstance(key, str)]
+        found[names[-1] if names else "", len(path) - len(names)].add(path)
+    return found
 
 
-def shown(engine: Engine) -> list[Answer]:
-    """What every page and every callback on it answers."""
+def test_pages_read_what_is_planted(statements: dict[str, str]) -> None:
+    read = "\n".join(statements.values())
+    for column in ("sweep_trials.config", "sweep_probes.probe", "sweep_probe_baselines.pca"):
+        assert column in read
+
+
+def shown(engine: Engine, pages: Sequence[str]) -> list[Answer]:
+    """What pages and every callback on them answer."""
     heard: list[Answer] = []
     dashboard = dashboard_of(engine, heard)
-    for page in ("/", *(f"/study/study{page}" for page in PAGES)):
+    for page in pages:
         dashboard.open(page, rounds=1)
-    assert len(heard) > len(PAGES)
+    assert len(heard) > len(pages)
     return heard
 
 
@@ -155,11 +188,18 @@ def decoded(answer: Answer) -> Any:
     return answer.json() if answer.headers.get("content-type", "").endswith("json") else None
 
 
-def write(engine: Engine, table: Table, rows: list[dict[str, Any]]) -> None:
-    with write_transaction(engine) as connection:
-        for row in rows:
-            same = [of == row[of.name] for of in table.primary_key]
-            connection.execute(update(table).where(*same).values(row))
+def write(
+    engine: Engine, table: Table, column: str, values: Iterable[tuple[Mapping[str, Any], Any]]
+) -> None:
+    """Write a value into the column of each row."""
+    keys = {f"_{of.name}": of.name for of in table.primary_key}
+    same = [table.c[name] == bindparam(key) for key, name in keys.items()]
+    changes = [
+        {column: value, **{key: row[name] for key, name in keys.items()}} for row, value in values
+    ]
+    if changes:
+        with write_transaction(engine) as connection:
+            connection.execute(update(table).where(*same), changes)
 
 
 DESCRIPTION = ("study", "description")
@@ -174,5 +214,6 @@ def test_a_report_shows_a_description_that_is_no_text_as_text(engine: Engine) ->
     except SweepError:  # refused is as good
         return
     finally:
-        write(engine, schema.sweep_studies, rows)
+        texts = [(row, row["study_file"]) for row in rows]
+        write(engine, schema.sweep_studies, "study_file", texts)
     assert MARK in html and '<div id="planted"' not in html
