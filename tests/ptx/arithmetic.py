@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tests.ptx.block import Block, Operation
+from tests.ptx.block import Blocks, Operation
 from tests.ptx.program import KINDS, Array, Instruction, Kind
 
 Function = Callable[..., Array]
@@ -19,10 +19,10 @@ _U32, _PRED = KINDS["u32"], KINDS["pred"]
 def same(function: Function) -> Operation:
     """Operands and result are of the one type that the instruction names."""
 
-    def operation(block: Block, instruction: Instruction, active: Array) -> None:
+    def operation(blocks: Blocks, instruction: Instruction, active: Array) -> None:
         target, *sources = instruction.operands
         (kind,) = instruction.kinds
-        block.write(target, function(*(block.read(one, kind) for one in sources)), active)
+        blocks.write(target, function(*(blocks.read(one, kind) for one in sources)), active)
 
     return operation
 
@@ -30,10 +30,10 @@ def same(function: Function) -> Operation:
 def mixed(kinds_of: Callable[[Kind], list[Kind]], function: Function) -> Operation:
     """Operands of types that follow from the last one that the instruction names."""
 
-    def operation(block: Block, instruction: Instruction, active: Array) -> None:
+    def operation(blocks: Blocks, instruction: Instruction, active: Array) -> None:
         target, *sources = instruction.operands
         pairs = zip(sources, kinds_of(instruction.kinds[-1]), strict=True)
-        block.write(target, function(*(block.read(one, kind) for one, kind in pairs)), active)
+        blocks.write(target, function(*(blocks.read(one, kind) for one, kind in pairs)), active)
 
     return operation
 
@@ -41,9 +41,9 @@ def mixed(kinds_of: Callable[[Kind], list[Kind]], function: Function) -> Operati
 def converted(function: Function) -> Operation:
     """Of two types: to, from."""
 
-    def operation(block: Block, instruction: Instruction, active: Array) -> None:
+    def operation(blocks: Blocks, instruction: Instruction, active: Array) -> None:
         (target, source), (to, of) = instruction.operands, instruction.kinds
-        block.write(target, function(block.read(source, of)).astype(to), active)
+        blocks.write(target, function(blocks.read(source, of)).astype(to), active)
 
     return operation
 
@@ -97,7 +97,10 @@ def _selected(x: Array, y: Array, first: Array) -> Array:
 
 def _leading_zeros(x: Array) -> Array:
     bits = 8 * x.dtype.itemsize
-    return np.array([bits - int(value).bit_length() for value in x], np.uint32)
+    if bits > 32:
+        return np.array([bits - int(value).bit_length() for value in x], np.uint32)
+    _, lengths = np.frexp(x.astype(np.float64))
+    return (bits - lengths).astype(np.uint32)
 
 
 def _set(compare: Function) -> Operation:

@@ -1,16 +1,17 @@
-"""The state of one thread block: registers of its threads, memories, counts.
+"""The state of thread blocks that run side by side: registers of their threads, memories, counts.
 
-A register is one array over the threads, of the unsigned type of its width; instructions look at
-it as the type that they name. Registers are declared by the program, and must be written first.
+A register is one array over the threads of all blocks, of the unsigned type of its width;
+instructions look at it as the type that they name. Registers are declared by the program, and must
+be written first.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from tests.ptx import counts
 from tests.ptx.counts import WARP, Counts
-from tests.ptx.memory import DeviceMemory, Memory
+from tests.ptx.memory import DeviceMemory, SharedMemory
 from tests.ptx.program import Array, Instruction, Kind, Program, address_of
 
 Index = tuple[int, int, int]
@@ -22,30 +23,35 @@ _ADDRESS = np.dtype(np.uint64)
 _BOOL = np.dtype(np.bool_)
 
 
-class Block:
+class Blocks:
     def __init__(
         self,
         program: Program,
         arguments: dict[str, int],
         *,
-        index: Index,
+        indices: Sequence[Index],
         grid: Index,
         device: DeviceMemory,
-        shared: Memory,
+        shared_bytes: int,
         cuts: bool,
+        counts: Counts | None = None,
     ) -> None:
-        self.program, self.arguments, self.index = program, arguments, index
-        self.device, self.shared = device, shared
+        self.program, self.arguments, self.indices = program, arguments, indices
+        self.device, self.shared = device, SharedMemory(shared_bytes, len(indices))
         #: Whether products drop the lower 13 bits of their factors, as the card's do.
         self.cuts = cuts
-        self.counts = Counts()
-        self.n_threads = program.n_threads
+        #: Of all blocks together; None if nothing is counted.
+        self.counts = counts
+        self.n_threads = program.n_threads * len(indices)
         self.n_warps = self.n_threads // WARP
         #: The mask of all threads; other masks are never full, so ``is`` tells.
         self.everyone = np.ones(self.n_threads, np.bool_)
-        self.registers: dict[str, Array] = {"%tid.x": np.arange(self.n_threads, dtype=np.uint32)}
-        for axis, at, n in zip("xyz", index, grid, strict=True):
-            self.registers[f"%ctaid.{axis}"] = self._all(at, np.uint32)
+        #: Each thread's block.
+        self.block_of = np.arange(len(indices)).repeat(program.n_threads)
+        thread = np.tile(np.arange(program.n_threads, dtype=np.uint32), len(indices))
+        self.registers: dict[str, Array] = {"%tid.x": thread}
+        for axis, at, n in zip("xyz", np.array(indices, np.uint32).T, grid, strict=True):
+            self.registers[f"%ctaid.{axis}"] = at[self.block_of]
             self.registers[f"%nctaid.{axis}"] = self._all(n, np.uint32)
         self._constants: dict[tuple[str, Kind], Array] = {}
 
@@ -103,7 +109,7 @@ class Block:
         if operand in self.program.constants:
             return int(self.program.constants[operand].ctypes.data)
         if operand == "global_smem":
-            return self.shared.start
+            return 0
         if operand.startswith("__local_depot"):
             return 0  # a thread's stack, which no known instruction reaches
         if operand.startswith(("0f", "0d")):
@@ -125,11 +131,15 @@ class Block:
     def mask(self, threads: Array) -> Array:
         return self.everyone if threads.all() else threads
 
+    def by_block(self, threads: Array) -> Array:
+        """(blocks, threads)"""
+        return threads.reshape(len(self.indices), -1)
+
     # Counts
 
     def count_issue(self, instruction: Instruction, active: Array) -> None:
         """By every warp with an active thread, whatever its guard says."""
-        if instruction.key in _FREE:
+        if self.counts is None or instruction.key in _FREE:
             return
         if active is self.everyone:
             self.counts.warp_instructions += self.n_warps
@@ -137,13 +147,15 @@ class Block:
             self.counts.warp_instructions += int(active.reshape(-1, WARP).any(axis=1).sum())
 
     def count_wavefronts(self, addresses: Array, n_bytes: int, active: Array) -> None:
-        n, conflict_free = counts.wavefronts(addresses, n_bytes, active)
-        self.counts.wavefronts += n
-        self.counts.conflict_free += conflict_free
+        if self.counts is not None:
+            n, conflict_free = counts.wavefronts(addresses, n_bytes, active)
+            self.counts.wavefronts += n
+            self.counts.conflict_free += conflict_free
 
     def count_sectors(self, addresses: Array, n_bytes: int, active: Array) -> None:
-        self.counts.sectors += counts.sectors(addresses, n_bytes, active)
+        if self.counts is not None:
+            self.counts.sectors += counts.sectors(addresses, n_bytes, active)
 
 
 #: What an instruction does with the threads whose guard lets them.
-Operation = Callable[[Block, Instruction, Array], None]
+Operation = Callable[[Blocks, Instruction, Array], None]

@@ -14,12 +14,15 @@ from torch import Tensor
 from triton.backends.nvidia.compiler import CUDABackend
 from triton.runtime import driver
 
-from tests.ptx.block import Block
+from tests.ptx.block import Blocks, Index
 from tests.ptx.control import run
 from tests.ptx.counts import Counts
-from tests.ptx.memory import DeviceMemory, shared_memory
+from tests.ptx.memory import DeviceMemory
 from tests.ptx.program import Program, parse
 from tests.support.compile_fused import PretendedH100
+
+#: Threads that run side by side: more make arrays that are slower than Python is.
+_MOST_THREADS = 4096
 
 
 @contextmanager
@@ -46,7 +49,7 @@ class Emulator:
         self.cuts = cuts
         #: Whether a launch ends after its first program, where only its counts matter.
         self.first_only = first_only
-        #: Of each kernel's last launch.
+        #: Of each kernel's last launch, if only its first program runs.
         self.costs: dict[str, Cost] = {}
 
     def launch(self, kernel: Any, grid: tuple[int, ...], *args: Any, **sizes: Any) -> None:
@@ -57,19 +60,27 @@ class Emulator:
         tensors = [arg for arg in args if isinstance(arg, Tensor)]
         device = DeviceMemory(tensors, program.constants.values())
         indices = list(product(range(n_x), range(n_y), range(n_z)))
-        for index in indices[:1] if self.first_only else indices:
-            block = Block(
+
+        def run_blocks(some: list[Index], counts: Counts | None) -> None:
+            blocks = Blocks(
                 program,
                 _arguments(compiled, program, args),
-                index=index,
+                indices=some,
                 grid=(n_x, n_y, n_z),
                 device=device,
-                shared=shared_memory(compiled.metadata.shared),
+                shared_bytes=compiled.metadata.shared,
                 cuts=self.cuts,
+                counts=counts,
             )
-            run(block)
-            if index == (0, 0, 0):
-                self.costs[name] = Cost(len(indices), block.counts)
+            run(blocks)
+
+        if self.first_only:
+            self.costs[name] = Cost(len(indices), counts := Counts())
+            run_blocks(indices[:1], counts)
+            return
+        n = max(1, _MOST_THREADS // program.n_threads)
+        for first in range(0, len(indices), n):
+            run_blocks(indices[first : first + n], None)
 
 
 def _arguments(compiled: Any, program: Program, args: tuple[Any, ...]) -> dict[str, int]:

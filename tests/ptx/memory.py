@@ -1,4 +1,4 @@
-"""Runs of bytes with an address: a block's shared memory, and the tensors that a launch passes."""
+"""Runs of bytes with an address: blocks' shared memories, and the tensors that a launch passes."""
 
 import ctypes
 from bisect import bisect_right
@@ -39,14 +39,51 @@ class Memory:
 
     def _indices(self, addresses: Array, kind: Kind, n_elements: int) -> Array:
         """Of elements: (n, elements)."""
-        offsets, n_bytes = addresses - self.start, kind.itemsize * n_elements
-        if offsets.min() < 0 or offsets.max() + n_bytes > len(self.content):
-            raise IndexError(
-                f"bytes {offsets.min()} to {offsets.max() + n_bytes} of {len(self.content)}"
-            )
-        if (addresses % n_bytes).any():
-            raise IndexError(f"an address is no multiple of the {n_bytes} bytes that are accessed")
+        offsets = addresses - self.start
+        _check(offsets, addresses, kind.itemsize * n_elements, len(self.content))
         return (offsets // kind.itemsize)[:, None] + np.arange(n_elements)
+
+
+class SharedMemory:
+    """The memories of several blocks, each at address 0; what was never written yet is NaN."""
+
+    def __init__(self, n_bytes: int, n_blocks: int) -> None:
+        self._n_bytes = n_bytes
+        #: Of a block in ``_all``: a multiple of every access.
+        self._stride = -(-n_bytes // 16) * 16
+        self._all = Memory(0, np.full(n_blocks * self._stride, 0xFF, np.uint8))
+
+    def load(
+        self,
+        blocks: Array,  # (n,)
+        addresses: Array,  # (n,)
+        kind: Kind,
+        n_elements: int,
+    ) -> Array:
+        """(n, elements)"""
+        return self._all.load(
+            self._address(blocks, addresses, kind.itemsize * n_elements), kind, n_elements
+        )
+
+    def store(
+        self,
+        blocks: Array,  # (n,)
+        addresses: Array,  # (n,)
+        values: Array,  # (n, elements)
+    ) -> None:
+        n_bytes = values.dtype.itemsize * values.shape[1]
+        self._all.store(self._address(blocks, addresses, n_bytes), values)
+
+    def _address(self, blocks: Array, addresses: Array, n_bytes: int) -> Array:
+        _check(addresses, addresses, n_bytes, self._n_bytes)
+        return blocks * self._stride + addresses
+
+
+def _check(offsets: Array, addresses: Array, n_bytes: int, size: int) -> None:
+    if offsets.min() < 0 or offsets.max() + n_bytes > size:
+        raise IndexError(f"bytes {offsets.min()} to {offsets.max() + n_bytes} of {size}")
+    if (addresses % n_bytes).any():
+        raise IndexError(f"an address is no multiple of the {n_bytes} bytes that are accessed")
 
 
 class DeviceMemory:
@@ -67,8 +104,3 @@ def _run_of(tensor: Tensor) -> Memory:
     storage = tensor.untyped_storage()
     view = (ctypes.c_uint8 * storage.nbytes()).from_address(storage.data_ptr())
     return Memory(storage.data_ptr(), np.ctypeslib.as_array(view))
-
-
-def shared_memory(n_bytes: int) -> Memory:
-    """At address 0; what nobody has written yet is NaN in every format."""
-    return Memory(0, np.full(n_bytes, 0xFF, np.uint8))

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.ptx.block import Block
+from tests.ptx.block import Blocks
 from tests.ptx.control import run
 from tests.ptx.counts import sectors, wavefronts
-from tests.ptx.memory import DeviceMemory, shared_memory
+from tests.ptx.memory import DeviceMemory
 from tests.ptx.program import Array, parse
 
 MODULE = """
@@ -17,31 +17,36 @@ MODULE = """
 .reqntid 32
 {{
 	.reg .pred %p<3>;
-	.reg .b32 %r<4>;
+	.reg .b32 %r<7>;
 	.reg .b64 %rd<3>;
 	ld.param.b64 %rd1, [small_param_0];
 	mov.u32 %r1, %tid.x;
-	mad.wide.u32 %rd2, %r1, 4, %rd1;
+	mov.u32 %r5, %ctaid.x;
+	mad.lo.u32 %r4, %r5, 32, %r1;
+	mad.wide.u32 %rd2, %r4, 4, %rd1;
 	{body}
 	ret;
 }}
 """
 
 
-def run_body(body: str) -> Array:
-    """32 numbers, which began as 0; %rd2 is where a thread's is, %r1 the thread."""
-    numbers = torch.zeros(32, dtype=torch.int32)
+def run_body(body: str, n_blocks: int = 1) -> Array:
+    """32 numbers a block, which began as 0; %rd2 is where a thread's is.
+
+    %r1 is the thread, %r5 its block, %r4 its number among all.
+    """
+    numbers = torch.zeros(32 * n_blocks, dtype=torch.int32)
     program = parse(MODULE.format(body=body))
-    block = Block(
+    blocks = Blocks(
         program,
         {"small_param_0": numbers.data_ptr()},
-        index=(0, 0, 0),
-        grid=(1, 1, 1),
+        indices=[(block, 0, 0) for block in range(n_blocks)],
+        grid=(n_blocks, 1, 1),
         device=DeviceMemory([numbers], []),
-        shared=shared_memory(128),
+        shared_bytes=128,
         cuts=False,
     )
-    run(block)
+    run(blocks)
     return numbers.numpy()
 
 
@@ -59,6 +64,27 @@ def test_threads_that_part_meet_again() -> None:
         st.global.b32 [%rd2], %r2;
     """)
     assert numbers.tolist() == [7, 8, 9, 10] + [5] * 28
+
+
+def test_blocks_side_by_side_have_ways_and_memories_of_their_own() -> None:
+    numbers = run_body(
+        """
+        setp.eq.u32 %p1, %r5, 1;
+        shl.b32 %r6, %r1, 2;
+        st.shared.b32 [%r6], %r4;
+        @%p1 bra $L_second;
+        bar.sync 0;
+        ld.shared.b32 %r2, [%r6];
+        bra.uni $L_all;
+    $L_second:
+        mov.b32 %r2, 7;
+    $L_all:
+        bar.sync 0;
+        st.global.b32 [%rd2], %r2;
+        """,
+        n_blocks=3,
+    )
+    assert numbers.tolist() == [*range(32), *[7] * 32, *range(64, 96)]
 
 
 REFUSED = {
