@@ -2,10 +2,8 @@
 
     python -m tests.support.wgmma_hazards
         every kernel that multiplies, in every launched shape
-    python -m tests.support.wgmma_hazards 128 tf32
-        the same, with this batch size and precision alone
-    python -m tests.support.wgmma_hazards 128 tf32 options
-        with every option of the configuration
+    python -m tests.support.wgmma_hazards 128-tf32 128-tf32-options
+        the same, with these batch sizes and precisions alone, and every option of the configuration
     python -m tests.support.wgmma_hazards pipelined
         encode's loop as Triton pipelines it, with hazards
 
@@ -310,15 +308,24 @@ def make_pixels() -> Tensor:
     return torch.zeros((256, N_INPUTS), dtype=torch.uint8)
 
 
+def _every_shape() -> Iterator[str]:
+    for size, precision in product(BATCH_SIZES, PRECISIONS):
+        yield f"{size}-{precision}"
+        yield f"{size}-{precision}-options"
+
+
 def main() -> None:
     found: list[str] = []
-    shape: dict[str, object] = {"batch_size": 128, "precision": "tf32"}
+    shape: dict[str, object] = {"batch_size": 128, "precision": "tf32", "options": False}
 
     def report(name: str, compiled: Any) -> None:
-        code = disassemble(compiled.asm["cubin"])
-        row = {"kernel": name, "products": code.n_products, "hazards": hazards(code)}
+        n_products, of_kernel = 0, list[str]()
+        if "wgmma" in compiled.asm["ptx"]:
+            code = disassemble(compiled.asm["cubin"])
+            n_products, of_kernel = code.n_products, hazards(code)
+        row = {"kernel": name, "products": n_products, "hazards": of_kernel}
         print(json.dumps({"triton": triton.__version__} | shape | row), flush=True)
-        found.extend(hazards(code))
+        found.extend(of_kernel)
 
     driver.set_active(PretendedH100())
     with tempfile.TemporaryDirectory() as folder:
@@ -326,16 +333,12 @@ def main() -> None:
         match sys.argv[1:]:
             case ["pipelined"]:
                 compile_pipelined(report)
-            case [batch_size, precision, *options]:
-                shape = {"batch_size": int(batch_size), "precision": precision}
-                compile_each(int(batch_size), precision, report, options=options == ["options"])
-            case []:
-                for size, precision in product(BATCH_SIZES, PRECISIONS):
-                    shape = {"batch_size": size, "precision": precision}
-                    compile_each(size, precision, report)
-                    compile_each(size, precision, report, options=True)
-            case _:
-                sys.exit(__doc__)
+            case words:
+                for word in words or _every_shape():
+                    size, precision, *options = word.split("-")
+                    shape = {"batch_size": int(size), "precision": precision}
+                    shape |= {"options": bool(options)}
+                    compile_each(int(size), precision, report, options=bool(options))
     sys.exit(bool(found))
 
 
