@@ -105,7 +105,7 @@ def test_workers_of_a_coordinator_that_stands_still_free_their_devices_and_nothi
     study: Field,
 ) -> None:
     # Ctrl-Z, say. Nobody takes the study over; woken, it finds its workers gone, and starts others.
-    study.prepare(trials=400)
+    study.prepare(trials=120)
     study.progress(5)
     coordinator = study.running_coordinator()
     workers = coordinator.live_workers()

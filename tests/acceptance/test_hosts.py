@@ -242,7 +242,7 @@ def test_a_study_survives_the_loss_of_a_host(
     head, far, _ = hosts
     address = start_head(head, 1)
     far.start_ray(2, f"--address={address}")
-    words = ("--simulated", "start", str(tmp_path / "x.toml"))
+    words = ("--simulated-fast", "start", str(tmp_path / "x.toml"))
     study = run_study(head, address, *words, log="study.log")
 
     def n_finished_far_away() -> int:

@@ -31,7 +31,7 @@ def test_a_study_survives_the_death_of_workers_and_coordinators(
     dice = random.Random(5)
     (tmp_path / "x.toml").write_text(STUDY)
     start = ("start", str(tmp_path / "x.toml"), "--gpus", "cpu")
-    for round_number in range(3):
+    for round_number in range(2):
         arguments = start if round_number == 0 else ("resume", "x", "--gpus", "cpu")
         process = sweep(*arguments, url=storage_url, folder=tmp_path)
         with killed_at_the_end(process) as tree:
