@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+import triton
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss
 from sweep.messages import ImageShape, TrialSpec
 from sweep.trainer import DeviceData, data_order
+from tests.support.quick_interpreter import quicken
 
 #: Epochs of a trial, for figures of complete trials.
 EPOCHS = 5
@@ -163,8 +165,13 @@ def copy_bytes_per_second(n_bytes: int, device: torch.device) -> float:
 
 
 def open_device(*, smoke: bool) -> torch.device:
-    """Return the GPU if there is one, or the CPU for smoke tests; switches products to tf32."""
+    """Return the GPU if there is one, or the CPU for smoke tests; switches products to tf32.
+
+    A smoke test runs kernels in Triton's interpreter, which is made faster.
+    """
     torch.set_float32_matmul_precision("high")
     if smoke:
         torch.set_num_threads(1)
+        if triton.knobs.runtime.interpret:
+            quicken()
     return torch.device("cpu" if smoke or not torch.cuda.is_available() else "cuda")

@@ -61,6 +61,8 @@ class Field:
     #: unchanged.
     widths: tuple[int, int] | None = None
     n_trials: int = 24
+    #: Number of images to train on; None takes all.
+    train_limit: int | None = None
     #: Least ratio of the plain script's time to sweep's.
     goal: float
 
@@ -70,7 +72,7 @@ FIELDS = {
     "narrow": Field(widths=(8, 128), goal=1.6),
     "narrow-200": Field(widths=(8, 128), n_trials=200, goal=3.0),
 }
-SMOKE = {"smoke": Field(widths=(8, 16), n_trials=3, goal=0.0)}
+SMOKE = {"smoke": Field(widths=(8, 16), n_trials=3, train_limit=640, goal=0.0)}
 
 
 class Side(NamedTuple):
@@ -122,6 +124,8 @@ def write_study(field: Field, folder: Path) -> Path:
     """Write the field's study file."""
     document = tomlkit.parse(QUICKSTART.read_text())
     document["budget"]["trials"] = field.n_trials
+    if field.train_limit is not None:
+        document["data"]["train_limit"] = field.train_limit
     if field.widths is not None:
         low, high = field.widths
         del document["enqueue"]

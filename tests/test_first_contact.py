@@ -118,6 +118,11 @@ def test_a_worker_trains_all_of_its_trials(records: list[Record]) -> None:
     assert (worker["done"], worker["diverged"], worker["failed"]) == (SMOKE.n_study, 0, 0)
 
 
+def test_a_workers_first_epoch_is_timed_with_caches_empty_and_full(records: list[Record]) -> None:
+    (found,) = [record for record in records if record["what"] == "first_epoch"]
+    assert found["cold_seconds"] > 0 and found["warm_seconds"] > 0
+
+
 # Stages
 
 

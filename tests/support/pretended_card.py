@@ -22,7 +22,9 @@ def break_kernels() -> None:
     from sweep.trainer.fused import kernels
     from sweep.worker import fused
     from tests.support.broken_kernels import Launching, nothing
+    from tests.support.quick_interpreter import quicken
 
+    quicken()
     fused.is_checked = lambda device: True
     kernels.update_encoder = Launching("update_encoder", nothing)
 

@@ -1,8 +1,8 @@
 """Triton's interpreter, twice as fast and with tf32 products: ``quicken()`` before kernels run.
 
 It computes the same numbers. What is left out: preparing a helper's module again at every call,
-looking for int32 overflows (at these sizes there are none), and building the same types and shapes
-anew for every value.
+looking for int32 overflows (at these sizes there are none), building the same types and shapes
+again for every value, and comparing shapes number by number.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from triton.language import core
+from triton.language import core, semantic
 from triton.runtime import interpreter
 
 
@@ -23,6 +23,10 @@ def quicken() -> None:
     interpreter._get_np_dtype = _numpy_types(interpreter._get_np_dtype)
     core.block_type.__init__ = _built_once(core.block_type.__init__)
     core.tensor.__init__ = _shaped_once
+    core._unwrap_if_constexpr = _unwrapped
+    semantic.TritonSemantic.broadcast_impl_value = _broadcast(
+        semantic.TritonSemantic.broadcast_impl_value
+    )
 
 
 def _prepared_once(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,10 +79,39 @@ def _built_once(init: Callable[..., None]) -> Callable[..., None]:
         key = (element_ty.name, *(core._unwrap_if_constexpr(n) for n in shape))
         if key not in built:
             init(self, element_ty, shape)
-            built[key] = dict(self.__dict__)
+            built[key] = self.__dict__ | {"sizes": key[1:]}
         self.__dict__.update(built[key])
 
     return quick
+
+
+def _broadcast(full: Callable[..., Any]) -> Callable[..., Any]:
+    """Only of two blocks of one rank: most have the same shape."""
+
+    def quick(self: Any, *values: Any) -> Any:
+        sizes = [getattr(value.type, "sizes", ()) for value in values]
+        if sizes[0] == sizes[1]:
+            return values
+        if len(sizes[0]) != len(sizes[1]):
+            return full(self, *values)
+        shape = np.broadcast_shapes(*sizes)
+        return tuple(
+            value if of == shape else _of_shape(self, value, shape)
+            for value, of in zip(values, sizes, strict=True)
+        )
+
+    return quick
+
+
+def _of_shape(semantic: Any, value: Any, shape: tuple[int, ...]) -> Any:
+    handle = semantic.builder.create_broadcast(value.handle, shape)
+    return semantic.tensor(handle, core.block_type(value.type.scalar, list(shape)))
+
+
+def _unwrapped(one: Any, unwrap: Callable[[Any], Any] = core._unwrap_if_constexpr) -> Any:
+    if type(one) is core.constexpr:
+        return one.value
+    return unwrap(one) if isinstance(one, list | tuple | core.tuple) else one
 
 
 _SHAPES: dict[tuple[int, ...], tuple[Any, Any]] = {(): (core.tuple([]), core.constexpr(1))}
