@@ -50,6 +50,7 @@ SIMULATED = """
 study.name = "chaos"
 study.duplicates = "train"
 study.repeat = {repeat}
+study.probe = true
 space.hidden_width = {{low = 4, high = 64}}
 space.epochs = {{low = 1, high = 5}}
 space.batch_size.choices = [64, 128]

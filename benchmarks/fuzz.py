@@ -562,7 +562,7 @@ def surroundings() -> Iterator[Callable[[], None]]:
         stack.enter_context(contextlib.chdir(folder))
         for target, instead in {
             "sweep.launch.resources.local_launcher": lambda ahead: _IdleLauncher(),
-            "sweep.launch.resources.start_processes": lambda devices: [],
+            "sweep.launch.resources.start_processes": lambda devices, **_: [],
             "sweep.coordinator.dispatch.Dispatcher.is_idle": property(lambda self: True),
             "sweep.coordinator.analysis.AnalysisJob._due": lambda self: [],
             "sweep.coordinator.loop.TICK_SECONDS": 0.0,

@@ -10,8 +10,8 @@ from sweep.cli import doctor
 from sweep.coordinator.provenance import collect_provenance
 from sweep.enums import Trainer
 from sweep.errors import DeviceError
+from sweep.findings import provenance
 from sweep.nvml import Gpu, cards, driver_version, meter
-from sweep.report import facts
 from tests.support.fake_nvml import fake_nvml
 
 
@@ -149,9 +149,9 @@ def test_a_study_records_the_cards_and_doctor_shows_them(monkeypatch: pytest.Mon
     found = doctor._cards()
     assert found.ok is True
     assert found.said.splitlines()[1] == (
-        "1: NVIDIA H100 80GB HBM3, 4.0 of 80.0 GB in use, 37% busy, driver 580.82.07"
+        "1: NVIDIA H100 80GB HBM3, 3.7 of 75 GiB in use, 37% busy, driver 580.82.07"
     )
-    assert facts._cards(recorded[:1]) == "NVIDIA H100 80GB HBM3, 80 GB, driver 580.82.07"
+    assert provenance._cards(recorded[:1]) == "NVIDIA H100 80GB HBM3, 80 GB, driver 580.82.07"
 
 
 @pytest.mark.usefixtures("_driver")

@@ -101,14 +101,15 @@ def baseline_number(table: TrialTable) -> int | None:
     return int(found[0]) if found.size else None
 
 
-def floor_at(floors: Floors, width: int | None) -> float | None:
-    """Return PCA's test error with as many components.
+def floor_at(floors: Floors, width: int | None, *, validation: bool = False) -> float | None:
+    """Return PCA's error on test or validation images with as many components.
 
     With more than there are pixels it stays 0.
     """
     if width is None:
         return None
-    return floors.test_pca_mse[min(width, floors.n_inputs)]
+    errors = floors.val_pca_mse if validation else floors.test_pca_mse
+    return errors[min(width, floors.n_inputs)]
 
 
 def _ratio(numerator: float | None, denominator: float | None) -> float | None:

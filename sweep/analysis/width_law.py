@@ -154,21 +154,17 @@ def width_errors(table: TrialTable, metric: Metric = "test_mse") -> WidthErrors:
     )
 
 
-def split_errors(
-    table: TrialTable, setting: str, metric: Metric = "test_mse"
-) -> dict[str, WidthErrors]:
+def split_errors(table: TrialTable, setting: str) -> dict[str, WidthErrors]:
     """Return the errors by width for each choice of a setting, in its order; empty for only one."""
     column = table.settings.get(setting)
     if not isinstance(column, Choices):
         return {}
-    apart = {
-        str(name): width_errors(table.where(column.is_(name)), metric) for name in column.names
-    }
+    apart = {str(name): width_errors(table.where(column.is_(name))) for name in column.names}
     shown = {name: errors for name, errors in apart.items() if len(errors.widths)}
     return shown if len(shown) > 1 else {}
 
 
-def width_law(errors: WidthErrors, seed: int = 0) -> WidthLaw:
+def width_law(errors: WidthErrors) -> WidthLaw:
     """Fit the law to the best errors, and predict wider layers."""
     widths, best = errors.widths, errors.best
     n = len(widths)
@@ -181,7 +177,7 @@ def width_law(errors: WidthErrors, seed: int = 0) -> WidthLaw:
             + f"the widest {MIN_SPAN:.0f} times the narrowest"
         )
         return WidthLaw(verdict=WidthVerdict.TOO_FEW, law=None, because=because)
-    law = fit_law(widths, best, seed)
+    law = fit_law(widths, best)
     if law.scatter > _MAX_SCATTER:
         because = (
             f"the best errors of {n} widths scatter by {percent(law.scatter)} about the "

@@ -70,7 +70,6 @@ def run(
                 say=say,
                 go_on=resume,
                 resources=resources,
-                analyses=study_file.study.probe,
             )
     return Study(open_study(engine, study_file.study.name))
 

@@ -78,6 +78,11 @@ def moment(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def memory(used_bytes: int, total_bytes: int) -> str:
+    """Format how much of a memory is in use: 1.2 of 80 GiB."""
+    return f"{number(used_bytes / 2**30, 2)} of {number(total_bytes / 2**30, 2)} GiB"
+
+
 def count(n: int, noun: str) -> str:
     """Format a count with its noun: ``1 trial``, ``2 trials``."""
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
@@ -88,7 +93,7 @@ def device(of: str) -> str:
     return "CPU" if of == "cpu" else f"GPU {of.removeprefix('cuda:')}"
 
 
-def cell(column: Column, value: float, digits: int = 4) -> str:
+def cell(column: Column, value: float) -> str:
     """Format a value of a column whose heading has the unit."""
     match column.format:
         case Format.COUNT:
@@ -104,7 +109,7 @@ def cell(column: Column, value: float, digits: int = 4) -> str:
         case Format.MOMENT:
             return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S}"
         case _:
-            return number(value, digits)
+            return number(value, 4)
 
 
 def quantity(column: Column, value: float, spread: float | None = None) -> str:

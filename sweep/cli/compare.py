@@ -7,18 +7,14 @@ import typer
 
 from sweep.cli import words
 from sweep.cli.options import LARGEST, Json, Storage
-from sweep.cli.output import show, show_finding, show_json, show_titled_table
+from sweep.cli.output import show, show_finding, show_json
 from sweep.cli.records import trial_json
 from sweep.errors import UsageError
-from sweep.findings.comparison import ComparedRow, gather_comparison
-from sweep.findings.dialects import in_ascii
-from sweep.findings.study_comparison import gather_studies, gather_trials
-from sweep.findings.tables import Cell, FindingTable, TableColumn
+from sweep.findings.comparison import MARK, Comparison, gather_comparison
+from sweep.findings.study_comparison import StudyComparison, gather_studies, gather_trials
 from sweep.store.handle import StudyHandle, open_study
 from sweep.store.migrate import open_store
-from sweep.store.records import CurvePoint, TrialRow
 
-_MARK = "*"
 _HOW = "`sweep compare NAME 0 7`, `sweep compare A:0 B:7`, or `sweep compare A B` for whole studies"
 
 
@@ -53,12 +49,35 @@ def compare(
     studies = {name: open_study(engine, name) for name in names}
     trials = [(studies[of.study], of.number) for of in chosen if of.number is not None]
     if not trials:
-        _compare_studies(list(studies.values()), as_json, storage)
+        found: Comparison | StudyComparison = gather_studies(list(studies.values()))
     elif len(studies) == 1:
-        (study,) = studies.values()
-        _compare_trials(study, [number for _, number in trials], as_json)
+        found = _of_one_study(trials[0][0], [number for _, number in trials])
     else:
-        _compare_across(trials, as_json)
+        found = gather_trials(trials)
+    if as_json:
+        show_json(_trials_json(found) if isinstance(found, Comparison) else found.to_json())
+        return
+    if isinstance(found, Comparison):
+        show(f"{words.count(len(found.trials), 'trial')}; {MARK} marks settings that differ")
+    for sentence in filter(None, (*found.cautions, found.headline)):
+        show(words.in_terminal(sentence, storage))
+    for table in found.tables:
+        show_finding(table, storage)
+
+
+def _of_one_study(study: StudyHandle, numbers: Sequence[int]) -> Comparison:
+    for number in numbers:
+        study.trial(number)  # raises NotFoundError with the existing numbers
+    return gather_comparison(study, study.table(), numbers)
+
+
+def _trials_json(found: Comparison) -> dict[str, Any]:
+    trials = [
+        {"study_name": study, **trial_json(row), "curve": curve}
+        for study, row, curve in zip(found.studies, found.trials, found.curves, strict=True)
+    ]
+    about = {"headline": found.headline, "cautions": found.cautions}
+    return {"trials": trials, "differences": found.differences, **about}
 
 
 def _read(named: Sequence[str]) -> list[_Named]:
@@ -81,101 +100,3 @@ def _number(text: str) -> int:
     if not text.isdecimal() or len(text) > len(str(LARGEST)) or int(text) > LARGEST:
         raise UsageError(f"{words.shorten(text)!r} is not a trial number: {_HOW}.")
     return int(text)
-
-
-# --- trials ---------------------------------------------------------------------------------------
-
-
-def _compare_trials(study: StudyHandle, numbers: Sequence[int], as_json: bool) -> None:
-    for number in numbers:
-        study.trial(number)  # raises NotFoundError with the existing numbers
-    found = gather_comparison(study, study.table(), numbers)
-    settings = [*found.settings, found.seeds]
-    curves = [found.curves.get(row.number, []) for row in found.trials]
-    if as_json:
-        trials = [
-            {**trial_json(row), "curve": curve}
-            for row, curve in zip(found.trials, curves, strict=True)
-        ]
-        show_json({"trials": trials, **_differences(settings), "headline": found.headline})
-        return
-    show(f"study '{study.name}'; {_MARK} marks settings that differ")
-    labels = [f"trial {row.number}" for row in found.trials]
-    _show_trials(found.headline, labels, settings, found.measured, found.trials, curves)
-
-
-def _compare_across(trials: Sequence[tuple[StudyHandle, int]], as_json: bool) -> None:
-    found = gather_trials(trials)
-    if as_json:
-        shown = [
-            {"study_name": of.study, **trial_json(of.row), "curve": curve}
-            for of, curve in zip(found.trials, found.curves, strict=True)
-        ]
-        about = {"headline": found.headline, "cautions": found.cautions}
-        show_json({"trials": shown, **_differences(found.settings), **about})
-        return
-    show(f"{len(found.trials)} trials; {_MARK} marks settings that differ")
-    for caution in found.cautions:
-        show(in_ascii(caution))
-    labels, rows = [of.label for of in found.trials], [of.row for of in found.trials]
-    _show_trials(found.headline, labels, found.settings, found.measured, rows, found.curves)
-
-
-def _differences(settings: Sequence[ComparedRow]) -> dict[str, Any]:
-    return {"differences": [row.name for row in settings if row.differs]}
-
-
-def _show_trials(
-    headline: str,
-    labels: Sequence[str],
-    settings: Sequence[ComparedRow],
-    measured: Sequence[ComparedRow],
-    rows: Sequence[TrialRow],
-    curves: Sequence[Sequence[CurvePoint]],
-) -> None:
-    if headline:
-        show(in_ascii(headline))
-    show_finding(_table("Settings", settings, labels, _MARK))
-    show_finding(_table("Measured", measured, labels))
-    show_titled_table("Last epoch", ("", *labels), _last_epochs(rows, curves))
-
-
-def _table(
-    title: str, rows: Sequence[ComparedRow], labels: Sequence[str], mark: str = ""
-) -> FindingTable:
-    trials = [TableColumn(label, label, is_number=True) for label in labels]
-    return FindingTable(
-        title=title,
-        columns=[TableColumn("name", "", is_name=True), TableColumn("differs", ""), *trials],
-        rows=[
-            (Cell(row.label, row.name), Cell(mark if row.differs else ""), *row.cells)
-            for row in rows
-        ],
-    )
-
-
-def _last_epochs(
-    rows: Sequence[TrialRow], curves: Sequence[Sequence[CurvePoint]]
-) -> list[Sequence[str]]:
-    last = [vars(curve[-1]) if curve else {} for curve in curves]
-    return [
-        ("state", *(row.state.lower() for row in rows)),
-        ("epoch", *(words.text(point.get("epoch")) for point in last)),
-        ("train_loss", *(words.number(point.get("train_loss")) for point in last)),
-        ("val_mse", *(words.number(point.get("val_mse")) for point in last)),
-    ]
-
-
-# --- studies --------------------------------------------------------------------------------------
-
-
-def _compare_studies(studies: Sequence[StudyHandle], as_json: bool, storage: str | None) -> None:
-    found = gather_studies(studies)
-    if as_json:
-        show_json(found.to_json())
-        return
-    for sentence in (*found.cautions, found.headline):
-        if sentence:
-            show(words.in_terminal(sentence, storage))
-    for table in found.tables:
-        show_finding(table, storage)

@@ -20,6 +20,7 @@ import typer
 
 import sweep
 from sweep import datasets
+from sweep.catalogue import formats
 from sweep.cli import doctor_study, words
 from sweep.cli.options import Json, Storage
 from sweep.cli.output import show_json, show_table
@@ -93,7 +94,7 @@ def doctor(
     findings = [
         _versions(),
         *_extras(),
-        _torch(),
+        _check("torch", _ask_torch, SweepError.exit_code),
         *_gpus(gpus),
         *_fused_trainer(),
         _database(storage),
@@ -136,10 +137,6 @@ def _extras() -> Iterator[CheckResult]:
         except PackageNotFoundError:
             said = f"not installed; install the extra '{extra}'"
             yield CheckResult(what=package, ok=None, said=said)
-
-
-def _torch() -> CheckResult:
-    return _check("torch", _ask_torch, SweepError.exit_code)
 
 
 _TORCH = """
@@ -212,7 +209,7 @@ def _in_use(gpu: Gpu) -> str:
     used, total = gpu.memory_used_bytes, gpu.memory_total_bytes
     if used is None or total is None:
         return ""
-    return f", {used / 1e9:.1f} of {total / 1e9:.1f} GB in use"
+    return f", {formats.memory(used, total)} in use"
 
 
 def _choose(wanted: str) -> str:

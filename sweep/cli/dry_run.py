@@ -4,13 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from sweep import nvml
+from sweep.catalogue import formats
 from sweep.catalogue.settings import SETTINGS
-from sweep.cli import budgets, words
+from sweep.cli import words
 from sweep.cli.output import say, show, show_pairs, show_sentences, show_titled_table
 from sweep.coordinator.pilot import TimeEstimate
 from sweep.coordinator.plan import Plan, plan, plan_resume, time_of
 from sweep.enums import Dataset, Duplicates, LauncherKind, Pruner, Trainer
 from sweep.errors import DeviceError, SweepError
+from sweep.findings import budgets
 from sweep.findings.progress import only_trainer
 from sweep.launch.resources import RunOptions
 from sweep.nvml import Gpu
@@ -173,7 +175,8 @@ def _use(card: Gpu | None) -> str:
     is_busy = bool(card.utilisation) or card.memory_used_bytes > _UNUSED_BYTES
     if not is_busy:
         return " (free)"
-    memory = words.memory(card.memory_used_bytes, card.memory_total_bytes)
+    total = card.memory_total_bytes or card.memory_used_bytes
+    memory = formats.memory(card.memory_used_bytes, total)
     busy = "" if card.utilisation is None else f", {words.percent(card.utilisation)} busy"
     return f" (others use {memory}{busy})"
 

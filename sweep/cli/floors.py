@@ -1,15 +1,16 @@
 """Command floors: lower bounds of errors on a data set."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from sweep import datasets
-from sweep.analysis.floors import Floors, compute_floors
+from sweep.analysis.floors import compute_floors
 from sweep.cli import words
 from sweep.cli.options import LARGEST, Json
-from sweep.cli.output import show_json, show_pairs, show_titled_table
+from sweep.cli.output import show_finding, show_json, show_pairs
 from sweep.errors import UsageError
+from sweep.findings.floors import bounds_in_words, floors_json, pca_table
 
 
 def floors(
@@ -43,49 +44,12 @@ def floors(
     shown = _shown_widths(images.n_inputs, chosen)
     at = [width for width in shown if width > 0]
     found = compute_floors(images, validation_fraction, split_seed, train_limit, at)
+    table = pca_table(found, shown)
     if as_json:
-        show_json(_as_json(found, shown))
+        show_json(floors_json(found, table))
         return
-    show_pairs(
-        {
-            "data": dataset,
-            "entropy of the pixels": f"{found.test_entropy:.5f} nats on test, "
-            f"{found.val_entropy:.5f} on validation, {found.train_entropy:.5f} on training images: "
-            "the floor of bce",
-            "error of the mean image": f"{found.test_mean_mse:.6f} on test, "
-            f"{found.val_mean_mse:.6f} on validation, {found.train_pca_mse[0]:.6f} on training "
-            "images",
-        }
-    )
-    rows = [(str(row["hidden_width"]), *_cells(row)) for row in _pca(found, shown)]
-    show_titled_table("PCA error; clipped: its copies clipped to [0, 1]", _HEADER, rows, left=0)
-
-
-_ERRORS = ("test_mse", "val_mse", "train_mse")
-_CLIPPED = tuple(f"clipped_{name}" for name in _ERRORS)
-_HEADER = ("width", *_ERRORS, *(name.replace("_", " ", 1) for name in _CLIPPED))
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    return [f"{row[name]:.6f}" for name in (*_ERRORS, *_CLIPPED)]
-
-
-def _pca(found: Floors, shown: list[int]) -> list[dict[str, Any]]:
-    """Return the errors by name at each shown width; width 0 is the mean image, never clipped."""
-    clipped = found.clipped
-    of_width = {
-        width: (test, val, train)
-        for width, test, val, train in zip(
-            clipped.widths, clipped.test_mse, clipped.val_mse, clipped.train_mse, strict=True
-        )
-    }
-    rows = []
-    for width in shown:
-        errors = (found.test_pca_mse[width], found.val_pca_mse[width], found.train_pca_mse[width])
-        named = dict(zip(_ERRORS, errors, strict=True))
-        cut = dict(zip(_CLIPPED, of_width.get(width, errors), strict=True))
-        rows.append({"hidden_width": width, **named, **cut})
-    return rows
+    show_pairs({"data": dataset, **bounds_in_words(found)})
+    show_finding(table)
 
 
 def _widths(given: str) -> list[int]:
@@ -106,16 +70,3 @@ def _shown_widths(n_inputs: int, chosen: list[int] | None) -> list[int]:
                 "with an error of 0."
             )
     return chosen
-
-
-def _as_json(found: Floors, shown: list[int]) -> dict[str, Any]:
-    return {
-        "data_key": found.data_key,
-        "test_entropy": found.test_entropy,
-        "val_entropy": found.val_entropy,
-        "train_entropy": found.train_entropy,
-        "test_mean_mse": found.test_mean_mse,
-        "val_mean_mse": found.val_mean_mse,
-        "train_mean_mse": found.train_pca_mse[0],
-        "pca": _pca(found, shown),
-    }

@@ -9,16 +9,16 @@ import typer
 from sweep.analysis.filters import Filter, find_column
 from sweep.cli import words
 from sweep.cli.options import LARGEST, Json, Storage, StudyNameOrOnly, Where, Wide, stored_study
-from sweep.cli.output import say, show_json, show_list, show_table
+from sweep.cli.output import say, show_json, show_list
 from sweep.cli.records import study_json, trial_json
 from sweep.findings.conditions import add_typed, add_values
 from sweep.findings.progress import study_status
 from sweep.findings.ranking import best_numbers
 from sweep.findings.selection import ordered_rows, parse_sort
+from sweep.findings.study_list import study_table
 from sweep.findings.trial_list import best_list, trial_list
 from sweep.store.handle import DatabaseHandle, StudyHandle
 from sweep.store.migrate import open_store
-from sweep.store.records import StudySummary, UnreadableStudy
 from sweep.store.table import TrialTable
 
 
@@ -36,15 +36,11 @@ def list_(
             {**study_json(study), "derived_from": found.parents.get(study.name)}
             for study in found.studies
         ]
-        show_json([*studies, *map(_unreadable_json, found.unreadable)])
+        unreadable = [{"study_name": of.name, "unreadable": of.reason} for of in found.unreadable]
+        show_json([*studies, *unreadable])
         return
-    rows: list[Sequence[str]] = []
-    for study, *derived in found.families.values():
-        rows.append(_study_cells(study))
-        rows += [_study_cells(of, indent="  ") for of in derived if show_all]
-    rows += map(_unreadable_cells, found.unreadable)
-    if rows:
-        show_table(_STUDY_HEADER, rows, left=4)
+    if table := study_table(found, with_derived=show_all):
+        show_list(table, wide=None)
     else:
         say("no studies yet. `sweep start FILE` creates one.")
     n_folded = len(found.studies) - len(found.families)
@@ -55,45 +51,8 @@ def list_(
     for study in found.studies:
         if (status := study_status(study)).lacks_coordinator:
             say(f"{study.name}: {words.in_terminal(status.detail, storage)}")
-    for unreadable in found.unreadable:
-        say(unreadable.reason)
-
-
-def _unreadable_json(study: UnreadableStudy) -> dict[str, str]:
-    return {"study_name": study.name, "unreadable": study.reason}
-
-
-def _unreadable_cells(study: UnreadableStudy) -> Sequence[str]:
-    return (study.name, _UNREADABLE, *[words.NOTHING] * (len(_STUDY_HEADER) - 2))
-
-
-_UNREADABLE = "unreadable"
-
-
-_STUDY_HEADER = (
-    "study",
-    "state",
-    "data",
-    "tags",
-    "trials",
-    "best val_mse",
-    "trial",
-    "last written",
-)
-
-
-def _study_cells(study: StudySummary, indent: str = "") -> Sequence[str]:
-    wanted = "?" if study.n_trials is None else f"{study.n_trials:,}"
-    return (
-        indent + study.name,
-        study_status(study).word,
-        study.dataset,
-        ", ".join(study.tags) or words.NOTHING,
-        f"{study.n_finished:,}/{wanted}",
-        words.number(study.best_value),
-        words.text(study.best_number),
-        words.moment(study.updated_at),
-    )
+    for of in found.unreadable:
+        say(of.reason)
 
 
 def best(

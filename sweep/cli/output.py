@@ -62,20 +62,15 @@ def clear() -> None:
         show()
 
 
-def show_table(
-    header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1, words_last: int = 0
-) -> None:
-    """Print a table; the first ``left`` and last ``words_last`` columns are words, not numbers."""
-    _print_table(_columns(header, rows, left, words_last))
+def show_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> None:
+    """Print a table; the first ``left`` columns are words, not numbers."""
+    _print_table(_columns(header, rows, left))
 
 
-def _columns(
-    header: Sequence[str], rows: Iterable[Sequence[str]], left: int, words_last: int = 0
-) -> list[TextColumn]:
+def _columns(header: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> list[TextColumn]:
     by_column = list(zip(*rows, strict=True)) or [()] * len(header)
-    n_last = len(header) - words_last
     return [
-        TextColumn(heading=heading, cells=cells, is_number=left <= place < n_last)
+        TextColumn(heading=heading, cells=cells, is_number=place >= left)
         for place, (heading, cells) in enumerate(zip(header, by_column, strict=True))
     ]
 
@@ -124,13 +119,16 @@ def show_finding(table: FindingTable, storage: str | None = None) -> None:
         show(in_terminal(indent + table.note, storage))
 
 
-def show_list(table: FindingTable, *, wide: bool = False) -> None:
-    """Show a table without its title; values that all rows share are shown above it."""
-    shown, common = (table, {}) if wide else table.without_constant()
+def show_list(table: FindingTable, *, wide: bool | None = False) -> None:
+    """Show a table without its title; values that all rows share are shown above it.
+
+    ``wide`` is the value of --wide, None for a command without it, which shows every column.
+    """
+    shown, common = table.without_constant() if wide is False else (table, {})
     if common:
         said = ", ".join(f"{name} {text}" for name, text in common.items())
         show(in_ascii(f"All of these: {said}"))
-    _print_table(_columns_of(shown), wide=wide)
+    _print_table(_columns_of(shown, details=False), wide=wide)
 
 
 def _columns_of(table: FindingTable, indent: str = "", *, details: bool = True) -> list[TextColumn]:
@@ -197,12 +195,11 @@ def show_titled_table(
     rows: Iterable[Sequence[str]],
     *,
     left: int = 1,
-    words_last: int = 0,
 ) -> None:
     """Print a table under a title."""
     show()
     show(title)
-    show_table(header, rows, left=left, words_last=words_last)
+    show_table(header, rows, left=left)
 
 
 def show_json(value: Any) -> None:

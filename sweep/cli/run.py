@@ -112,7 +112,6 @@ def start(
                 say=say,
                 go_on=go_on,
                 resources=resources,
-                analyses=study_file.study.probe,
             )
             told.phase = phase
     _finish(open_study(engine, study_file.study.name), phase, storage)
@@ -171,14 +170,12 @@ def resume(
     changed = _changed_file(study, file, overrides)
     from sweep.coordinator import run
 
-    asked = changed.study.probe if changed else study.record().settings.study.probe
     with observers(name, webhook) as (observe, told):
         phase = run.resume(
             *(study.engine, name, options, observe),
             say=say,
             trials=trials,
             study_file=changed,
-            analyses=asked,
         )
         told.phase = phase
     _finish(study, phase, storage)
@@ -225,12 +222,16 @@ def _is_paused(study: "StudyHandle", phase: StudyPhase) -> bool:
 
 def _finish(study: "StudyHandle", phase: StudyPhase, storage: str | None) -> None:
     """Say how the study ended, its best configurations, and what to do next."""
+    from sweep.findings.progress import ended_counts, tally
     from sweep.findings.ranking import best_numbers
     from sweep.findings.trial_list import best_list
 
     summary = study.summary()
     because = f": {summary.ended_because}" if summary.ended_because and phase in _SAID_WHY else ""
-    say(f"study '{study.name}': {_ENDINGS.get(phase, phase)}{because}. {_counts(summary)}")
+    ended = ": ".join(
+        filter(None, [words.count(summary.n_finished, "trial"), tally(ended_counts(summary))])
+    )
+    say(f"study '{study.name}': {_ENDINGS.get(phase, phase)}{because}. {ended}.")
     table = study.table()
     if numbers := best_numbers(table, _N_BEST):
         show_list(best_list(table.where(table.rows_of(numbers))))
@@ -261,17 +262,3 @@ _ENDINGS = {
 }
 #: Phases that a budget causes.
 _SAID_WHY = (StudyPhase.FINISHED, StudyPhase.OUT_OF_TIME)
-
-
-def _counts(study: "StudySummary") -> str:
-    parts = {
-        "complete": study.counts["COMPLETE"],
-        "pruned": study.counts["PRUNED"],
-        "failed": study.n_failed,
-        "diverged": study.n_diverged,
-    }
-    if study.n_reused:
-        parts["reused"] = study.n_reused
-        parts["complete"] -= study.n_reused
-    ended = ", ".join(f"{n:,} {word}" for word, n in parts.items() if n)
-    return f"{words.count(study.n_finished, 'trial')}" + (f": {ended}." if ended else ".")

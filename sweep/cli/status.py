@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from sweep.cli import budgets, words
+from sweep.cli import words
 from sweep.cli.options import Json, Storage, StudyNameOrOnly, stored_study
-from sweep.cli.output import clear, section, show_finding, show_json, show_pairs
+from sweep.cli.output import clear, show_finding, show_json, show_pairs
 from sweep.cli.records import study_json
 from sweep.enums import WorkerState
 from sweep.errors import UsageError
+from sweep.findings import budgets
 from sweep.findings.activity import command_table, event_table, worker_table
 from sweep.findings.progress import (
     data_in_words,
@@ -72,8 +73,8 @@ def _show_status(handle: StudyHandle, storage: str | None = None) -> bool:
     here = [of for of in workers if study.running or of.state != WorkerState.GONE]
     show_pairs(_summary(handle, study, workers, storage))
     show_finding(progress_table(study, workers))
-    section("Budgets", budgets.budget_lines(handle, study))
     for table in (
+        budgets.budget_table(handle, study),
         worker_table(here, running=study.running),
         command_table(handle.commands(pending_only=True)),
         event_table(handle.events(newest=_N_EVENTS)),

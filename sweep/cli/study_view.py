@@ -15,6 +15,7 @@ from rich.text import Text
 
 from sweep.cli import words
 from sweep.cli.output import make_table
+from sweep.findings.progress import seconds_left, study_status, tally, trial_counts
 from sweep.findings.tables import FindingTable
 
 if TYPE_CHECKING:
@@ -46,8 +47,6 @@ class StudyView:
 
 def stored_view(study: "StudySummary", tables: Sequence[FindingTable] = ()) -> StudyView:
     """Make a study's view from the database."""
-    from sweep.findings.progress import seconds_left, study_status, trial_counts
-
     status = study_status(study)
     return StudyView(
         name=study.name,
@@ -93,20 +92,9 @@ def _lay_out_heading(view: StudyView, names: int, states: int) -> Table:
 
 def outcome(view: StudyView) -> str:
     """Format counts of trials and the best of them: ``2 running, best 0.25 (trial 1)``."""
-    found = "" if view.best_value is None else f"best {best(view)}"
-    return ", ".join(part for part in (tally(view), found) if part)
-
-
-def tally(view: StudyView) -> str:
-    """Format counts of trials: ``2 complete, 1 pruned``."""
-    return ", ".join(f"{n:,} {word}" for word, n in view.counts.items() if n)
-
-
-def best(view: StudyView) -> str:
-    """Format value and number of the best trial: ``0.25 (trial 1)``."""
-    if view.best_value is None:
-        return "none yet"
-    return f"{words.number(view.best_value)} (trial {view.best_number})"
+    best = f"best {words.number(view.best_value)} (trial {view.best_number})"
+    found = "" if view.best_value is None else best
+    return ", ".join(filter(None, (tally(view.counts), found)))
 
 
 def pace(view: StudyView) -> str:

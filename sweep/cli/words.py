@@ -4,17 +4,13 @@ import json
 import re
 import shlex
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sweep.catalogue import formats
 from sweep.catalogue.formats import count as count
 from sweep.catalogue.formats import duration
-from sweep.catalogue.metrics import METRICS
 from sweep.findings.dialects import in_ascii
-
-if TYPE_CHECKING:
-    from sweep.store.records import SeedResult, TrialRow
 
 NOTHING = "-"
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -30,13 +26,6 @@ def percent(share: float | None) -> str:
     return NOTHING if share is None else formats.percent(share, 1)
 
 
-def memory(used_bytes: int | None, total_bytes: int | None) -> str:
-    """Format how much of a memory is in use."""
-    if used_bytes is None or total_bytes is None:
-        return NOTHING
-    return f"{used_bytes / 2**30:.1f} of {total_bytes / 2**30:.0f} GiB"
-
-
 def text(value: Any) -> str:
     """Format the value of a setting or parameter."""
     if value is None:
@@ -49,12 +38,6 @@ def text(value: Any) -> str:
 def seconds(value: float | None) -> str:
     """Format a duration."""
     return NOTHING if value is None else duration(value)
-
-
-def cell(row: "TrialRow | SeedResult", name: str, digits: int = 4) -> str:
-    """Format a metric of a trial for a column under its name, without its unit."""
-    value = getattr(row, name)
-    return NOTHING if value is None else in_ascii(formats.cell(METRICS[name], value, digits))
 
 
 def moment(time: datetime | None) -> str:

@@ -192,7 +192,6 @@ def run_explanation(
             say=say,
             resources=resources(),
             study_file=file,
-            analyses=False,
         )
 
     if child is not None:
@@ -205,7 +204,6 @@ def run_explanation(
             say=say,
             resources=resources(),
             attributes=job.ends.attributes,
-            analyses=False,
         )
     asked: set[TrialConfig] = set()
     while phase == StudyPhase.FINISHED and (missing := load_analysis(engine, job).found.missing):

@@ -129,13 +129,12 @@ def run_retraining(
             *(engine, file, options, observer),
             say=say,
             attributes=job.trials.attributes,
-            analyses=False,
         )
     refuse_if_running(child.summary())
     if is_whole(child, job.trials):
         return StudyPhase.FINISHED
     file = load_file_for_retry(child)
-    return resume(engine, job.child, options, observer, say=say, study_file=file, analyses=False)
+    return resume(engine, job.child, options, observer, say=say, study_file=file)
 
 
 # --- the study's file ---------------------------------------------------------------------------

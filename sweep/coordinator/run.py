@@ -70,15 +70,13 @@ def start(
     launcher: Launcher | None = None,
     resources: RunResources | None = None,
     attributes: Mapping[str, Any] | None = None,
-    analyses: bool = True,
 ) -> StudyPhase:
     """Create a study and run it; return its last phase.
 
     ``attributes`` become Optuna's user attributes of the study; ``resources`` are shared by several
-    runs; without ``analyses`` networks are analysed only by `sweep analyse`. With ``go_on`` an
-    existing study of that name and space is resumed. Raises StudyHeldError if a study of that name
-    is running, whatever else is wrong, StudyFileError if the name is taken with another space,
-    UsageError if it is taken with the same space.
+    runs. With ``go_on`` an existing study of that name and space is resumed. Raises StudyHeldError
+    if a study of that name is running, whatever else is wrong, StudyFileError if the name is taken
+    with another space, UsageError if it is taken with the same space.
     """
     study_file = with_absolute_path(study_file)
     name = study_file.study.name
@@ -91,9 +89,7 @@ def start(
         # Rejects studies that are not comparable before a study is created.
         read_warm_start(engine, study_file)
     if is_new and _create(engine, study_file, resources.trainer, attributes or {}):
-        return _run(
-            engine, study_file, resources, observer, dataset=dataset, say=say, analyses=analyses
-        )
+        return _run(engine, study_file, resources, observer, dataset=dataset, say=say)
     stored = stored_file(engine, name)
     check_same(engine, stored, study_file)
     if not go_on:
@@ -106,7 +102,6 @@ def start(
         dataset=dataset,
         say=say,
         stored=stored,
-        analyses=analyses,
     )
 
 
@@ -157,7 +152,6 @@ def run_scratch(
         *(engine, study_file, resources, observer),
         dataset=scratch.dataset,
         say=say,
-        analyses=False,
         scratch=scratch,
     )
 
@@ -173,13 +167,12 @@ def resume(
     study_file: StudyFile | None = None,
     launcher: Launcher | None = None,
     resources: RunResources | None = None,
-    analyses: bool = True,
 ) -> StudyPhase:
     """Continue a study from its stored file or a changed one; return its last phase.
 
-    ``trials`` sets a new budget; ``resources`` and ``analyses`` are as for ``start``. Raises
-    NotFoundError, StudyFileError for a change that a study with trials cannot take, StudyHeldError
-    while another coordinator runs it.
+    ``trials`` sets a new budget; ``resources`` are as for ``start``. Raises NotFoundError,
+    StudyFileError for a change that a study with trials cannot take, StudyHeldError while another
+    coordinator runs it.
     """
     stored = stored_file(engine, name)
     if study_file is not None:
@@ -199,7 +192,6 @@ def resume(
         say=say,
         trials=trials,
         stored=stored,
-        analyses=analyses,
     )
 
 
@@ -274,7 +266,6 @@ def _run(
     say: Say,
     trials: int | None = None,
     stored: StudyFile | None = None,
-    analyses: bool,
     scratch: ScratchStudy | None = None,
 ) -> StudyPhase:
     """Run an existing study; ``stored`` is its file so far, None for a new study."""
@@ -317,7 +308,6 @@ def _run(
                 observer,
                 pool,
                 say,
-                analyses=analyses,
                 rule=rule,
             )
             with (
@@ -401,7 +391,6 @@ def _coordinator(
     pool: WorkerPool,
     say: Say,
     *,
-    analyses: bool,
     rule: PruningRule | None,
 ) -> Coordinator:
     launcher = resources.launcher
@@ -410,7 +399,7 @@ def _coordinator(
         study_state=study_state,
         writer=opened.writer,
         pool=pool,
-        start_analysis=launcher.start_analysis if analyses else None,
+        start_analysis=launcher.start_analysis if study_file.study.probe else None,
         n_cores=wanted_threads() or n_cores(),
         inbox=launcher.inbox,
         devices=list(resources.devices),

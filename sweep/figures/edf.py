@@ -110,10 +110,6 @@ def _rows(edf: Edf) -> Columns:
     )
 
 
-def _of_many(reader: StudyReader) -> list[Panel]:
-    return [Panel()] if reader.table.counting.sum() >= _ENOUGH else []
-
-
 FIGURE = Figure(
     name="edf",
     question="How good are the trials overall?",
@@ -126,6 +122,6 @@ FIGURE = Figure(
     rows=_rows,
     finding=lambda edf: edf.about.removesuffix("."),
     section=ReportSection.SEARCH,
-    panels=_of_many,
+    panels=lambda reader: [Panel()] if reader.table.counting.sum() >= _ENOUGH else [],
     pages=(Tab.EXPLORE,),
 )

@@ -236,11 +236,6 @@ def _rows(chart: FactorialChart) -> Columns:
     }
 
 
-def _panels(reader: StudyReader) -> list[Panel]:
-    """Return a panel where every combination is trained; else the section says what would."""
-    return [] if reader.factorial is None else [Panel()]
-
-
 FIGURE = Figure(
     name="factorial",
     question="How much does each cause contribute to the difference from the best, in any order?",
@@ -251,6 +246,7 @@ FIGURE = Figure(
     note=lambda chart: chart.about,
     rows=_rows,
     section=ReportSection.CAUSES,
-    panels=_panels,
+    # Without one the section says what would train it.
+    panels=lambda reader: [] if reader.factorial is None else [Panel()],
     pages=(Tab.WHY,),
 )

@@ -12,7 +12,7 @@ from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.catalogue.records import capitalise
 from sweep.figures import style
-from sweep.figures.figure import Columns, Figure, ReportSection, Tab
+from sweep.figures.figure import Figure, ReportSection, Tab
 
 #: PED-ANOVA needs five trials among the best tenth.
 _ROUGH_BELOW = 50
@@ -99,11 +99,7 @@ def _why_none(reader: StudyReader) -> str:
     return f"Importance: {reader.importances.reason}." if reader.importances.reason else ""
 
 
-def _rows(bars: ImportanceBars) -> Columns:
-    return {"setting": bars.settings, "share": bars.shares}
-
-
-def _describe(bars: ImportanceBars) -> str:
+def _finding(bars: ImportanceBars) -> str:
     share = formats.percent(bars.shares[0])
     return f"{capitalise(bars.names[0])} sets the best trials apart most ({share}{bars.doubt})"
 
@@ -117,8 +113,8 @@ FIGURE = Figure(
     gather=_gather,
     draw=draw_importances,
     note=lambda bars: bars.about,
-    rows=_rows,
-    finding=_describe,
+    rows=lambda bars: {"setting": bars.settings, "share": bars.shares},
+    finding=_finding,
     section=ReportSection.SETTINGS,
     pages=(Tab.OVERVIEW,),
 )

@@ -59,16 +59,16 @@ class Intermediate(NamedTuple):
         return [*self.named, *self.others]
 
 
-def choose_curves(table: TrialTable, limit: int = _LIMIT) -> list[int]:
+def choose_curves(table: TrialTable) -> list[int]:
     """Choose whose curves to read: the best 20 trials, and an even sample of the rest.
 
     A trial stays chosen while the study grows, unless enough new ones displace it.
     """
     trained = np.flatnonzero(_is_trained(table))
-    best = _rank(table)[: min(_BEST, limit)]
+    best = _rank(table)[:_BEST]
     rest = np.setdiff1d(trained, best)
     sample = rest[np.argsort(axes.even(table.numbers[rest]), kind="stable")]
-    chosen = np.concatenate([best, sample[: limit - len(best)]])
+    chosen = np.concatenate([best, sample[: _LIMIT - len(best)]])
     return [int(number) for number in np.sort(table.numbers[chosen])]
 
 
@@ -195,11 +195,6 @@ def _rows(shown: Intermediate) -> Columns:
     )
 
 
-def _with_pruning(reader: StudyReader) -> list[Panel]:
-    """Return a panel only after pruning: otherwise the learning curves of the best are enough."""
-    return [Panel()] if reader.table.states.is_("PRUNED").any() else []
-
-
 FIGURE = Figure(
     name="intermediate",
     question="Where were trials pruned?",
@@ -214,6 +209,7 @@ FIGURE = Figure(
         f"{sum(line.pruned for line in shown.lines)} of {len(shown.lines)} curves end by pruning"
     ),
     section=ReportSection.SEARCH,
-    panels=_with_pruning,
+    # Without pruning the learning curves of the best are enough.
+    panels=lambda reader: [Panel()] if reader.table.states.is_("PRUNED").any() else [],
     pages=(Tab.EXPLORE,),
 )

@@ -15,7 +15,7 @@ from sweep.catalogue.columns import column_named
 from sweep.figures import axes, style
 from sweep.figures.figure import Columns, Figure, Names, Tab
 from sweep.figures.marks import sample
-from sweep.store.table import Choices, Column, Mask, Numbers, TrialTable
+from sweep.store.table import Choices, Column, Mask, Numbers, TrialTable, varies
 
 #: More lines hide each other.
 MAX_LINES = 3_000
@@ -89,7 +89,7 @@ def gather_lines(table: TrialTable) -> Lines:
     if n_trials > MAX_LINES:
         usable = usable.where(_best_and_some(usable.value))
     order = np.argsort(usable.value, kind="stable")
-    varied = [name for name in searched if _varies(usable.settings[name])]
+    varied = [name for name in searched if varies(usable.settings[name])]
     dimensions = [
         _dimension(name, usable.settings[name], order) for name in varied[:_MAX_DIMENSIONS]
     ]
@@ -145,11 +145,6 @@ def _is_known(table: TrialTable, names: Sequence[str]) -> Mask:
         column = table.settings[name]
         known &= column.codes >= 0 if isinstance(column, Choices) else np.isfinite(column)
     return known
-
-
-def _varies(column: Column) -> bool:
-    values = column.codes if isinstance(column, Choices) else column
-    return bool((values != values[:1]).any())
 
 
 def _best_and_some(values: Numbers) -> Mask:

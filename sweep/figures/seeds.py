@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from sweep.analysis.floors import Floors
 from sweep.analysis.study_reader import StudyReader
-from sweep.analysis.verdict import best_number
+from sweep.analysis.verdict import best_number, floor_at
 from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.figures import axes, style
@@ -91,7 +91,7 @@ def gather_seed_curves(
             axis=column_named("val_mse").axis_title,
             seeds=val_mse,
             mean=_mean(val_mse),
-            floor=_pca_floor(floors, row.hidden_width),
+            floor=floor_at(floors, row.hidden_width, validation=True) if floors else None,
             floor_name=f"PCA floor at width {row.hidden_width}",
             empty=nothing,
         ),
@@ -130,12 +130,6 @@ def _mean(seeds: Sequence[SeedLine]) -> SeedLine | None:
         return None
     means = [float(np.mean([values[epoch] for values in by_epoch])) for epoch in epochs]
     return SeedLine(f"mean of {len(seeds)} seeds", epochs, means)
-
-
-def _pca_floor(floors: Floors | None, width: int | None) -> float | None:
-    if floors is None or width is None:
-        return None
-    return floors.val_pca_mse[min(width, floors.n_inputs)]
 
 
 def draw_seeds(chart: SeedChart) -> go.Figure:

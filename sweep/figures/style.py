@@ -168,7 +168,6 @@ def among(n_marks: int, marker: Mapping[str, Any]) -> dict[str, Any]:
 def hover_options(
     numbers: NDArray[np.int64] | Sequence[int],
     texts: Sequence[str] | None,
-    position: str = "%{y:.4g}",
 ) -> dict[str, Any]:
     """Return what a trace of trials shows on hover, and the trial numbers that a page links to.
 
@@ -176,7 +175,7 @@ def hover_options(
     """
     customdata = np.asarray(numbers)
     if texts is None:
-        template = f"<b>Trial %{{customdata}}</b><br>{position}<extra></extra>"
+        template = "<b>Trial %{customdata}</b><br>%{y:.4g}<extra></extra>"
         return {"customdata": customdata, "hovertemplate": template}
     return {
         "customdata": customdata,

@@ -15,7 +15,7 @@ from sweep.catalogue.columns import column_named
 from sweep.figures import style
 from sweep.figures.axes import round_ticks
 from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab
-from sweep.findings.ablation import about_path, change_of, times
+from sweep.findings.ablation import FORWARD, REVERSE, about_path, change_of, times
 
 #: Letters per line of a label, so that a phone has room for bars next to it.
 _LINE = 22
@@ -51,21 +51,21 @@ def gather_waterfall(explained: StudyExplanation, *, reverse: bool = False) -> W
     ends = _ends(explained)
     if reverse:
         ends.reverse()
-    bars = _Bars()
+    bars: list[_Bar] = []
     (name, errors), (last, _) = ends
     if path.steps and errors is not None:
         error = geometric_mean(errors)
-        bars.add_end(name, error)
+        bars.append(_end_bar(name, error))
         for step in path.steps:
-            bars.add(found, step, error, reverse=reverse)
+            bars.append(_step_bar(found, step, error, reverse=reverse))
             error = step.error
         if not path.missing:
-            bars.add_end(last, error)
-    return Waterfall(
-        "Undone again, change by change" if reverse else "Where the error goes, change by change",
-        *(bars.labels, bars.before, bars.after, bars.low, bars.high, bars.factors, bars.hovers),
-        about_path(explained, reverse=reverse),
-    )
+            # Equal labels would be one row: the target may have the baseline's name.
+            last = last if last != name else f"{last} "
+            bars.append(_end_bar(last, error))
+    columns = [[getattr(bar, name) for bar in bars] for name in _Bar._fields]
+    about = about_path(explained, reverse=reverse)
+    return Waterfall._make([REVERSE if reverse else FORWARD, *columns, about])
 
 
 def _ends(explained: StudyExplanation) -> list[tuple[str, Sequence[float] | None]]:
@@ -78,53 +78,36 @@ def _ends(explained: StudyExplanation) -> list[tuple[str, Sequence[float] | None
     ]
 
 
-class _Bars:
-    """The chart's columns while they are filled."""
+class _Bar(NamedTuple):
+    """A row of the chart: its fields are those of ``Waterfall``."""
 
-    def __init__(self) -> None:
-        self.labels: list[str] = []
-        self.before: list[float] = []
-        self.after: list[float] = []
-        self.low: list[float | None] = []
-        self.high: list[float | None] = []
-        self.factors: list[float | None] = []
-        self.hovers: list[str] = []
+    label: str
+    before: float
+    after: float
+    low: float | None
+    high: float | None
+    factor: float | None
+    hover: str
 
-    def add_end(self, label: str, error: float) -> None:
-        self._add(label, error, error, None, None, None)
-        self.hovers.append(f"{style.escape(label)}<br>{formats.number(error)}")
 
-    def add(self, found: Explanation, step: Step, before: float, *, reverse: bool) -> None:
-        label = change_of(found, step, reverse=reverse)
-        low, high = _reach(before, step.effect, reverse=reverse)
-        self._add(label, before, step.error, low, high, before / step.error)
-        share = found.share(step.effect)
-        lines = [
-            f"<b>{style.escape(label)}</b>",
-            f"{formats.number(before)} → {formats.number(step.error)}",
-            times(step.effect, reverse=reverse),
-            "" if share is None else f"{formats.percent(share)} of the total",
-            f"chosen by {step.n_agree} of {len(step.errors)} seeds",
-        ]
-        self.hovers.append("<br>".join(filter(None, lines)))
+def _end_bar(label: str, error: float) -> _Bar:
+    hover = f"{style.escape(label)}<br>{formats.number(error)}"
+    return _Bar(label, error, error, None, None, None, hover)
 
-    def _add(
-        self,
-        label: str,
-        before: float,
-        after: float,
-        low: float | None,
-        high: float | None,
-        factor: float | None,
-    ) -> None:
-        # Equal labels would be one row: the target may have the baseline's name.
-        label = label if label not in self.labels else f"{label} "
-        self.labels.append(label)
-        self.before.append(before)
-        self.after.append(after)
-        self.low.append(low)
-        self.high.append(high)
-        self.factors.append(factor)
+
+def _step_bar(found: Explanation, step: Step, before: float, *, reverse: bool) -> _Bar:
+    label = change_of(found, step, reverse=reverse)
+    share = found.share(step.effect)
+    lines = [
+        f"<b>{style.escape(label)}</b>",
+        f"{formats.number(before)} → {formats.number(step.error)}",
+        times(step.effect, reverse=reverse),
+        "" if share is None else f"{formats.percent(share)} of the total",
+        f"chosen by {step.n_agree} of {len(step.errors)} seeds",
+    ]
+    low, high = _reach(before, step.effect, reverse=reverse)
+    hover = "<br>".join(filter(None, lines))
+    return _Bar(label, before, step.error, low, high, before / step.error, hover)
 
 
 def _reach(

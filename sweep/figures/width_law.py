@@ -245,10 +245,6 @@ def _panels(reader: StudyReader) -> list[Panel]:
     return [Panel(id="width-law"), *apart]
 
 
-def _describe(chart: WidthLawChart) -> str:
-    return "" if chart.apart else verdict_in_short(chart.found)
-
-
 FIGURE = Figure(
     name="width_law",
     question="Which power law does the error follow, and where does width stop helping?",
@@ -259,7 +255,7 @@ FIGURE = Figure(
     draw=draw_width_law,
     note=lambda chart: chart.about,
     rows=_rows,
-    finding=_describe,
+    finding=lambda chart: "" if chart.apart else verdict_in_short(chart.found),
     section=ReportSection.WIDTH,
     panels=_panels,
     pages=(Tab.OVERVIEW, Tab.WHY),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sweep.catalogue.formats import count, device, moment, number, percent, value
+from sweep.catalogue.formats import count, device, memory, moment, number, percent, value
 from sweep.enums import WorkerState
 from sweep.findings.cells import count_cell, text_cell, trial_cell
 from sweep.findings.tables import NOTHING, Cell, FindingTable, TableColumn
@@ -10,7 +10,6 @@ from sweep.store.records import CommandRow, EventRow, WorkerRow
 
 #: A worker of a running study without a heartbeat for this long is marked.
 SILENT_SECONDS = 30
-_GIB = 2**30
 
 _WORKER = (
     TableColumn("worker", "Worker"),
@@ -95,8 +94,7 @@ def _memory(worker: WorkerRow) -> Cell:
     used, total = worker.memory_used_bytes, worker.memory_total_bytes
     if used is None or not total:
         return Cell()
-    text = f"{number(used / _GIB, 2)} of {number(total / _GIB, 2)} GiB"
-    return Cell(text, used, share=used / total)
+    return Cell(memory(used, total), used, share=used / total)
 
 
 _EVENT = (

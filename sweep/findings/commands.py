@@ -1,4 +1,4 @@
-"""Write commands as a person would type them."""
+"""Write a trial as text to paste: commands, and an entry of a study file."""
 
 import shlex
 from collections.abc import Mapping
@@ -16,6 +16,16 @@ def enqueue_command(study: str, settings: Mapping[str, Any]) -> str:
 def as_argument(name: str, value: Any) -> str:
     """Return a setting as a command-line argument."""
     return shlex.quote(f"{name}={_toml(value)}")
+
+
+def as_toml(settings: Mapping[str, Any]) -> str:
+    """Write an ``[[enqueue]]`` entry that makes a study file try this configuration first."""
+    return tomlkit.dumps({"enqueue": [dict(settings)]})
+
+
+def show_command(study: str, number: int) -> str:
+    """Write the command that shows the trial."""
+    return f"sweep show {shlex.quote(study)} {number}"
 
 
 def _toml(value: Any) -> str:

@@ -5,16 +5,17 @@ Notation: n trials, in the requested order. A row has a cell for each.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from sweep.analysis.verdict import baseline_number, best_number
+from sweep.analysis.verdict import baseline_number, best_number, counts
 from sweep.catalogue.columns import column_named
 from sweep.catalogue.formats import count, number, percent, value
 from sweep.catalogue.metrics import MEASURED, Metric
 from sweep.catalogue.records import Format
 from sweep.catalogue.settings import by_setting, in_use
-from sweep.findings.cells import metric_cell, quantity_cell
-from sweep.findings.tables import Cell
+from sweep.findings.cells import count_cell, metric_cell, number_cell, quantity_cell, text_cell
+from sweep.findings.tables import Cell, FindingTable, TableColumn
 from sweep.store.handle import StudyHandle
 from sweep.store.records import CurvePoint, TrialRow
 from sweep.store.table import TrialTable
@@ -37,21 +38,69 @@ class ComparedRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Settings, metrics and curves of trials, and which of them is the best."""
+    """Settings, metrics and curves of trials of one study or of several."""
 
+    #: The study, or the first of several.
     study: str
+    #: The study of each trial.
+    studies: Sequence[str]  # (n,)
     trials: Sequence[TrialRow]  # (n,)
-    #: What distinguishes a trial, such as that it is the study's best.
-    roles: Mapping[int, str]
     #: Those that differ come first.
     settings: Sequence[ComparedRow]
     seeds: ComparedRow
     measured: Sequence[ComparedRow]
     headline: str
     #: Means over the seeds.
-    curves: Mapping[int, Sequence[CurvePoint]]
+    curves: Sequence[Sequence[CurvePoint]]  # (n,)
+    #: Why the errors are not comparable, or caveats; a sentence each.
+    cautions: Sequence[str] = ()
+    #: What distinguishes a trial, such as that it is the study's best.
+    roles: Mapping[int, str] = field(default_factory=dict)
     #: Trials with reconstructions.
-    pictured: Sequence[TrialRow]
+    pictured: Sequence[TrialRow] = ()
+
+    @property
+    def differences(self) -> list[str]:
+        """Names of the settings that differ."""
+        return [row.name for row in (*self.settings, self.seeds) if row.differs]
+
+    @property
+    def tables(self) -> list[FindingTable]:
+        """Tabulate settings, metrics and the ends of the curves, a column per trial."""
+        last = [vars(curve[-1]) if curve else {} for curve in self.curves]
+        ends: dict[str, list[Cell]] = {
+            "state": [text_cell(row.state.lower()) for row in self.trials],
+            "epoch": [count_cell(point.get("epoch")) for point in last],
+            "train_loss": [number_cell(point.get("train_loss")) for point in last],
+            "val_mse": [number_cell(point.get("val_mse")) for point in last],
+        }
+        at_end = [(Cell(name, name), Cell(""), *cells) for name, cells in ends.items()]
+        return [
+            self._table("Settings", [_with_mark(row) for row in (*self.settings, self.seeds)]),
+            self._table("Measured", [_with_mark(row) for row in self.measured]).without("differs"),
+            self._table("Last epoch", at_end).without("differs"),
+        ]
+
+    def _table(self, title: str, rows: Sequence[Sequence[Cell]]) -> FindingTable:
+        names = trial_names(self.studies, self.trials)
+        columns = [TableColumn(name, name, is_number=True) for name in names]
+        about = [TableColumn("name", "", is_name=True), TableColumn("differs", "")]
+        return FindingTable(title=title, columns=[*about, *columns], rows=rows)
+
+
+#: Marks the settings that differ.
+MARK = "*"
+
+
+def _with_mark(row: ComparedRow) -> Sequence[Cell]:
+    return Cell(row.label, row.name), Cell(MARK if row.differs else ""), *row.cells
+
+
+def trial_names(studies: Sequence[str], trials: Sequence[TrialRow]) -> list[str]:
+    """Name trials by their numbers; those of several studies as commands do: ``a:0``."""
+    if len(set(studies)) < 2:
+        return [f"trial {row.number}" for row in trials]
+    return [f"{study}:{row.number}" for study, row in zip(studies, trials, strict=True)]
 
 
 def gather_comparison(study: StudyHandle, table: TrialTable, numbers: Sequence[int]) -> Comparison:
@@ -59,17 +108,35 @@ def gather_comparison(study: StudyHandle, table: TrialTable, numbers: Sequence[i
     by_number = {row.number: row for row in study.trials(numbers=numbers)}
     trials = [by_number[number] for number in numbers if number in by_number]
     shown = [row.number for row in trials]
-    with_pictures = study.trials_with_pictures(shown)
-    return Comparison(
-        study=study.name,
-        trials=trials,
+    curves, with_pictures = study.curves(shown) if shown else {}, study.trials_with_pictures(shown)
+    return compare_trials(
+        study.name,
+        [study.name] * len(trials),
+        trials,
+        curves=[curves.get(number, []) for number in shown],
+        objective=table.objectives[0],
         roles={number: role for number, role in _roles(table).items() if number in shown},
+        pictured=[row for row in trials if row.number in with_pictures],
+    )
+
+
+def compare_trials(
+    study: str,
+    studies: Sequence[str],
+    trials: Sequence[TrialRow],
+    *,
+    objective: str,
+    **others: Any,
+) -> Comparison:
+    """Compare trials; ``others`` are further fields of the comparison."""
+    return Comparison(
+        study=study,
+        studies=studies,
+        trials=trials,
         settings=compare_settings(trials),
         seeds=_seeds(trials),
         measured=compare_metrics(trials),
-        headline=headline(trials, table),
-        curves=study.curves(shown) if shown else {},
-        pictured=[row for row in trials if row.number in with_pictures],
+        **{"headline": headline(studies, trials, objective), **others},
     )
 
 
@@ -144,21 +211,19 @@ def _times(value: float | None, best: float | None) -> str:
     return f"+{percent(ratio - 1)}" if 1 < ratio < 2 else f"× {number(ratio, 2)}"
 
 
-def headline(trials: Sequence[TrialRow], table: TrialTable) -> str:
+def headline(studies: Sequence[str], trials: Sequence[TrialRow], objective: str) -> str:
     """Say which trial is the best, by how much, and how it differs from the next."""
-    counting = set(table.numbers[table.counting].tolist())
-    ranked = sorted(
-        (row for row in trials if row.number in counting), key=lambda row: (row.value, row.number)
-    )
-    if len(ranked) < 2:
+    names = zip(trial_names(studies, trials), trials, strict=True)
+    counting = [(name, row) for name, row in names if counts(row)]
+    if len(counting) < 2:
         return ""
-    first, second = ranked[:2]
-    error = column_named(table.objectives[0]).title
-    by = lead(first.value or 0.0, second.value or 0.0)
-    said = (
-        f"Trial {first.number} has the lowest {error} of these: {by} that of trial {second.number}"
-    )
-    differ = [column_named(row.name).title for row in compare_settings(ranked[:2]) if row.differs]
+    ranked = sorted(counting, key=lambda of: (of[1].value, of[1].number))
+    (first, best), (second, next_best) = ranked[:2]
+    error = column_named(objective).title
+    by = lead(best.value or 0.0, next_best.value or 0.0)
+    said = f"Of these, {first} has the lowest {error}: {by} that of {second}"
+    rows = compare_settings([best, next_best])
+    differ = [column_named(row.name).title for row in rows if row.differs]
     if differ:
         return f"{said}. The two differ in {_join_names(differ)}."
     return f"{said}, with the same settings; only their seeds differ."

@@ -1,10 +1,11 @@
 """Render sentences and tables of findings as HTML, for reports and notebooks."""
 
+from collections.abc import Sequence
 from html import escape
 
 from sweep.findings.decision import Decision
 from sweep.findings.dialects import pieces
-from sweep.findings.tables import FindingTable
+from sweep.findings.tables import Cell, FindingTable
 
 
 def sentence_html(text: str) -> str:
@@ -24,20 +25,22 @@ def table_html(table: FindingTable) -> str:
         f'<th scope="col"{of}>{escape(column.title)}</th>'
         for of, column in zip(classes, table.columns, strict=True)
     )
-    rows = "\n".join(
-        "<tr>{}</tr>".format(
-            "".join(
-                f"<td{of}>{escape(cell.text)}</td>" for of, cell in zip(classes, row, strict=True)
-            )
-        )
-        for row in table.rows
-    )
+    head = f"<thead><tr>{heads}</tr></thead>\n" if table.has_headings else ""
+    rows = "\n".join(_row_html(table, classes, row) for row in table.rows)
+    kind = "findings" if table.has_headings else "facts"
     region = f'role="region" aria-label="{escape(table.title)}"'
     note = f'<p class="note">{sentence_html(table.note)}</p>' if table.note else ""
     return (
-        f'<div class="scroll" tabindex="0" {region}>\n<table class="findings">\n<thead><tr>{heads}'
-        f"</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n</div>\n{note}"
+        f'<div class="scroll" tabindex="0" {region}>\n<table class="{kind}">\n{head}'
+        f"<tbody>\n{rows}\n</tbody>\n</table>\n</div>\n{note}"
     )
+
+
+def _row_html(table: FindingTable, classes: Sequence[str], row: Sequence[Cell]) -> str:
+    cells = [f"<td{of}>{escape(cell.text)}</td>" for of, cell in zip(classes, row, strict=True)]
+    if not table.has_headings:
+        cells[0] = f'<th scope="row">{escape(row[0].text)}</th>'
+    return f"<tr>{''.join(cells)}</tr>"
 
 
 def decision_html(decision: Decision) -> str:

@@ -54,14 +54,21 @@ def data_in_words(record: StudyRecord) -> str:
     return f"{data.name}, {n_used:,} of {count(n, 'image')}, {n_kept:,} to validate"
 
 
-def trial_counts(study: StudySummary) -> Mapping[str, int]:
-    """Count trials by how they ended; invalid trials count twice."""
+def ended_counts(study: StudySummary) -> Mapping[str, int]:
+    """Count trials by how they ended."""
     return {
         "complete": study.counts["COMPLETE"] - study.n_reused,
         "reused": study.n_reused,
         "pruned": study.counts["PRUNED"],
         "diverged": study.n_diverged,
         "failed": study.n_failed,
+    }
+
+
+def trial_counts(study: StudySummary) -> Mapping[str, int]:
+    """Count trials by how they ended, or what they wait for; invalid trials count twice."""
+    return {
+        **ended_counts(study),
         "running": study.counts["RUNNING"],
         "waiting": study.counts["WAITING"],
         "marked invalid": study.n_invalid,

@@ -13,12 +13,12 @@ from sweep.catalogue.columns import column_named
 from sweep.catalogue.formats import count, duration, number
 from sweep.catalogue.settings import SETTINGS
 from sweep.errors import StudyFileError
-from sweep.findings.cells import metric_cell, text_cell
-from sweep.findings.comparison import ComparedRow, compare_metrics, compare_settings, lead
+from sweep.findings.cells import count_cell, metric_cell, number_cell, text_cell
+from sweep.findings.comparison import Comparison, compare_settings, compare_trials, lead
 from sweep.findings.progress import data_in_words, study_status
 from sweep.findings.tables import Cell, FindingTable, TableColumn
 from sweep.store.handle import StudyHandle, StudyRecord
-from sweep.store.records import CurvePoint, StudySummary, TrialRow
+from sweep.store.records import StudySummary, TrialRow
 from sweep.store.table import TrialTable
 from sweep.studyfile import Fixed, Searched, StudyFile, loads
 from sweep.studyfile.enqueue import describe
@@ -29,32 +29,6 @@ from sweep.studyfile.words import show
 _SECTIONS = ("study", "data", "sampler", "warm_start", "pruner", "budget", "workers")
 #: Keys that identify studies without affecting them.
 _NAMES = ("study.name", "study.description")
-
-
-class StudyTrial(NamedTuple):
-    """A trial of one of several studies."""
-
-    study: str
-    row: TrialRow
-
-    @property
-    def label(self) -> str:
-        """Name as commands take it: ``wider:39``."""
-        return f"{self.study}:{self.row.number}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialsOfStudies:
-    """Settings, metrics and curves of trials of several studies."""
-
-    trials: Sequence[StudyTrial]  # (n,)
-    #: Differing ones come first.
-    settings: Sequence[ComparedRow]
-    measured: Sequence[ComparedRow]
-    curves: Sequence[Sequence[CurvePoint]]  # (n,) means over the seeds
-    headline: str
-    #: Why the errors are not comparable, or caveats; a sentence each.
-    cautions: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,22 +74,18 @@ class _Compared(NamedTuple):
     seconds: float
 
 
-def gather_trials(chosen: Sequence[tuple[StudyHandle, int]]) -> TrialsOfStudies:
+def gather_trials(chosen: Sequence[tuple[StudyHandle, int]]) -> Comparison:
     """Compare trials of several studies. Raises NotFoundError for one that does not exist."""
-    trials = [StudyTrial(study.name, study.trial(of)) for study, of in chosen]
-    studies = {study.name: study for study, _ in chosen}
-    rows = [trial.row for trial in trials]
-    curves = [study.curves([of]).get(of, []) for study, of in chosen]
-    cautions, are_comparable = _cautions({name: of.record() for name, of in studies.items()})
-    counting = [of for of in trials if of.row.state == "COMPLETE" and not of.row.invalid]
-    ranked = sorted(counting, key=lambda of: of.row.values[0])
-    return TrialsOfStudies(
-        trials=trials,
-        settings=compare_settings(rows),
-        measured=compare_metrics(rows),
-        curves=curves,
-        headline=_headline_of_trials(ranked, studies) if are_comparable else "",
+    records = {study.name: study.record() for study, _ in chosen}
+    cautions, are_comparable = _cautions(records)
+    return compare_trials(
+        chosen[0][0].name,
+        [study.name for study, _ in chosen],
+        [study.trial(of) for study, of in chosen],
+        objective=next(iter(records.values())).settings.study.objectives[0],
+        curves=[study.curves([of]).get(of, []) for study, of in chosen],
         cautions=cautions,
+        **({} if are_comparable else {"headline": ""}),
     )
 
 
@@ -228,16 +198,6 @@ def _best_of_first(table: TrialTable, n: int) -> float | None:
     return float(values.min()) if len(values) else None
 
 
-def _headline_of_trials(ranked: Sequence[StudyTrial], studies: Mapping[str, StudyHandle]) -> str:
-    if len(ranked) < 2:
-        return ""
-    first, second = ranked[:2]
-    objective = studies[first.study].record().settings.study.objectives[0]
-    by = lead(first.row.values[0], second.row.values[0])
-    error = column_named(objective).title
-    return f"{first.label} has the lowest {error} of these: {by} that of {second.label}."
-
-
 # --- tables ---------------------------------------------------------------------------------------
 
 
@@ -254,8 +214,8 @@ def _results(studies: Sequence[_Compared]) -> FindingTable:
         "State": [text_cell(study_status(of.summary).word) for of in studies],
         "Trained on": [text_cell(data_in_words(of.record)) for of in studies],
         "Finished trials": [_count_finished(of.summary) for of in studies],
-        f"Best so far ({objective.title})": [_value(of.summary.best_value) for of in studies],
-        "Best trial": [_trial(of.summary.best_number) for of in studies],
+        f"Best so far ({objective.title})": [number_cell(of.summary.best_value) for of in studies],
+        "Best trial": [count_cell(of.summary.best_number) for of in studies],
         "Its test error": [_metric(of.best, "test_mse") for of in studies],
         "Its parameters": [_metric(of.best, "n_parameters") for of in studies],
         "Time": [_seconds(of.seconds) for of in studies],
@@ -273,14 +233,6 @@ def _count_finished(study: StudySummary) -> Cell:
     return Cell(f"{study.n_finished:,}{wanted}", study.n_finished)
 
 
-def _value(value: float | None) -> Cell:
-    return Cell() if value is None else Cell(number(value, 4), value)
-
-
-def _trial(of: int | None) -> Cell:
-    return Cell() if of is None else Cell(str(of), of)
-
-
 def _metric(row: TrialRow | None, name: str) -> Cell:
     return Cell() if row is None else metric_cell(row, name)
 
@@ -290,7 +242,7 @@ def _seconds(seconds: float) -> Cell:
 
 
 def _pace(of: _Compared) -> Cell:
-    return _value(of.summary.n_finished / of.seconds) if of.seconds else Cell()
+    return number_cell(of.summary.n_finished / of.seconds) if of.seconds else Cell()
 
 
 def _best_settings(studies: Sequence[_Compared]) -> FindingTable:

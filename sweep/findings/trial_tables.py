@@ -75,9 +75,11 @@ def _measured_cells(trial: TrialRow, metric: Metric, floors: Floors | None) -> S
 
 def _floor(name: str, width: int | None, floors: Floors) -> float | None:
     """Return a metric's lower bound: PCA's error at the trial's width, or the pixels' entropy."""
-    if name == "val_mse" and width is not None:
-        return floors.val_pca_mse[min(width, floors.n_inputs)]
-    return {"test_mse": floor_at(floors, width), "test_bce": floors.test_entropy}.get(name)
+    return {
+        "val_mse": floor_at(floors, width, validation=True),
+        "test_mse": floor_at(floors, width),
+        "test_bce": floors.test_entropy,
+    }.get(name)
 
 
 def _beside(name: str, value: float, floor: float) -> Cell:

@@ -36,14 +36,14 @@ _adoption_lock = threading.Lock()
 _n_loaders = 0
 
 
-def start_processes(devices: Sequence[str]) -> list[WorkerProcess]:
-    """Start a worker's process for each device, and on CPUs the one that analyses networks.
+def start_processes(devices: Sequence[str], *, probe: bool = False) -> list[WorkerProcess]:
+    """Start a worker's process for each device, and for ``probe`` on CPUs that of the analysis.
 
     Raises OSError without resources for them.
     """
     if all(device == "cpu" for device in devices):
         with suppress(OSError):  # unsupported; or without resources, which shows again below
-            return preload([COMMAND] * len(devices) + [ANALYSIS_COMMAND])
+            return preload([COMMAND] * len(devices) + [ANALYSIS_COMMAND] * probe)
     with ExitStack() as started:
         processes: list[WorkerProcess] = []
         for device in devices:

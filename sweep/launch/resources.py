@@ -110,7 +110,7 @@ def _start_ahead(
     except SweepError:
         return None
     with suppress(OSError):  # no resources for a process: starting its worker reports it
-        processes += start_processes(devices)
+        processes += start_processes(devices, probe=study_file.study.probe)
     # Not chosen again: the processes have taken memory, so a second choice would have one worker
     # less.
     return _resources(options, devices, threads, trainer, local_launcher(processes))

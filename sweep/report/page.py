@@ -18,8 +18,9 @@ from sweep.figures.figure import ReportSection
 from sweep.figures.pictures import PictureRow, cut
 from sweep.figures.registry import FIGURES, GatheredFigure, gather_figure, lack_of
 from sweep.findings.progress import data_in_words, tally, trial_counts
+from sweep.findings.provenance import study_provenance
 from sweep.findings.study import StudyFindings, gather_study
-from sweep.report.facts import facts_of
+from sweep.findings.tables import FindingTable
 from sweep.store.handle import StudyHandle, StudyRecord
 from sweep.store.records import Reconstruction, StudySummary, TrialRow
 from sweep.store.table import TrialTable
@@ -80,8 +81,8 @@ class Page:
     invalid: list[TrialRow]
     #: With the present number of trials.
     study_file: str
-    #: Label and value, what is needed to repeat the study in addition to its file.
-    facts: list[tuple[str, str]]
+    #: What is needed to repeat the study in addition to its file.
+    provenance: FindingTable
     #: When the study began and was last written.
     when: str
 
@@ -109,7 +110,7 @@ def gather_page(handle: StudyHandle) -> Page:
         missing=missing,
         invalid=_invalid(handle, table),
         study_file=with_trials(record.study_file, study.n_trials),
-        facts=facts_of(record, handle.workers()),
+        provenance=study_provenance(record, handle.workers()),
         when=_when(study),
     )
 

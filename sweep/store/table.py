@@ -162,6 +162,12 @@ _COLUMNS: Mapping[str, Callable[[TrialTable], Column]] = {
 }
 
 
+def varies(column: Column) -> bool:
+    """Tell whether a column has several values; numbers that are missing do not count."""
+    values = column.codes if isinstance(column, Choices) else column[np.isfinite(column)]
+    return bool((values != values[:1]).any())
+
+
 def _equal(column: Column, value: Any) -> Mask:
     mask: Mask = column.is_(value) if isinstance(column, Choices) else column == value
     return mask

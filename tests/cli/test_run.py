@@ -160,7 +160,7 @@ def test_a_resume_can_be_tried_dry(cli: Cli, file: str) -> None:
     ("used", "utilisation", "said"),
     [
         (3 * 10**8, 0, "1 on GPU 0 (free), 1 on GPU 1, "),
-        (61 * 2**30, 97, "1 on GPU 0 (others use 61.0 of 75 GiB, 97.0 % busy), 1 on GPU 1, "),
+        (61 * 2**30, 97, "1 on GPU 0 (others use 61 of 75 GiB, 97.0 % busy), 1 on GPU 1, "),
     ],
 )
 def test_a_dry_run_says_which_cards_others_use(
@@ -342,7 +342,7 @@ def test_a_study_file_with_a_problem_starts_no_worker_process(
     cli: Cli, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[Sequence[str]] = []
-    monkeypatch.setattr(resources, "start_processes", started.append)
+    monkeypatch.setattr(resources, "start_processes", lambda of, **_: started.append(of))
     assert cli("start", file, "--gpus", "cpu", "--set", "space.epochs=-1").code == 4
     assert started == []
 

@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from sweep.cli import budgets, status
+from sweep.cli import status
 from sweep.enums import CommandKind
+from sweep.findings import budgets
 from sweep.findings.progress import study_status
 from sweep.store import commands
 from sweep.store.engine import Engine

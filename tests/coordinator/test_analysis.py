@@ -107,7 +107,7 @@ class Stage:
 @contextmanager
 def stage(engine: Engine, *overrides: str) -> Iterator[Stage]:
     two = ("space.hidden_width={choices=[8, 64]}", "sampler.name=grid", "budget.trials=2")
-    with lockstep(engine, *two, *overrides) as coordinator:
+    with lockstep(engine, *two, "study.probe=true", *overrides) as coordinator:
         yield Stage(coordinator)
 
 
@@ -314,7 +314,7 @@ def test_networks_that_wait_are_put_in_order_after_a_change_alone(
         return due(listed)
 
     monkeypatch.setattr("sweep.coordinator.study_weights.due", order)
-    with stage(engine, "study.probe=true") as study:
+    with stage(engine) as study:
         study.finish(study.worker.given()[0])
         study.settle()
         study.settle()
@@ -331,7 +331,7 @@ def test_a_new_result_is_compared_with_no_network_that_waits(
         return superseded_weights(listed, until_analysed=until_analysed)
 
     monkeypatch.setattr("sweep.coordinator.study_weights.superseded_weights", compare)
-    with stage(engine, "study.probe=true") as study:
+    with stage(engine) as study:
         for spec in study.worker.given():
             study.finish(spec)
         study.settle()
@@ -535,7 +535,7 @@ def test_a_study_that_waits_for_analyses_still_trains_what_is_enqueued(engine: E
 
 
 def test_weights_of_a_width_go_when_a_better_trial_has_some(engine: Engine) -> None:
-    with stage(engine, "space.hidden_width={choices=[64, 65]}") as study:
+    with stage(engine, "space.hidden_width={choices=[64, 65]}", "study.probe=false") as study:
         first, second = study.worker.given()
         study.finish(first, 0.5)
         study.settle()
@@ -550,7 +550,7 @@ def test_weights_of_a_width_go_when_a_better_trial_has_some(engine: Engine) -> N
 
 
 def test_of_a_study_that_is_probed_weights_stay_until_they_are_analysed(engine: Engine) -> None:
-    with stage(engine, "space.hidden_width={choices=[64, 65]}", "study.probe=true") as study:
+    with stage(engine, "space.hidden_width={choices=[64, 65]}") as study:
         study.finish(study.worker.given()[0], 0.4)
         study.settle()
         study.finish(study.worker.given()[1], 0.5)

@@ -10,11 +10,11 @@ import pytest
 from sweep.catalogue.settings import by_setting
 from sweep.dashboard import links
 from sweep.dashboard.pages import trial as page
-from sweep.dashboard.parts import cards, charts, copies
+from sweep.dashboard.parts import cards, charts
 from sweep.dashboard.view import View
 from sweep.errors import NotFoundError
 from sweep.figures import style
-from sweep.findings.commands import enqueue_command
+from sweep.findings.commands import as_toml, enqueue_command, show_command
 from sweep.search import enqueue_params
 from sweep.store import annotate, schema
 from sweep.store.engine import Engine, write_transaction
@@ -110,7 +110,7 @@ def test_a_trial_that_is_not_measured_says_whether_it_will_be(
 )
 def test_a_copied_entry_makes_the_same_configuration(params: dict[str, Any]) -> None:
     settings = by_setting(params)
-    text = study_text(CONDITIONAL) + copies.as_toml(settings)
+    text = study_text(CONDITIONAL) + as_toml(settings)
     study_file = loads(text, "copied.toml")
     assert enqueue_params(study_file, study_file.enqueue[0]) == params
 
@@ -120,7 +120,7 @@ def test_commands_can_be_pasted_into_a_shell() -> None:
     assert enqueue_command("a study", settings) == (
         "sweep enqueue 'a study' hidden_width=64 activation=relu learning_rate=1e-05 nesterov=true"
     )
-    assert copies.show_command("x", 3) == "sweep show x 3"
+    assert show_command("x", 3) == "sweep show x 3"
 
 
 def test_the_page_has_something_new_only_when_its_trial_has(

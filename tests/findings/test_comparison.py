@@ -3,7 +3,8 @@
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss, Optimizer
 from sweep.findings.comparison import ComparedRow, compare_metrics, compare_settings, headline
-from tests.support.store_factories import trial_row, trial_table
+from sweep.store.records import TrialRow
+from tests.support.store_factories import trial_row
 
 ASKED = TrialConfig()
 TANH = TrialConfig(activation=Activation.TANH)
@@ -14,7 +15,10 @@ ROWS = (
     trial_row(number=3, state="RUNNING", outcome=None),
     *(trial_row(number=number, values=(0.1 * number,), config=TANH) for number in range(4, 14)),
 )
-TABLE = trial_table(*ROWS)
+
+
+def said_of(*rows: TrialRow) -> str:
+    return headline(["study"] * len(rows), rows, "val_mse")
 
 
 def texts(row: ComparedRow) -> tuple[str, ...]:
@@ -56,12 +60,12 @@ def test_one_trial_alone_is_not_the_best_of_anything() -> None:
 
 
 def test_the_headline_says_by_how_much_and_why() -> None:
-    assert headline(ROWS[:2], TABLE) == (
-        "Trial 1 has the lowest validation error of these: 3.0 times lower than that of trial 0. "
+    assert said_of(*ROWS[:2]) == (
+        "Of these, trial 1 has the lowest validation error: 3.0 times lower than that of trial 0. "
         "The two differ in activation."
     )
-    assert headline(ROWS[2:4], TABLE) == ""
+    assert said_of(*ROWS[2:4]) == ""
 
 
 def test_trials_that_differ_in_nothing_differ_in_their_seeds() -> None:
-    assert headline([ROWS[1], ROWS[5]], TABLE).endswith("only their seeds differ.")
+    assert said_of(ROWS[1], ROWS[5]).endswith("only their seeds differ.")

@@ -7,6 +7,7 @@ import pytest
 
 from sweep.config import TrialConfig
 from sweep.enums import Activation
+from sweep.findings.comparison import trial_names
 from sweep.findings.study_comparison import StudyComparison, gather_studies, gather_trials
 from sweep.findings.tables import FindingTable
 from sweep.store.engine import Engine
@@ -95,9 +96,9 @@ def test_trials_of_several_studies_stand_side_by_side(engine: Engine) -> None:
     add(engine, "a", 0.1)
     add(engine, "b", 0.3, 0.2)
     found = gather_trials([(open_study(engine, "b"), 1), (open_study(engine, "a"), 0)])
-    assert [of.label for of in found.trials] == ["b:1", "a:0"]
-    assert found.headline == (
-        "a:0 has the lowest validation error of these: 2.0 times lower than that of b:1."
+    assert trial_names(found.studies, found.trials) == ["b:1", "a:0"]
+    assert found.headline.startswith(
+        "Of these, a:0 has the lowest validation error: 2.0 times lower than that of b:1"
     )
 
 

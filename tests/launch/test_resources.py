@@ -31,7 +31,7 @@ import sys
 from sweep.cli import main
 from sweep.launch import resources
 
-def tell(*_):
+def tell(*_, **__):
     heavy = {"alembic", "optuna", "scipy", "sqlalchemy", "torch"}
     print("loaded:", *sorted(heavy & {*sys.modules}))
     raise OSError
@@ -65,8 +65,9 @@ def test_worker_processes_are_started_before_optuna_and_sql_are_loaded(tmp_path:
     assert done.stderr.startswith("sweep: ") and "/no/such/folder" in done.stderr
 
 
-def test_workers_take_the_processes_that_were_started_ahead(study_file: StudyFile) -> None:
-    with start_ahead(study_file, TWO) as ahead:
+def test_workers_take_the_processes_that_were_start_ahead() -> None:
+    probed = loads(f"study.probe = true\n{STUDY}", "x.toml")
+    with start_ahead(probed, TWO) as ahead:
         assert ahead is not None
         workers = [ahead.launcher.start(name, "cpu") for name in ("w0", "w1")]
         workers.append(ahead.launcher.start_analysis("analysis-0"))
@@ -97,7 +98,10 @@ def test_each_process_started_ahead_is_of_a_worker_whatever_memory_it_takes(
     with start_ahead(many, RunOptions(gpus="cpu")) as ahead:
         assert ahead is not None
         assert len(ahead.devices) == 2
-        assert [ahead.launcher.start(name, "cpu").pid for name in ("w0", "w1")] == [0, 0]
+        workers = [ahead.launcher.start(name, "cpu") for name in ("w0", "w1")]
+        assert [worker.pid for worker in workers] == [0, 0]
+        for worker in workers:
+            worker.kill()
 
 
 def test_options_that_cannot_be_start_no_process_and_are_refused_later(

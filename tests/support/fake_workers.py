@@ -312,7 +312,7 @@ def pretend_local_workers(
 ) -> None:
     """Have runs that name no launcher start pretended workers, and no process ahead of them."""
 
-    monkeypatch.setattr(resources, "start_processes", lambda devices: [])
+    monkeypatch.setattr(resources, "start_processes", lambda devices, **_: [])
     monkeypatch.setattr(resources, "local_launcher", lambda ahead: make())
 
 

@@ -36,7 +36,7 @@ def main() -> None:
     from sweep.launch.process import WorkerProcess
 
     command = (sys.executable, "-c", WORKER)
-    resources.start_processes = lambda devices: [WorkerProcess(of, command) for of in devices]
+    resources.start_processes = lambda devices, **_: [WorkerProcess(of, command) for of in devices]
     resources.local_launcher = lambda ahead: LocalLauncher(command, ahead)
     sweep()
 

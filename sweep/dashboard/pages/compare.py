@@ -10,12 +10,12 @@ import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from sweep.catalogue import formats
-from sweep.dashboard import links
 from sweep.dashboard.links import Place, StudyPlace
 from sweep.dashboard.parts import cards, charts, states
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.charts import PageFigure
 from sweep.dashboard.parts.chosen_trials import MOST, choose, usual
+from sweep.dashboard.parts.findings import trial_link
 from sweep.dashboard.parts.news import mark_of
 from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.view import PageReader, View
@@ -123,7 +123,7 @@ def _head(found: Comparison, row: TrialRow) -> Any:
         [
             html.Div(
                 [
-                    _link(found.study, row.number, f"Trial {row.number}"),
+                    trial_link(found.study, row.number, f"Trial {row.number}"),
                     states.badge(row.state, row.outcome, row.invalid),
                 ],
                 className="line",
@@ -135,10 +135,6 @@ def _head(found: Comparison, row: TrialRow) -> Any:
         ],
         scope="col",
     )
-
-
-def _link(study: str, number: int, text: str) -> Any:
-    return dcc.Link(text, href=links.url(links.TRIAL, study, number))
 
 
 def _section(title: str, n: int) -> Any:
@@ -219,7 +215,7 @@ def _pictures(title: str, found: Comparison, rows: list[Any], note: str = "") ->
 
 def _picture_label(found: Comparison, row: TrialRow) -> Any:
     error = html.Div(f"test error {formats.number(row.test_mse)}", className="note")
-    return [_link(found.study, row.number, f"trial {row.number}"), error]
+    return [trial_link(found.study, row.number, f"trial {row.number}"), error]
 
 
 def register(app: Dash, view: View) -> None:

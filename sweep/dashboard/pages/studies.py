@@ -21,16 +21,17 @@ from dash import (
 )
 
 from sweep.catalogue import formats
-from sweep.catalogue.columns import column_named
 from sweep.dashboard import links
 from sweep.dashboard.links import Place, join_names, split_names
 from sweep.dashboard.parts import cards
 from sweep.dashboard.parts.attributes import attributes
-from sweep.dashboard.parts.moments import since
+from sweep.dashboard.parts.findings import cell_content
 from sweep.dashboard.parts.news import mark_of
 from sweep.dashboard.parts.study_state import state_badge
 from sweep.dashboard.view import View
 from sweep.figures.sparkline import sparkline_svg
+from sweep.findings.study_list import study_cells
+from sweep.findings.tables import Cell
 from sweep.store.engine import format_url
 from sweep.store.records import StudyList, StudySummary, UnreadableStudy
 
@@ -57,7 +58,8 @@ Steps = Sequence[tuple[int, float]]
 
 def layout(view: View, place: Place) -> Any:
     """Lay out the page."""
-    found = gather(view, place.query.get("search", ""), place.query.get("sort", ""))
+    sort = place.query.get("sort", "")
+    found = gather(view, place.query.get("search", ""), sort)
     chosen = split_names(place.query.get("selected"))
     return html.Div(
         [
@@ -88,7 +90,7 @@ def layout(view: View, place: Place) -> Any:
             html.Div(
                 html.Table(
                     [
-                        html.Thead(html.Tr(_heads(place.query.get("sort", "")))),
+                        html.Thead(html.Tr([_head(*of, sort) for of in _COLUMNS.items()])),
                         html.Tbody([row(of, chosen) for of in found.studies], id="studies-rows"),
                     ],
                     className="plain studies",
@@ -100,7 +102,7 @@ def layout(view: View, place: Place) -> Any:
             html.Div(found.empty, id="studies-empty"),
             html.Div(unreadable(found), id="studies-unreadable"),
             html.P(f"Database: {format_url(view.engine.url)}", className="note storage"),
-            dcc.Store(id="studies-sort", data=place.query.get("sort", "")),
+            dcc.Store(id="studies-sort", data=sort),
             dcc.Store(id="studies-shown", data=marks(found.studies)),
             dcc.Store(id="studies-chosen", data=chosen),
         ],
@@ -336,10 +338,6 @@ _COLUMNS: Mapping[str, str] = {
 _NUMBERS = {"best", "pace"}
 
 
-def _heads(sort: str) -> list[Any]:
-    return [_head(key, label, sort) for key, label in _COLUMNS.items()]
-
-
 def _head(key: str, label: str, sort: str) -> Any:
     kind = f"column-{key} number" if key in _NUMBERS else f"column-{key}"
     if key not in SORTS:
@@ -362,15 +360,12 @@ def _head(key: str, label: str, sort: str) -> Any:
 def row(of: Listed, chosen: Sequence[str] = ()) -> Any:
     """Lay out a study's row, ticked if it is among the chosen."""
     study = of.study
+    told = study_cells(study)
     cells: Mapping[str, Any] = {
+        **{key: cell_content(study.name, told.get(key, Cell())) for key in _COLUMNS},
         "name": _name(of, is_chosen=study.name in chosen),
         "state": _state(study),
-        "done": _lay_out_progress(study),
-        "best": _best(study),
         "history": _history(of),
-        "pace": _pace(study),
-        "data": study.dataset,
-        "changed": since(study.updated_at),
     }
     return html.Tr(
         [
@@ -434,57 +429,6 @@ def _state(study: StudySummary) -> list[Any]:
     ]
 
 
-def _lay_out_progress(study: StudySummary) -> list[Any]:
-    """Show the progress of the study, and how its trials ended."""
-    counts = study.counts
-    kinds = {
-        "running": counts["RUNNING"],
-        "reused": study.n_reused,
-        "pruned": counts["PRUNED"],
-        "failed": study.n_failed,
-        "diverged": study.n_diverged,
-        "invalid": study.n_invalid,
-    }
-    rest = ", ".join(f"{n:,} {kind}" for kind, n in kinds.items() if n)
-    planned = study.n_trials
-    of = f" of {planned:,}" if planned else ""
-    share = study.n_finished / planned if planned else None
-    return [
-        html.Div(f"{study.n_finished:,}{of} done"),
-        *([] if share is None else [_bar(share, study)]),
-        html.Div(rest, className="about"),
-    ]
-
-
-def _bar(share: float, study: StudySummary) -> Any:
-    percent = 100 * min(share, 1.0)
-    return html.Div(
-        html.Div(style={"width": f"{percent:.1f}%"}),
-        className="bar",
-        role="progressbar",
-        **attributes(
-            aria_valuenow=f"{percent:.0f}",
-            aria_valuemin="0",
-            aria_valuemax="100",
-            aria_label=f"trials of {study.name} that have ended",
-        ),
-    )
-
-
-def _best(study: StudySummary) -> Any:
-    if study.best_value is None or study.best_number is None:
-        return "none yet" if study.n_finished == 0 else "none"
-    objective = column_named(study.objectives[0]).title
-    return [
-        html.Div(formats.number(study.best_value, 4), title=f"lowest {objective}"),
-        dcc.Link(
-            f"trial {study.best_number}",
-            href=links.url(links.TRIAL, study.name, study.best_number),
-            className="about",
-        ),
-    ]
-
-
 def _history(of: Listed) -> Any:
     if not of.steps:
         return ""
@@ -497,17 +441,6 @@ def _history(of: Listed) -> Any:
         alt=f"The best value fell {fell} over {formats.count(last + 1, 'trial')}.",
         title=f"best so far, {fell}",
         className="sparkline",
-    )
-
-
-def _pace(study: StudySummary) -> Any:
-    if study.trials_per_second is None:
-        return "–"
-    when = "over the last minute" if study.running else "over the last minute of its work"
-    return html.Span(
-        formats.number(study.trials_per_second, 2),
-        title=when,
-        className="" if study.running else "past",
     )
 
 

@@ -9,7 +9,7 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from sweep.catalogue.settings import by_setting
 from sweep.dashboard import edits, links
 from sweep.dashboard.links import Place, TrialPlace
-from sweep.dashboard.parts import cards, charts, copies, states
+from sweep.dashboard.parts import cards, charts, states
 from sweep.dashboard.parts.attributes import attributes
 from sweep.dashboard.parts.cards import tiles_of
 from sweep.dashboard.parts.charts import PageFigure
@@ -19,7 +19,7 @@ from sweep.dashboard.parts.news import mark_of
 from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.parts.remarks import remarks
 from sweep.dashboard.view import PageReader, View
-from sweep.findings.commands import enqueue_command
+from sweep.findings.commands import as_toml, enqueue_command, show_command
 from sweep.findings.tables import FindingTable
 from sweep.findings.trial import TrialFindings, gather_trial
 
@@ -271,10 +271,10 @@ def settings(facts: TrialFindings) -> Any:
 
 def _copies(facts: TrialFindings) -> Any:
     searched = by_setting(facts.trial.params)
-    texts = {"Copy “sweep show”": copies.show_command(facts.study, facts.trial.number)}
+    texts = {"Copy “sweep show”": show_command(facts.study, facts.trial.number)}
     if searched:
         texts = {
-            "Copy as TOML": copies.as_toml(searched),
+            "Copy as TOML": as_toml(searched),
             "Copy “sweep enqueue”": enqueue_command(facts.study, searched),
             **texts,
         }

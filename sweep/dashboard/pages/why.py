@@ -140,14 +140,9 @@ def register(app: Dash, view: View) -> None:
     def width(_: Any, by: str, place: StudyPlace) -> Any:
         return charts.fill(width_figure(view, place.name, by))
 
-    @app.callback(
-        *charts.outputs("why-front", hides=True),
-        Input("revision", "data"),
-        State("place", "data"),
-        prevent_initial_call=False,
-    )
-    def front(_: Any, place: StudyPlace) -> Any:
-        return charts.fill(charts.figure_of(PageReader(view, place.name), "front"), hides=True)
+    charts.register_figure(app, view, "why-front", "front", Input("revision", "data"))
+    for graph_id, name in _LINES.items():  # they change with the pictures
+        charts.register_figure(app, view, graph_id, name, Input("why-mark", "data"))
 
     # Separate, because every page has a query: Dash would call the next one on other pages too.
     app.clientside_callback(
@@ -286,19 +281,6 @@ def _register_atlas(app: Dash, view: View) -> None:
         here = str(scale.widths[at]) if scale and 0 <= at < len(scale.widths) else wanted
         filled = atlas_parts(view, place.name, here, mark)
         return no_update if filled is None else [filled.get(of, no_update) for of in _OF_ATLAS]
-
-    for graph_id, name in _LINES.items():
-        _register_line(app, view, graph_id, name)
-
-
-def _register_line(app: Dash, view: View, graph_id: str, name: str) -> None:
-    @app.callback(
-        *charts.outputs(graph_id, hides=True),
-        Input("why-mark", "data"),  # changes with the pictures
-        State("place", "data"),
-    )
-    def line(_: Any, place: StudyPlace) -> Any:
-        return charts.fill(charts.figure_of(PageReader(view, place.name), name), hides=True)
 
 
 def atlas_parts(

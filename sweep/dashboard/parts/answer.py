@@ -3,14 +3,13 @@
 from shlex import quote
 from typing import Any
 
-from dash import dcc, html
+from dash import html
 
 from sweep.analysis.atlas import Atlas, AtlasTrial
 from sweep.catalogue import formats
-from sweep.dashboard import links
 from sweep.dashboard.parts import cards, charts
 from sweep.dashboard.parts.attributes import attributes
-from sweep.dashboard.parts.findings import finding_table, missing
+from sweep.dashboard.parts.findings import finding_table, missing, trial_link
 from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.view import PageReader
 from sweep.findings.ablation import FORWARD
@@ -76,8 +75,8 @@ def _caption(study: str, of: AtlasTrial) -> Any:
     mse, exact = float(of.image_mse.mean()), float(of.image_exact.mean())
     return html.P(
         [
-            html.B(f"{_width(of.trial.hidden_width)} units"),
-            trial_link(study, of.trial.number),
+            html.B(f"{of.trial.hidden_width or 0:,} units"),
+            trial_link(study, of.trial.number, f"Trial {of.trial.number}"),
             f" · test error {formats.number(of.trial.test_mse)} · of these ten images "
             f"{formats.number(mse)}, {formats.percent(exact)} of their pixels exact",
         ],
@@ -92,12 +91,3 @@ def no_pictures(study: str) -> Any:
         "Pictures appear with the first trial that finishes, and are kept for the best of each "
         f"width: `sweep resume {quote(study)}`."
     )
-
-
-def trial_link(study: str, number: int) -> Any:
-    """Link to the trial's page."""
-    return dcc.Link(f"Trial {number}", href=links.url(links.TRIAL, study, number))
-
-
-def _width(width: int | None) -> str:
-    return "–" if width is None else f"{width:,}"

@@ -7,18 +7,13 @@ from dash import html
 
 from sweep.analysis.floors import Floors
 from sweep.dashboard.parts.findings import cells, heads, sentence
-from sweep.dashboard.parts.pictures import picture_url
+from sweep.dashboard.parts.pictures import picture
 from sweep.findings.ranking import RankedTrial, gather_ranking, ranking_table
 from sweep.findings.tables import FindingTable
 from sweep.store.handle import StudyHandle
 from sweep.store.table import TrialTable
 
 _N_BEST = 5
-
-_KINDS = {
-    "reconstructions": "reconstructions of the ten test images by trial {}",
-    "errors": "errors of trial {}: black is correct, white is off by half the scale",
-}
 
 
 class BestTrials(NamedTuple):
@@ -69,22 +64,12 @@ def _originals(best: BestTrials) -> Any:
     return html.Tr(
         [
             html.Td("Originals", colSpan=len(best.table.columns), className="originals"),
-            html.Td(_picture("originals", best.study, None, "the ten test images")),
+            html.Td(picture("originals", best.study)),
         ]
     )
 
 
 def _copies(best: BestTrials, line: RankedTrial, kind: str) -> Any:
-    number = line.trial.number
     if not best.has_pictures(line):
         return "no pictures"
-    return _picture(kind, best.study, number, _KINDS[kind].format(number))
-
-
-def _picture(kind: str, study: str, number: int | None, alt: str) -> Any:
-    return html.Img(
-        src=picture_url(kind, study, number),
-        alt=alt,
-        title=alt,
-        className="strip-picture",
-    )
+    return picture(kind, best.study, line.trial.number)

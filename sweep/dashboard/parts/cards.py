@@ -162,8 +162,7 @@ def _as_list(of: Any) -> list[Any]:
     return [] if of is None else list(of) if isinstance(of, list | tuple) else [of]
 
 
-def tile(label: str, value: Any, detail: Any = "") -> Any:
-    """Lay out a number of a strip."""
+def _tile(label: str, value: Any, detail: Any) -> Any:
     return html.Div(
         [
             html.Div(label, className="tile-label"),
@@ -177,7 +176,7 @@ def tile(label: str, value: Any, detail: Any = "") -> Any:
 def tiles_of(study: str, table: FindingTable) -> list[Any]:
     """Lay out a table of label, value and what stands beside it as a strip of numbers."""
     return [
-        tile(
+        _tile(
             capitalise(label.text.partition(" (")[0]),
             cell_text(study, value),
             dcc.Link(beside.text, href=links.url(links.WORKERS, study))

@@ -9,9 +9,10 @@ import plotly.graph_objects as go
 from dash import ClientsideFunction, Dash, Input, Output, State, ctx
 from pydantic import FiniteFloat
 
+from sweep.dashboard.links import StudyPlace
 from sweep.dashboard.parts import cards
 from sweep.dashboard.parts.findings import sentence
-from sweep.dashboard.view import PageReader
+from sweep.dashboard.view import PageReader, View
 from sweep.figures import style
 from sweep.figures.figure import Figure
 from sweep.figures.registry import FIGURES, gather_figure, options_of
@@ -98,6 +99,19 @@ def fill(figure: PageFigure, *, hides: bool = False) -> list[Any]:
         sentence(figure.note),
         *([figure.data is None] if hides else []),
     ]
+
+
+def register_figure(app: Dash, view: View, graph_id: str, name: str, trigger: Input) -> None:
+    """Fill the card of a figure without options after ``trigger``; it hides while it is empty."""
+
+    @app.callback(
+        *outputs(graph_id, hides=True),
+        trigger,
+        State("place", "data"),
+        prevent_initial_call=False,
+    )
+    def update(_: Any, place: StudyPlace) -> Any:
+        return fill(figure_of(PageReader(view, place.name), name), hides=True)
 
 
 def csv_url(reader: PageReader, name: str, options: Mapping[str, Any]) -> str:

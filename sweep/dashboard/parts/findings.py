@@ -75,9 +75,9 @@ def cell_text(study: str, cell: Cell) -> Any:
     if cell.at is not None:
         return since(cell.at, late_after=cell.late_after)
     if cell.trial is not None:
-        return _link(study, cell.trial, cell.text)
+        return trial_link(study, cell.trial, cell.text)
     if cell.trials:
-        linked = [part for number in cell.trials for part in (", ", _link(study, number))]
+        linked = [part for number in cell.trials for part in (", ", trial_link(study, number))]
         return [*linked[1:], cell.text.removeprefix(", ".join(map(str, cell.trials)))]
     if cell.remark:
         first, *others = cell.remark.splitlines()
@@ -94,20 +94,26 @@ def _bar(share: float) -> Any:
     return html.Div(filled, className="bar", **attributes(aria_hidden="true"))
 
 
-def _cell(study: str, column: TableColumn, cell: Cell) -> Any:
+def cell_content(study: str, cell: Cell) -> Any:
+    """Lay out what a cell says, with its bar and its detail below."""
     shown = cell_text(study, cell)
-    if cell.detail or cell.share is not None:
-        shown = [
-            html.Div(shown),
-            None if cell.share is None else _bar(cell.share),
-            html.Div(cell.detail, className="about") if cell.detail else None,
-        ]
+    if not cell.detail and cell.share is None:
+        return shown
+    return [
+        html.Div(shown),
+        None if cell.share is None else _bar(cell.share),
+        html.Div(cell.detail, className="about") if cell.detail else None,
+    ]
+
+
+def _cell(study: str, column: TableColumn, cell: Cell) -> Any:
     # On a phone a cell has no column heading.
     label = attributes(data_label=column.title.lower()) if column.title else {}
-    return html.Td(shown, className=_class(column), **label)
+    return html.Td(cell_content(study, cell), className=_class(column), **label)
 
 
-def _link(study: str, number: int, text: str = "") -> Any:
+def trial_link(study: str, number: int, text: str = "") -> Any:
+    """Link to a trial's page, by its number or another text."""
     return dcc.Link(text or str(number), href=links.url(links.TRIAL, study, number))
 
 

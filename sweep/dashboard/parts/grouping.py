@@ -11,7 +11,7 @@ from sweep.analysis.filters import Filter
 from sweep.analysis.usage import uses_setting
 from sweep.figures.axes import Axis, axis_of, cells_of
 from sweep.figures.groups import group
-from sweep.store.table import Choices, TrialTable
+from sweep.store.table import Choices, TrialTable, varies
 
 #: Intervals that a numeric setting is divided into.
 N_STRETCHES = 8
@@ -37,13 +37,7 @@ class Group(NamedTuple):
 def groupable(table: TrialTable) -> list[str]:
     """List useful columns for grouping: those that differ between trials, searched ones first."""
     names = dict.fromkeys((*table.searched, *table.settings, "state", "worker"))
-    return [name for name in names if _differs(table, name)]
-
-
-def _differs(table: TrialTable, name: str) -> bool:
-    column = table.column(name)
-    values = column.codes if isinstance(column, Choices) else column
-    return len(values) > 0 and bool(np.any(values != values[0]))
+    return [name for name in names if varies(table.column(name))]
 
 
 def group_by(table: TrialTable, name: str, filtered: Filter) -> list[Group]:

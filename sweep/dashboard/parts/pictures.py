@@ -13,26 +13,24 @@ def picture_url(kind: str, study: str, number: int | None = None, beside: int | 
     return f"/api/picture/{kind}.png?{urlencode(known)}"
 
 
-def picture_row(
-    label: Any, kind: str, study: str, number: int | None = None, beside: int | None = None
-) -> Any:
-    """Lay out a labelled strip; all strips have the same layout, so that rows line up."""
+def picture(kind: str, study: str, number: int | None = None, beside: int | None = None) -> Any:
+    """Lay out a strip of ten pictures."""
     about = {
         "originals": "the ten test images",
-        "reconstructions": f"reconstructions of the same images by trial {number}",
+        "reconstructions": f"reconstructions of the ten test images by trial {number}",
         "errors": f"errors of trial {number}: black is correct, white is off by half the scale",
         "nearer": f"blue where trial {beside} is nearer to the original, orange where {number} is",
         "apart": f"errors of trial {number}, in orange if the original is exactly 0 or 1",
     }
-    return html.Div(
-        [
-            html.Div(label, className="picture-label"),
-            html.Img(
-                src=picture_url(kind, study, number, beside),
-                alt=about[kind],
-                title=about[kind],
-                className="strip-picture",
-            ),
-        ],
-        className="picture-row",
+    return html.Img(
+        src=picture_url(kind, study, number, beside),
+        alt=about[kind],
+        title=about[kind],
+        className="strip-picture",
     )
+
+
+def picture_row(label: Any, kind: str, study: str, *trials: int) -> Any:
+    """Lay out a labelled strip; all strips have the same layout, so that rows line up."""
+    shown = [html.Div(label, className="picture-label"), picture(kind, study, *trials)]
+    return html.Div(shown, className="picture-row")

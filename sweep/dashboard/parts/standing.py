@@ -9,8 +9,8 @@ from sweep.analysis.verdict import Verdict
 from sweep.dashboard import links
 from sweep.dashboard.parts.cards import tiles_of
 from sweep.dashboard.parts.findings import sentence
-from sweep.dashboard.parts.study_state import how_to_go_on, state_badge
-from sweep.findings.progress import progress_table
+from sweep.dashboard.parts.study_state import state_badge
+from sweep.findings.progress import progress_table, study_status
 from sweep.findings.verdict import explanations, headline
 from sweep.store.records import StudySummary, WorkerRow
 
@@ -42,8 +42,9 @@ def about(study: StudySummary, data: str) -> list[Any]:
     marks = [state_badge(study), html.Span(data)]
     marks += [html.Span(tag, className="tag") for tag in study.tags]
     lines: list[Any] = [html.Div(marks, className="line about")]
-    if go_on := how_to_go_on(study):
-        lines.append(go_on)
+    status = study_status(study)
+    if status.lacks_coordinator:
+        lines.append(html.P(sentence(status.detail), className="go-on", role="note"))
     if study.description:
         lines.append(html.P(study.description, className="description"))
     if study.note:

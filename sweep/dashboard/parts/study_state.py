@@ -1,10 +1,9 @@
-"""Lay out a study's state as a badge, and what to do if its coordinator is gone."""
+"""Lay out a study's state as a badge."""
 
 from typing import Any
 
 from dash import html
 
-from sweep.dashboard.parts.findings import sentence
 from sweep.findings.progress import study_status
 from sweep.store.records import StudySummary
 
@@ -15,11 +14,3 @@ def state_badge(study: StudySummary) -> Any:
     kind = status.word.replace(" ", "-")
     title = status.detail.replace("`", "")
     return html.Span(status.word, className=f"state state-{kind}", title=title)
-
-
-def how_to_go_on(study: StudySummary) -> Any:
-    """Lay out how to resume a study without a coordinator; None for any other."""
-    status = study_status(study)
-    if not status.lacks_coordinator:
-        return None
-    return html.P(sentence(status.detail), className="go-on", role="note")

@@ -10,7 +10,7 @@ from sweep.catalogue.metrics import METRICS
 from sweep.dashboard.parts.brushing import Span
 from sweep.figures.figure import Figure, Metric, Setting, Tab
 from sweep.figures.registry import FIGURES, options_of
-from sweep.store.table import Choices, Column, TrialTable
+from sweep.store.table import TrialTable, varies
 
 #: Offered metrics, in this order; the width is a setting.
 _METRICS = tuple(name for name in METRICS if name not in ("hidden_width", "n_parameters"))
@@ -60,12 +60,7 @@ class ChosenColumns(NamedTuple):
 def settings_of(table: TrialTable) -> list[str]:
     """List the settings that differ between trials, the searched ones first."""
     names = dict.fromkeys((*table.searched, *table.settings))
-    return [name for name in names if _varies(table.settings[name])]
-
-
-def _varies(column: Column) -> bool:
-    values = column.codes if isinstance(column, Choices) else column[np.isfinite(column)]
-    return bool((values != values[:1]).any())
+    return [name for name in names if varies(table.settings[name])]
 
 
 def metrics_of(table: TrialTable) -> list[str]:

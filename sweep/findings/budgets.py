@@ -1,7 +1,9 @@
-"""Format a study's budgets for status and dry runs: what they allow, and what is left."""
+"""Tabulate a study's budgets: what they allow, and what is left."""
 
-from sweep.cli import words
+from sweep.catalogue.formats import duration, number
 from sweep.coordinator.budget import BudgetStatus, BudgetUsage, Improvement, list_budgets
+from sweep.findings.cells import text_cell
+from sweep.findings.tables import FindingTable, TableColumn
 from sweep.store.handle import StudyHandle
 from sweep.store.records import StudySummary
 from sweep.studyfile.sections import BudgetSection
@@ -36,12 +38,16 @@ def of_study(handle: StudyHandle, study: StudySummary) -> list[BudgetStatus]:
     return list_budgets(budget, study.n_trials, spent)
 
 
-def budget_lines(handle: StudyHandle, study: StudySummary) -> dict[str, str]:
-    """Return one line per budget; empty if trials, which are shown anyway, are the only one."""
+def budget_table(handle: StudyHandle, study: StudySummary) -> FindingTable:
+    """Tabulate the budgets; no rows if trials, which are shown anyway, are the only one."""
     budget = handle.record().settings.budget
-    if study.n_failed == 0 and all(getattr(budget, limit) is None for limit in _LIMITS):
-        return {}
-    return {status.name: _budget_line(status) for status in of_study(handle, study)}
+    is_plain = study.n_failed == 0 and all(getattr(budget, limit) is None for limit in _LIMITS)
+    shown = [] if is_plain else of_study(handle, study)
+    return FindingTable(
+        title="Budgets",
+        columns=[TableColumn("name", ""), TableColumn("used", "")],
+        rows=[(text_cell(status.name), text_cell(_budget_line(status))) for status in shown],
+    )
 
 
 def _budget_line(status: BudgetStatus) -> str:
@@ -51,18 +57,16 @@ def _budget_line(status: BudgetStatus) -> str:
         case "max_failures":
             return f"{status.used:,.0f} of {status.limit:,.0f} that may fail"
         case "max_seconds":
-            used, limit, left = map(words.seconds, (status.used, status.limit, status.left))
+            used, limit, left = map(duration, (status.used, status.limit, status.left))
             return f"{used} of {limit}, {left} left"
         case "max_gpu_hours":
-            used, left = words.number(status.used, 3), words.number(status.left, 3)
+            used, left = number(status.used, 3), number(status.left, 3)
             return f"{used} of {status.limit:g} GPU-hours, {left} left"
         case "target_value":
-            best = "no value yet" if status.used is None else f"best {words.number(status.used)}"
+            best = "no value yet" if status.used is None else f"best {number(status.used, 4)}"
             return f"{status.limit:g} ({best})"
         case "plateau_improvement":
-            fell = (
-                "too few trials yet" if status.used is None else f"{words.number(status.used, 3)}"
-            )
+            fell = "too few trials yet" if status.used is None else f"{number(status.used, 3)}"
             return f"{status.limit:g} (lately: {fell})"
         case _:
             return f"{status.limit:g} s a trial"
@@ -72,7 +76,7 @@ def limits(budget: BudgetSection) -> list[str]:
     """List in words what ends a study in addition to its trials."""
     found = []
     if budget.max_seconds is not None:
-        found.append(f"after {words.seconds(budget.max_seconds)}")
+        found.append(f"after {duration(budget.max_seconds)}")
     if budget.max_gpu_hours is not None:
         found.append(f"after {budget.max_gpu_hours:g} GPU-hours")
     if budget.target_value is not None:
@@ -83,5 +87,5 @@ def limits(budget: BudgetSection) -> list[str]:
             f"{budget.plateau_improvement:g}"
         )
     if budget.max_trial_seconds is not None:
-        found.append(f"a trial after {words.seconds(budget.max_trial_seconds)}")
+        found.append(f"a trial after {duration(budget.max_trial_seconds)}")
     return found

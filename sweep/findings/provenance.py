@@ -5,13 +5,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sweep.catalogue import formats
+from sweep.findings.cells import text_cell
 from sweep.findings.progress import data_in_words, trainers
+from sweep.findings.tables import Cell, FindingTable, TableColumn
 from sweep.store.handle import StudyRecord
 from sweep.store.records import WorkerRow
 
 
-def facts_of(record: StudyRecord, workers: Sequence[WorkerRow]) -> list[tuple[str, str]]:
-    """Return pairs of label and value."""
+def study_provenance(record: StudyRecord, workers: Sequence[WorkerRow]) -> FindingTable:
+    """Tabulate the facts that are known."""
     provenance = record.provenance
     devices = {worker.device_name or worker.device for worker in workers}
     about, data = record.settings.study, record.settings.data
@@ -37,7 +39,12 @@ def facts_of(record: StudyRecord, workers: Sequence[WorkerRow]) -> list[tuple[st
             _describe_resumption(run, provenance) for run in provenance.get("resumed", [])
         ),
     }
-    return [(label, _fact(value)) for label, value in facts.items() if value not in (None, "", {})]
+    known = {label: of for label, of in facts.items() if of not in (None, "", {})}
+    return FindingTable(
+        title="Machine and versions",
+        columns=[TableColumn("label", ""), TableColumn("value", "")],
+        rows=[(text_cell(label), Cell(_fact(of), of)) for label, of in known.items()],
+    )
 
 
 def _fallback_reasons(workers: Sequence[WorkerRow]) -> Iterable[str]:
