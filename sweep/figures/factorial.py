@@ -14,7 +14,12 @@ from sweep.catalogue import formats
 from sweep.figures import style
 from sweep.figures.axes import round_ticks
 from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab
-from sweep.findings.factorial import any_effect, factorial_sentences, sum_of_largest
+from sweep.findings.factorial import (
+    MORE_THAN_ALL,
+    any_effect,
+    factorial_sentences,
+    sum_of_largest,
+)
 
 #: Letters of a label in a line, so that a phone has room for marks beside it.
 _LINE = 22
@@ -88,7 +93,9 @@ def _title(analysis: StudyFactorial) -> str:
         return f"No cause has a significant effect on {whole}"
     *others, last = [of.cause.name for of in found.largest]
     named = f"{', '.join(others)}, and {last}" if others else last
-    part = "Most of" if share > 1 / 2 else "The largest part of"
+    part = "The largest part of"
+    if share > 1 / 2:
+        part = "Most of" if share <= MORE_THAN_ALL else "More than all of"
     return f"{part} {whole} comes from {named}"
 
 
@@ -101,7 +108,7 @@ def draw_factorial(chart: FactorialChart) -> go.Figure:
     labels = [_label(cause, change) for cause, change in chart.causes.items()]
     n_lines = max(1 + label.count("<br>") for label in labels)
     height = 120 + max(_ROW_HEIGHT, 8 + _LINE_HEIGHT * n_lines) * max(2, len(places))
-    drawn = style.figure("Error without over error with", height=height)
+    drawn = style.figure("Error without ÷ with", height=height)
     drawn.add_vline(x=1.0, line={"color": style.GREY, "width": 1, "dash": "dot"})
     axis = _axis(chart)
     for kind in _KINDS:
@@ -116,12 +123,6 @@ def draw_factorial(chart: FactorialChart) -> go.Figure:
         tickvals=[*places.values()],
         ticktext=labels,
     )
-
-
-def _row_of_names(chart: FactorialChart) -> str:
-    """Choose the cause whose marks carry the names of the effects: the first with most marks."""
-    counts = {cause: sum(of.cause == cause for of in chart.marks) for cause in chart.causes}
-    return max(counts, key=lambda cause: counts[cause])
 
 
 def _draw_kind(
@@ -147,22 +148,21 @@ def _draw_kind(
         error_x=error,
         customdata=[_hover(of) for of in marks],
         hovertemplate="%{customdata}<extra></extra>",
-        showlegend=False,
+        name=kind.title,
     )
 
 
 def _draw_numbers(
     drawn: go.Figure, chart: FactorialChart, places: dict[str, int], middle: float
 ) -> None:
-    """Write each effect beside its mark, on the side that has more room, with names in one row."""
-    named = _row_of_names(chart)
+    """Write each effect beside its mark, on the side that has more room."""
     is_left = [of.effect.estimate > middle for of in chart.marks]
     sides = zip(chart.marks, is_left, strict=True)
     drawn.add_scatter(
         x=[_low(of) if left else _high(of) for of, left in sides],
         y=[places[of.cause] + _KINDS[of.kind].offset for of in chart.marks],
         mode="text",
-        text=[_beside(of, is_named=of.cause == named) for of in chart.marks],
+        text=[_beside(of) for of in chart.marks],
         textposition=["middle left" if left else "middle right" for left in is_left],
         textfont={"color": [_KINDS[of.kind].colour for of in chart.marks], "size": 12},
         hoverinfo="skip",
@@ -178,12 +178,12 @@ def _high(mark: FactorialMark) -> float:
     return mark.effect.estimate if mark.effect.high is None else mark.effect.high
 
 
-def _beside(mark: FactorialMark, *, is_named: bool) -> str:
+def _beside(mark: FactorialMark) -> str:
     estimate = mark.effect.estimate
     worth = (
         f"÷ {formats.number(estimate)}" if estimate >= 1 else f"× {formats.number(1 / estimate)}"
     )
-    return f"  {f'{_KINDS[mark.kind].title} ' if is_named else ''}{worth}  "
+    return f"  {worth}  "
 
 
 def _hover(mark: FactorialMark) -> str:

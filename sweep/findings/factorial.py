@@ -21,6 +21,8 @@ CELLS = "Every combination of the causes"
 _EFFECTS = {"alone": "Alone", "shapley": "Shapley value", "taken_back": "Taken back"}
 #: A smaller effect is called little.
 LITTLE = 1.1
+#: The largest causes together are called more than the whole above this share.
+MORE_THAN_ALL = 1.1
 _NO_EFFECT = ChangeEffect(1.0, None, None)
 _COLUMNS = (
     TableColumn("cause", "Cause"),
@@ -135,7 +137,12 @@ def _largest(found: Factorial) -> str:
         return ""
     share = sum_of_largest(found)
     together = "together " if len(parts) > 1 else ""
-    of_whole = "" if share is None else f" ({together}{percent(share)} of the total, in logarithms)"
+    if share is None:
+        of_whole = ""
+    elif share > MORE_THAN_ALL:
+        of_whole = f" ({together}more than the total: other changes raise the error)"
+    else:
+        of_whole = f" ({together}{percent(share)} of the total, in logarithms)"
     lead = (
         "The largest effect over all orders (Shapley value) is that of"
         if len(parts) == 1

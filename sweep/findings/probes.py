@@ -125,8 +125,8 @@ def _from_end_to_end(found: ProbeSummary) -> str:
     narrow, wide = (accuracy_text(found.accuracy(of, FeatureKind.CODE)) for of in (first, last))
     return (
         f"From {first.hidden_width:,} to {last.hidden_width:,} units the error falls "
-        f"{number(first.test_mse / last.test_mse, 2)}-fold, and the labels told go from {narrow} "
-        f"to {wide}."
+        f"{number(first.test_mse / last.test_mse, 2)}-fold, and the labels predicted go from "
+        f"{narrow} to {wide}."
     )
 
 

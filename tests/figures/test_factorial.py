@@ -15,6 +15,7 @@ from tests.support.factorial_factories import (
     PLANTED,
     TARGET,
     LogError,
+    counteracted,
     planted,
     product,
     study_analysis,
@@ -50,6 +51,11 @@ def test_causes_that_the_seeds_do_not_separate_are_all_in_the_title() -> None:
     assert any(chart.title.endswith(end) for end in ends)
 
 
+def test_causes_that_others_counteract_are_more_than_all_of_the_error() -> None:
+    chart = chart_of(counteracted)
+    assert chart.title.startswith("More than all of the error ÷ 4.50 comes from ")
+
+
 def test_without_every_cell_the_marks_are_those_that_are_known() -> None:
     cells = planted(product).cells
     known = {cell.config: cell.errors or () for cell in cells if len(cell.causes) < 2}
@@ -69,7 +75,8 @@ def test_dots_intervals_and_numbers_are_drawn_in_one_row_a_cause(options: dict[s
     assert drawn.layout.xaxis.type == "log"
     assert [len(of.x) for of in dots] == [4, 4, 4]
     assert {of.error_x.visible for of in dots} == {options.get("n_seeds") != 1}
-    assert len(numbers.text) == 12 and sum("alone" in text for text in numbers.text) == 1
+    assert [of.name for of in dots] == ["alone", "Shapley", "taken back"]
+    assert len(numbers.text) == 12
     assert any("×" in text for text in numbers.text)  # a cause that hurts alone
     assert len(drawn.layout.yaxis.ticktext) == 4 and 380 <= drawn.layout.height <= 480
 

@@ -20,6 +20,7 @@ from tests.support.factorial_factories import (
     BASELINE,
     PLANTED,
     TARGET,
+    counteracted,
     planted,
     product,
     study_analysis,
@@ -63,6 +64,11 @@ def test_causes_whose_shapley_values_the_seeds_do_not_separate_are_named_togethe
     )
     assert "(together " in said and "of the total, in logarithms" in said
     assert "so they need other changes" in said
+
+
+def test_causes_that_others_counteract_are_more_than_the_total() -> None:
+    said = " ".join(factorial_sentences(study_analysis(planted(counteracted))))
+    assert "(together more than the total: other changes raise the error)" in said
 
 
 #: Causes that divide the error by 20, all three together alone.

@@ -54,7 +54,6 @@ def layout(view: View, place: Place) -> Any:
                 className="row",
             ),
             part["trial-network"],
-            neighbours,
             part["trial-seeds"],
             html.Div(
                 [
@@ -71,7 +70,10 @@ def layout(view: View, place: Place) -> Any:
                 ],
                 className="row",
             ),
-            cards.card(facts.provenance.title, part["trial-provenance"]),
+            html.Div(
+                [neighbours, cards.card(facts.provenance.title, part["trial-provenance"])],
+                className="row",
+            ),
             dcc.Store(id="trial-mark", data=mark(facts)),
         ],
         className="page",

@@ -48,7 +48,7 @@ def code(reader: PageReader, found: StudyFindings) -> Any:
             charts.card_of("why-code", charts.figure_of(reader, "code")),
             None if near.data is None else charts.card_of("why-neighbours", near),
         ],
-        className="page",
+        className="row",
     )
 
 
