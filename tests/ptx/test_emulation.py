@@ -72,19 +72,21 @@ def test_blocks_side_by_side_have_ways_and_memories_of_their_own() -> None:
         setp.eq.u32 %p1, %r5, 1;
         shl.b32 %r6, %r1, 2;
         st.shared.b32 [%r6], %r4;
+        mov.b32 %r3, 5;
         @%p1 bra $L_second;
         bar.sync 0;
         ld.shared.b32 %r2, [%r6];
+        shfl.sync.idx.b32 %r2, %r2, %r3, 31, -1;
         bra.uni $L_all;
     $L_second:
-        mov.b32 %r2, 7;
+        add.s32 %r2, %r3, %r1;
     $L_all:
         bar.sync 0;
         st.global.b32 [%rd2], %r2;
         """,
         n_blocks=3,
     )
-    assert numbers.tolist() == [*range(32), *[7] * 32, *range(64, 96)]
+    assert numbers.tolist() == [*[5] * 32, *range(5, 37), *[69] * 32]
 
 
 REFUSED = {

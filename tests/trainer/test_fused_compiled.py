@@ -39,8 +39,9 @@ CONFLICTS = {
 
 Rows = list[dict[str, Any]]
 
-#: The emulator knows what two versions of Triton emit; a third is not to be held up by it.
-pytestmark = pytest.mark.emulated
+#: The emulator knows what two versions of Triton emit; a third is not to be held up by it. On busy
+#: cores it takes several times as long.
+pytestmark = [pytest.mark.emulated, pytest.mark.timeout(900)]
 
 
 def emulated(*arguments: str) -> Rows:

@@ -13,6 +13,9 @@ from tests.support.wgmma_hazards import BATCH_SIZES, hazards, parse, written
 #: No product of float32 is a wgmma, whatever the batch: one size is compiled, all by the command.
 SHAPES = [(size, "tf32") for size in BATCH_SIZES] + [(200, "ieee")]
 
+#: On busy cores compiling takes several times as long.
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.fixture(scope="module")
 def rows() -> list[dict[str, Any]]:
