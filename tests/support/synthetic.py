@@ -10,7 +10,7 @@ of each that was the best of its width when it ended.
 import argparse
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -64,11 +64,13 @@ def add_study(engine: Engine, name: str, n_trials: int, seed: int = 0) -> int:
     """A finished study of so many trials; returns its id."""
     rng = np.random.default_rng(seed)
     best: dict[int, float] = {}
+    probed = {_N_PIXELS}
     with write_transaction(engine) as connection:
         study_id = _insert_study(connection, name, n_trials)
         for first in range(0, n_trials, _BATCH):
             numbers = range(first, min(first + _BATCH, n_trials))
-            _insert_trials(connection, study_id, numbers, rng, best)
+            probed |= _insert_trials(connection, study_id, numbers, rng, best)
+        _insert_baselines(connection, probed)
     return study_id
 
 
@@ -94,7 +96,6 @@ def _insert_study(connection: Connection, name: str, n_trials: int) -> int:
             revision=1,
         )
     )
-    _insert_baselines(connection)
     connection.execute(
         insert(schema.sweep_workers),
         [
@@ -146,8 +147,11 @@ def _insert_trials(
     numbers: range,
     rng: np.random.Generator,
     best: dict[int, float],
-) -> None:
-    """``best``: the lowest error so far by class of widths."""
+) -> set[int]:
+    """Return the widths of the codes that are probed.
+
+    ``best``: the lowest error so far by class of widths.
+    """
     made = [_trial(number, rng) for number in numbers]
     for trial in made:
         trial["is_best"] = _becomes_best(trial, best)
@@ -185,6 +189,8 @@ def _insert_trials(
         found = [row for trial in made for row in rows_of(trial, ids[trial["number"]], study_id)]
         if found:
             connection.execute(insert(target), found)
+    widths = (trial["params"]["hidden_width"] for trial in made if trial["is_best"])
+    return {min(width, _N_PIXELS) for width in widths}
 
 
 def _trial(number: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -386,14 +392,14 @@ def _features(width: int, minus: float = 0.0) -> FeatureProbe:
     )
 
 
-def _insert_baselines(connection: Connection) -> None:
-    """Insert what the codes of all widths are compared with."""
+def _insert_baselines(connection: Connection, widths: Iterable[int]) -> None:
+    """Insert what codes of these widths are compared with."""
     key = data_key(_SHA256, 0.1, 0)
     add_probe_baselines(
         connection,
         (
             ProbeBaseline(data_key=key, width=width, pca=_features(width), random=_features(width))
-            for width in range(8, _N_PIXELS + 1)
+            for width in widths
         ),
     )
 
