@@ -309,9 +309,10 @@ def _fit(
     Without a floor E_inf is 0.
     """
     powers = (widths / widths[0]) ** -alphas[:, None]  # (J, n), from 1 down
-    one, many = 1.0 / errors, powers[:, None, :] / errors  # (R, n), (J, R, n)
-    s11, s12, s22 = (one**2).sum(-1), (one * many).sum(-1), (many**2).sum(-1)
-    b1, b2 = one.sum(-1), many.sum(-1)
+    one = 1.0 / errors  # (R, n)
+    # Sums over the widths of one**2, one * many and many**2, where many = powers * one: (J, R).
+    s11, s12, s22 = (one**2).sum(-1), powers @ (one**2).T, powers**2 @ (one**2).T
+    b1, b2 = one.sum(-1), powers @ one.T
     determinant = s11 * s22 - s12**2
     with np.errstate(divide="ignore", invalid="ignore"):
         e_inf = (b1 * s22 - b2 * s12) / determinant
@@ -322,7 +323,8 @@ def _fit(
     a_alone_is_better = (b2**2 / s22 >= b1**2 / s11) | (not with_floor)
     e_inf = np.where(usable, e_inf, np.where(a_alone_is_better, 0.0, only_e))
     a = np.where(usable, a, np.where(a_alone_is_better, only_a, 0.0))
-    losses = ((e_inf[..., None] * one + a[..., None] * many - 1.0) ** 2).sum(-1)  # (J, R)
+    # The sum over the widths of (e_inf * one + a * many - 1) ** 2, less their number.
+    losses = e_inf * (e_inf * s11 - 2 * b1) + a * (a * s22 - 2 * b2) + 2 * e_inf * a * s12  # (J, R)
     chosen = losses.argmin(axis=0), np.arange(errors.shape[0])
     alpha = alphas[chosen[0]]
     return _Fits(e_inf[chosen], a[chosen] * widths[0] ** alpha, alpha)
