@@ -52,6 +52,14 @@ def engine(tmp_path: Path, _small: bytes) -> Engine:
     return connect(storage_url(f"sqlite:///{path}"))
 
 
+@pytest.fixture(scope="session")
+def big(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """A store with a study "big" of 10,000 trials, which tests read only."""
+    engine = sqlite_store(tmp_path_factory.mktemp("big"))
+    add_study(engine, "big", 10_000)
+    return engine
+
+
 @pytest.fixture
 def view(engine: Engine) -> View:
     """That store as pages see it."""

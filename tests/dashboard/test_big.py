@@ -10,19 +10,16 @@ from sweep.dashboard.pages import explore, overview, why
 from sweep.dashboard.parts import views
 from sweep.dashboard.view import PageReader, View
 from sweep.findings.study import gather_study
+from sweep.store.engine import Engine
 from tests.support.pages import as_json
-from tests.support.store_factories import sqlite_store
-from tests.support.synthetic import add_study
 
 MEGABYTE = 1_000_000
 STUDY = "big"
 
 
 @pytest.fixture(scope="module")
-def view(tmp_path_factory: pytest.TempPathFactory) -> View:
-    engine = sqlite_store(tmp_path_factory.mktemp("big"))
-    add_study(engine, STUDY, 10_000)
-    return View(engine=engine)
+def view(big: Engine) -> View:
+    return View(engine=big)
 
 
 @pytest.mark.parametrize("name", [STUDIES, OVERVIEW, WHY, TRIALS, COMPARE, EXPLORE, WORKERS])

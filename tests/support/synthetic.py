@@ -242,7 +242,7 @@ _OUTCOMES = {
 def _sweep_rows(trial: dict[str, Any], trial_id: int, study_id: int) -> Iterator[dict[str, Any]]:
     done = trial["state"] == TrialState.COMPLETE
     params = trial["params"]
-    config = asdict(TrialConfig(**{**params, "epochs": EPOCHS}))
+    config = vars(TrialConfig(**{**params, "epochs": EPOCHS}))
     error = trial["curve"][-1]
     yield {
         "trial_id": trial_id,
@@ -321,7 +321,7 @@ def _result_rows(trial: dict[str, Any], trial_id: int, study_id: int) -> Iterato
             "seed_index": 0,
             "seed": trial["number"],
             **{name: row[name] for name in _OF_A_SEED},
-            "diagnostics": asdict(_diagnostics(trial)),
+            "diagnostics": vars(_diagnostics(trial)),
         }
 
 
