@@ -309,7 +309,7 @@ def _read_picture(dice: random.Random, path: Path) -> None:
     form = dice.choice(("PNG", "PNG", "PNG", "GIF", "BMP"))
     Image.new(dice.choice(("L", "L", "RGB", "1", "P")), size).save(image, form)
     content = _corrupt(dice, image.getvalue())
-    pictures.cut(content, "copy", [str(place) for place in range(10)])
+    pictures.cut_strip(content, "copy", [str(place) for place in range(10)])
     atlas.apart_png(content, content)
 
 

@@ -104,7 +104,7 @@ class Ours:
                 trial.report(_epoch_done(trial.spec, epoch))
                 self._study_state.report(trial)
         for trial in trials:
-            self._study_state.complete(trial, _done(trial.spec))
+            self._study_state.complete(trial, _make_result(trial.spec))
         self._writer.flush()
 
 
@@ -141,7 +141,7 @@ def _epoch_done(spec: TrialSpec, epoch: int) -> EpochDone:
     return EpochDone(number=spec.number, attempt=spec.attempt, epoch=epoch, metrics=(metrics,))
 
 
-def _done(spec: TrialSpec) -> TrialDone:
+def _make_result(spec: TrialSpec) -> TrialDone:
     result = TestMetrics(
         test_mse=0.02,
         test_bce=0.27,

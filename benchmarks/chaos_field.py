@@ -540,13 +540,13 @@ class Field:
     def finish(self) -> list[str]:
         """Run the study to its end; return what is wrong with it."""
 
-        def ended() -> bool:
+        def has_ended() -> bool:
             if self.coordinator is not None and self.is_finished():
                 return not self.coordinator.is_alive
             self.running_coordinator()
             return False
 
-        self.wait("the study finishes", ended, PATIENCE_SECONDS)
+        self.wait("the study finishes", has_ended, PATIENCE_SECONDS)
         assert self.coordinator is not None
         self.note_end(self.coordinator)
         self.tally["trials"] += self.n_finished() or 0

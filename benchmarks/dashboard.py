@@ -113,7 +113,7 @@ def _free_port() -> int:
 
 
 def _measure(side: Side, n_openings: int, engine: Engine) -> Measured:
-    with _serving(side) as server, sync_playwright() as playwright:
+    with _serve(side) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=list(_FLAGS)
         )
@@ -127,7 +127,7 @@ def _measure(side: Side, n_openings: int, engine: Engine) -> Measured:
 
 
 @contextmanager
-def _serving(side: Side) -> Iterator[psutil.Process]:
+def _serve(side: Side) -> Iterator[psutil.Process]:
     with subprocess.Popen(side.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as of:
         try:
             _await_answer(side.path, of)

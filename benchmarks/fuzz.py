@@ -416,7 +416,7 @@ def command_line(dice: random.Random) -> list[str]:
     for param in command.params:
         is_argument = param.param_type_name == "argument"
         if dice.random() < (0.92 if is_argument else 0.25):
-            line += _said(dice, param, is_argument)
+            line += _draw_arguments(dice, param, is_argument)
     if dice.random() < 0.2:
         line.insert(dice.randrange(len(line) + 1), _word(dice))
     if dice.random() < 0.05:
@@ -424,7 +424,7 @@ def command_line(dice: random.Random) -> list[str]:
     return line
 
 
-def _said(dice: random.Random, param: Any, is_argument: bool) -> list[str]:
+def _draw_arguments(dice: random.Random, param: Any, is_argument: bool) -> list[str]:
     if is_argument:
         n = dice.choice((1, 2, 3)) if param.nargs == -1 else 1
         return [_value(dice, param) for _ in range(n)]

@@ -96,22 +96,22 @@ def measure(data: DeviceData, width: int, n: int, sizes: Sizes) -> dict[str, flo
     spent = dict.fromkeys(PARTS, 0.0)
 
     @contextmanager
-    def timed(part: str) -> Iterator[None]:
+    def add_time(part: str) -> Iterator[None]:
         begun = time.thread_time()
         yield
         spent[part] += time.thread_time() - begun
 
     specs = [_typical(spec) for spec in make_trials(str(width), n, sizes)]
-    with timed("admit"):
+    with add_time("admit"):
         for spec in specs:
             if not fused.admit(spec):
                 raise RuntimeError(f"no room for trial {spec.number} in a population made for it.")
     for _ in range(EPOCHS):
-        with timed("launch"):
+        with add_time("launch"):
             launched = fused.launch_epoch()
-        with timed("collect"):
+        with add_time("collect"):
             fused.collect(launched)
-    with timed("results"):
+    with add_time("results"):
         for spec in specs:
             fused.result(spec.number)
             fused.release(spec.number)

@@ -46,11 +46,11 @@ class _Watch(importlib.abc.MetaPathFinder):
         self._waited_for.remove(fullname)
         spec = importlib.util.find_spec(fullname)
         if spec is not None and spec.loader is not None:
-            spec.loader.exec_module = _noting(spec.loader.exec_module)  # type: ignore[method-assign]
+            spec.loader.exec_module = _note_end_of(spec.loader.exec_module)  # type: ignore[method-assign]
         return spec
 
 
-def _noting(load: Any) -> Any:
+def _note_end_of(load: Any) -> Any:
     def exec_module(module: ModuleType) -> None:
         load(module)
         if module.__name__ == "sweep.codec":
@@ -67,14 +67,14 @@ def _note_messages(wire: ModuleType) -> None:
 
 
 def _noting_messages(encode: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
-    def noting(record: Any) -> bytes:
+    def note_and_encode(record: Any) -> bytes:
         name = type(record).__name__
         if name in MESSAGES:
             epochs = getattr(record, "epochs", None)
             mark(f"said:{name}", epochs[0].metrics[0].seconds if epochs else 0.0)
         return encode(record)
 
-    return noting
+    return note_and_encode
 
 
 def install() -> None:

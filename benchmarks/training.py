@@ -262,7 +262,7 @@ def _print(field: Field, sizes: Sizes) -> None:
             print(f"{name:15}  {timed}")
             continue
         scaled = ", scaled" if timed.n_steps < sizes.n_steps else ""
-        cells = _cells(timed, _compared(field, name, timed))
+        cells = _cells(timed, _compare(field, name, timed))
         timed_over = f"{timed.n_trials} trials, {timed.n_steps} steps{scaled}"
         print(f"{name:15}" + "".join(f"{cell:>13}" for cell in cells) + f"  {timed_over}")
     sys.stdout.flush()
@@ -296,8 +296,8 @@ class Compared(NamedTuple):
     loss_differs: float | None
 
 
-def _compared(field: Field, name: str, timed: Timed) -> Compared:
-    ours, truth = (_timed(field.found.get(other)) for other in ("fused", "reference"))
+def _compare(field: Field, name: str, timed: Timed) -> Compared:
+    ours, truth = (_time_of(field.found.get(other)) for other in ("fused", "reference"))
     if contestants(FULL)[name].shares_order:
         truth = None
     return Compared(
@@ -311,7 +311,7 @@ def _compared(field: Field, name: str, timed: Timed) -> Compared:
     )
 
 
-def _timed(found: Timed | str | None) -> Timed | None:
+def _time_of(found: Timed | str | None) -> Timed | None:
     return found if isinstance(found, Timed) else None
 
 
@@ -320,7 +320,7 @@ def _plain(field: Field) -> dict[str, Any]:
         if isinstance(timed, str):
             return {"reason": timed}
         rate = {"trials_per_second": timed.trials_per_second}
-        return timed._asdict() | rate | _compared(field, name, timed)._asdict()
+        return timed._asdict() | rate | _compare(field, name, timed)._asdict()
 
     return {
         "n_trials": len(field.trials),

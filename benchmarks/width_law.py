@@ -78,7 +78,7 @@ def even(spread: float) -> Noise:
     return lambda random, exact: exact * np.exp(spread * random.normal(size=len(exact)))
 
 
-def skewed(spread: float) -> Noise:
+def draw_skewed(spread: float) -> Noise:
     """Errors with the law as mean of their logarithm, and a long tail above it only."""
     return lambda random, exact: (
         exact * np.exp(spread * (random.exponential(size=len(exact)) - 1.0))
@@ -102,11 +102,11 @@ CASES = (
     Case(name="plateau, 5 widths, 5 %", law=FLAT, widths=OCTAVES[1:6], noise=even(0.05)),
     Case(name="plateau, 15 widths, 10 %", law=BENT, widths=tuple(np.geomspace(8, 1024, 15)),
          noise=even(0.1)),
-    Case(name="plateau, skewed 10 %", law=BENT, widths=OCTAVES, noise=skewed(0.1)),
+    Case(name="plateau, skewed 10 %", law=BENT, widths=OCTAVES, noise=draw_skewed(0.1)),
     Case(name="falling, no floor, 5 %", law=STRAIGHT, widths=OCTAVES, noise=even(0.05)),
     Case(name="falling, no floor, 15 %", law=STRAIGHT, widths=OCTAVES, noise=even(0.15)),
     Case(name="falling, far floor, 5 %", law=NEARLY, widths=OCTAVES, noise=even(0.05)),
-    Case(name="falling, skewed 10 %", law=NEARLY, widths=OCTAVES, noise=skewed(0.1)),
+    Case(name="falling, skewed 10 %", law=NEARLY, widths=OCTAVES, noise=draw_skewed(0.1)),
     Case(name="no law: 100 %", law=BENT, widths=OCTAVES, noise=even(1.0),
          without_law=WidthVerdict.SCATTERED),
     Case(name="another law: bent, 2 %", law=STRAIGHT, widths=OCTAVES, noise=bent(0.02),
@@ -134,7 +134,7 @@ def run(case: Case, n_studies: int, first_seed: int) -> Outcome:
         exact = case.law.at(case.widths)
         best = case.noise(np.random.default_rng(seed), exact)
         found.append(width_law(_errors(case.widths, best)))
-    held = [_held(of.law, case) for of in found if of.law is not None]
+    held = [_contains_truth(of.law, case) for of in found if of.law is not None]
     return Outcome(
         case=case.name,
         true_gain=case.gain,
@@ -158,7 +158,7 @@ def _errors(widths: tuple[float, ...], best: Errors) -> WidthErrors:
     )  # fmt: skip
 
 
-def _held(law: Law, case: Case) -> dict[str, bool]:
+def _contains_truth(law: Law, case: Case) -> dict[str, bool]:
     truth = case.law
     held = {
         "e_inf": _within(truth.e_inf, law.e_inf),

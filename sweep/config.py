@@ -78,14 +78,14 @@ class StudyBaseline:
     settings: Mapping[str, Value] = field(default_factory=dict)
 
 
-def _compared(config: TrialConfig) -> dict[str, Value]:
+def _comparable(config: TrialConfig) -> dict[str, Value]:
     # Without eps: Keras, in which the question was asked, and PyTorch use different values for
     # Adam, 1e-7 and 1e-8, and a trial with either counts as the baseline.
     return {name: of for name, of in in_use(asdict(config)).items() if name != settings.EPS.name}
 
 
 #: The baseline of a study that names none.
-DEFAULT_BASELINE = StudyBaseline(settings=_compared(BASELINE))
+DEFAULT_BASELINE = StudyBaseline(settings=_comparable(BASELINE))
 
 
 def is_question(config: Mapping[str, object]) -> bool:

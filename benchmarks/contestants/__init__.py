@@ -20,10 +20,10 @@ from benchmarks.contestants.contestant import (
     needs_torchvision,
     needs_triton,
 )
-from benchmarks.contestants.fused import fused, fused_whole
+from benchmarks.contestants.fused import fused_whole, train_fused
 from benchmarks.contestants.jax_vmap import jax_buckets, jax_exact, jax_padded
 from benchmarks.contestants.one_by_one import eager, graph, in_turn, reference, tutorial
-from benchmarks.contestants.vmapped import vmapped
+from benchmarks.contestants.vmapped import train_vmapped
 from benchmarks.fields import Sizes
 
 __all__ = ["Contestant", "Group", "contestants"]
@@ -37,7 +37,7 @@ def contestants(sizes: Sizes) -> dict[str, Contestant]:
     jax = partial(Contestant, group=Group.JAX)
     padded = partial(jax_padded, to_width=sizes.mix[1])
     return {
-        "fused": sweep(fused, needs=(needs_triton,), validates=True),
+        "fused": sweep(train_fused, needs=(needs_triton,), validates=True),
         "fused-whole": sweep(fused_whole, needs=(needs_triton,), whole=True),
         "reference": sweep(in_turn(reference), in_turn=True, part=True, validates=True),
         "jax": jax(jax_exact, needs=(needs_jax, needs_equal)),
@@ -50,8 +50,8 @@ def contestants(sizes: Sizes) -> dict[str, Contestant]:
         "jax-padded": jax(padded, needs=(needs_jax, needs_different)),
         "graph": torch(in_turn(graph), needs=(needs_cuda,), in_turn=True),
         "eager": torch(in_turn(eager), in_turn=True),
-        "vmap": torch(vmapped, needs=(needs_equal,)),
-        "vmap-compiled": torch(partial(vmapped, compiled=True), needs=(needs_equal,)),
+        "vmap": torch(train_vmapped, needs=(needs_equal,)),
+        "vmap-compiled": torch(partial(train_vmapped, compiled=True), needs=(needs_equal,)),
         "tutorial-4": loop(in_turn(partial(tutorial, n_workers=4)), needs=(needs_torchvision,)),
         "tutorial-0": loop(in_turn(partial(tutorial, n_workers=0)), needs=(needs_torchvision,)),
     }

@@ -25,7 +25,7 @@ class FusedEpochs:
         self, trainer: FusedTrainer, launch: Callable[[], Launched], device: torch.device
     ) -> None:
         self.trainer = trainer
-        self._next_epoch = _launching_ahead(launch, device)
+        self._next_epoch = _launch_ahead(launch, device)
 
     @property
     def device_seconds(self) -> float:
@@ -41,7 +41,7 @@ class FusedEpochs:
         return [event.metrics[0].train_loss for event in done]
 
 
-def fused(trials: Sequence[TrialSpec], data: DeviceData, device: torch.device) -> FusedEpochs:
+def train_fused(trials: Sequence[TrialSpec], data: DeviceData, device: torch.device) -> FusedEpochs:
     """Train the same trials epoch after epoch."""
     trainer = make_population(trials, data, device)
     for trial in trials:
@@ -53,14 +53,14 @@ def fused_whole(trials: Sequence[TrialSpec], data: DeviceData, device: torch.dev
     """Train trials of one to five epochs at first, and of five from then on."""
     trainer = make_population(trials, data, device)
     for i, trial in enumerate(trials):
-        admit(trainer, _ending(trial, i % EPOCHS + 1))
+        admit(trainer, _typical_trial(trial, i % EPOCHS + 1))
     numbers = itertools.count(len(trials))
     leaving: list[TrialSpec] = []  # their last epoch was launched, so their slots are free
 
     def launch() -> Launched:
         for trial in leaving:
             number = next(numbers)
-            admit(trainer, _ending(replace(trial, number=number, seeds=(number,)), EPOCHS))
+            admit(trainer, _typical_trial(replace(trial, number=number, seeds=(number,)), EPOCHS))
         launched = trainer.launch_epoch()
         leaving[:] = [trial.spec for trial in launched.last]
         return launched
@@ -68,9 +68,7 @@ def fused_whole(trials: Sequence[TrialSpec], data: DeviceData, device: torch.dev
     return FusedEpochs(trainer, launch, device)
 
 
-def _launching_ahead(
-    launch: Callable[[], Launched], device: torch.device
-) -> Callable[[], Launched]:
+def _launch_ahead(launch: Callable[[], Launched], device: torch.device) -> Callable[[], Launched]:
     """Collect each epoch only after the next one was launched, as the worker does.
 
     On a CPU a launch runs at once, so nothing is launched ahead.
@@ -118,7 +116,7 @@ def admit(trainer: FusedTrainer, trial: TrialSpec) -> None:
         raise RuntimeError(f"no room for trial {trial.number} in a population made for it.")
 
 
-def _ending(trial: TrialSpec, epochs: int) -> TrialSpec:
+def _typical_trial(trial: TrialSpec, epochs: int) -> TrialSpec:
     """Return a typical trial that is not among the best: it sends neither weights nor pictures."""
     config = replace(trial.config, epochs=epochs)
     return replace(trial, config=config, keep_below=0.0)

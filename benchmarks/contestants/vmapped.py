@@ -19,7 +19,7 @@ from sweep.trainer.model import ACTIVATIONS
 from sweep.trainer.optimizers import adam
 
 
-def vmapped(
+def train_vmapped(
     trials: Sequence[TrialSpec], data: DeviceData, device: torch.device, *, compiled: bool = False
 ) -> Epoch:
     config = trials[0].config

@@ -99,7 +99,7 @@ def _why_none(reader: StudyReader) -> str:
     return f"Importance: {reader.importances.reason}." if reader.importances.reason else ""
 
 
-def _finding(bars: ImportanceBars) -> str:
+def _describe(bars: ImportanceBars) -> str:
     share = formats.percent(bars.shares[0])
     return f"{capitalise(bars.names[0])} sets the best trials apart most ({share}{bars.doubt})"
 
@@ -114,7 +114,7 @@ FIGURE = Figure(
     draw=draw_importances,
     note=lambda bars: bars.about,
     rows=lambda bars: {"setting": bars.settings, "share": bars.shares},
-    finding=_finding,
+    finding=_describe,
     section=ReportSection.SETTINGS,
     pages=(Tab.OVERVIEW,),
 )

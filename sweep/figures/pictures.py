@@ -25,7 +25,7 @@ class PictureRow(NamedTuple):
     is_error: bool
 
 
-def cut(strip_png: bytes, what: str, names: list[str]) -> list[Picture]:
+def cut_strip(strip_png: bytes, what: str, names: list[str]) -> list[Picture]:
     """Cut a strip into its pictures; ``names`` say what each shows."""
     strip = open_strip(strip_png)
     lefts = edges(strip)

@@ -40,14 +40,14 @@ def study_cells(study: StudySummary) -> dict[str, Cell]:
         "state": text_cell(study_status(study).word),
         "data": text_cell(study.dataset),
         "tags": text_cell(", ".join(study.tags)) if study.tags else Cell(),
-        "done": _done(study),
+        "done": _count_done(study),
         **_best(study),
         "pace": Cell() if pace is None else Cell(number(pace, 2), pace, detail=past),
         "changed": Cell(moment(changed), changed, at=changed),
     }
 
 
-def _done(study: StudySummary) -> Cell:
+def _count_done(study: StudySummary) -> Cell:
     others = {kind: n for kind, n in trial_counts(study).items() if kind not in _UNTOLD}
     of = f" of {study.n_trials:,}" if study.n_trials else ""
     share = study.n_finished / study.n_trials if study.n_trials else None

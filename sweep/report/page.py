@@ -15,7 +15,7 @@ from sweep.catalogue import formats
 from sweep.figures import style
 from sweep.figures.atlas import atlas_note, gather_pictures
 from sweep.figures.figure import ReportSection
-from sweep.figures.pictures import PictureRow, cut
+from sweep.figures.pictures import PictureRow, cut_strip
 from sweep.figures.registry import FIGURES, GatheredFigure, gather_figure, lack_of
 from sweep.findings.progress import data_in_words, tally, trial_counts
 from sweep.findings.provenance import study_provenance
@@ -148,7 +148,7 @@ def _pictures(handle: StudyHandle, record: StudyRecord, found: Verdict | None) -
     if originals is None or found is None:
         return []
     names = picture_names(record.class_names)
-    lines = [PictureRow("Originals", "", cut(originals, "Original", names), is_error=False)]
+    lines = [PictureRow("Originals", "", cut_strip(originals, "Original", names), is_error=False)]
     shown = {"The baseline": found.baseline, "The best": found.best}
     if found.baseline is not None and found.baseline.number == found.best.number:
         shown = {"The best, which is the baseline": found.best}
@@ -163,8 +163,8 @@ def _copies(
     strips: Reconstruction, label: str, row: TrialRow, names: list[str]
 ) -> list[PictureRow]:
     detail = f"trial {row.number} · test error {formats.number(row.test_mse)}"
-    copies = cut(strips.reconstructions_png, f"Copy by trial {row.number}", names)
-    errors = cut(strips.errors_png, f"Error of trial {row.number}", names)
+    copies = cut_strip(strips.reconstructions_png, f"Copy by trial {row.number}", names)
+    errors = cut_strip(strips.errors_png, f"Error of trial {row.number}", names)
     return [
         PictureRow(label, detail, copies, is_error=False),
         PictureRow("Its errors", "white: off by half the scale", errors, is_error=True),

@@ -9,7 +9,7 @@ from sweep.analysis import strips
 from sweep.analysis.strips import LARGEST_IMAGE, images_of, picture_names
 from sweep.errors import StoreError
 from sweep.figures.atlas import apart_png, nearer_png
-from sweep.figures.pictures import cut, see_through
+from sweep.figures.pictures import cut_strip, see_through
 from sweep.messages import ImageShape
 from sweep.trainer import data, pixels
 from tests.support.store_factories import strip_png
@@ -28,7 +28,7 @@ def test_strips_are_cut_where_the_trainer_joins_them() -> None:
 @pytest.mark.parametrize("size", [(28, 28), (6, 9)])
 def test_a_strip_becomes_ten_pictures(size: tuple[int, int]) -> None:
     height, width = size
-    found = cut(strip_png(height=height, width=width), "Original", NAMES)
+    found = cut_strip(strip_png(height=height, width=width), "Original", NAMES)
     assert [opened(picture.uri).size for picture in found] == [(width, height)] * 10
     # strip_png paints picture n in the grey 20 n, so that any white gap would show.
     assert [opened(picture.uri).getextrema() for picture in found] == [
@@ -48,7 +48,7 @@ def test_a_strip_in_colour_becomes_ten_pictures_in_colour() -> None:
     found = images_of(in_colour())
     assert found is not None and found.shape == (10, 3, 4, 3)
     assert found[7, 2, 1].tolist() == [7, 100, 248]
-    picture = opened(cut(in_colour(), "Original", NAMES)[7].uri)
+    picture = opened(cut_strip(in_colour(), "Original", NAMES)[7].uri)
     assert picture.mode == "RGB" and picture.getpixel((3, 2)) == (7, 100, 248)
     strip = Image.open(io.BytesIO(see_through(in_colour())))
     assert strip.getpixel((6, 0)) == (1, 100, 254, 255)
@@ -63,7 +63,7 @@ def test_errors_in_colour_stay_in_colour_and_the_nearer_trial_is_told_by_their_m
 
 
 def test_a_strip_that_is_not_of_ten_stays_whole() -> None:
-    (whole,) = cut(strip_png(n=3), "Original", NAMES)
+    (whole,) = cut_strip(strip_png(n=3), "Original", NAMES)
     assert whole.alt == "Original"
 
 
@@ -103,7 +103,7 @@ def png_of(width: int, height: int, format: str = "PNG") -> bytes:
     ids=["nothing", "junk", "cut", "flipped", "GIF", "large", "bomb"],
 )
 def test_what_is_no_strip_of_a_sweep_is_refused(content: bytes, said: str) -> None:
-    for decode in (images_of, see_through, lambda png: cut(png, "Original", NAMES)):
+    for decode in (images_of, see_through, lambda png: cut_strip(png, "Original", NAMES)):
         with pytest.raises(StoreError, match=r"a picture in the database cannot be shown") as found:
             decode(content)
         assert said in str(found.value) and "BytesIO" not in str(found.value)
