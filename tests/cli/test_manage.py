@@ -210,27 +210,27 @@ def test_doctor_looks_at_everything(cli: Cli, study: int) -> None:
 NO_TORCH = """
 import sys
 from sweep.cli.entry import run
-code = run(sys.argv[1:])
-heavy = {"torch", "plotly", "dash"} & set(sys.modules)
-sys.exit(f"loads {heavy}" if heavy or code else 0)
+for command in sys.argv[1:]:
+    code = run(command.split())
+    heavy = {"torch", "plotly", "dash"} & set(sys.modules)
+    if heavy or code:
+        sys.exit(f"{command}: code {code}, loads {heavy}")
 """
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("--help",),
-        ("start", "--help"),
-        ("list",),
-        ("status", "study"),
-        ("best", "study"),
-        ("trials", "study"),
-        ("show", "study", "0"),
-    ],
+COMMANDS = (
+    "--help",
+    "start --help",
+    "list",
+    "status study",
+    "best study",
+    "trials study",
+    "show study 0",
 )
-def test_looking_never_loads_torch(study: int, tmp_path: Path, command: tuple[str, ...]) -> None:
+
+
+@pytest.mark.usefixtures("study")
+def test_looking_never_loads_torch(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", NO_TORCH, *command],
+        [sys.executable, "-c", NO_TORCH, *COMMANDS],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -239,8 +239,8 @@ def test_looking_never_loads_torch(study: int, tmp_path: Path, command: tuple[st
     assert done.returncode == 0, done.stderr
 
 
-def test_help_lists_every_exit_code(tmp_path: Path) -> None:
-    out = sweep("--help", folder=tmp_path).stdout
+def test_help_lists_every_exit_code(cli: Cli) -> None:
+    out = cli("--help").out
     for code in EXIT_CODES:
         assert f"{code}  " in out
 

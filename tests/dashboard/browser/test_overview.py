@@ -18,7 +18,9 @@ def marks_of(page: Page, graph: str) -> int:
     return page.locator(f"#{graph} .scatterlayer .points path").count()
 
 
-def test_the_page_says_what_was_found_and_draws_it(page: Page, dashboard: str) -> None:
+def test_the_page_draws_what_was_found_and_no_chart_offers_to_leave_the_machine(
+    page: Page, dashboard: str
+) -> None:
     page.goto(f"{dashboard}/study/small")
     expect(page.get_by_role("heading", level=1)).to_contain_text("has the best copies")
     expect(page.locator("#overview-strip")).to_contain_text("of 60 trials")
@@ -26,6 +28,13 @@ def test_the_page_says_what_was_found_and_draws_it(page: Page, dashboard: str) -
     expect(page.locator("#overview-importances .barlayer")).to_be_visible()
     assert marks_of(page, "overview-history") > 40
     expect(page.locator("img.poster")).to_be_hidden()
+    page.locator("#overview-history .modebar").wait_for(state="attached")
+    page.locator("#overview-importances .modebar").wait_for(state="attached")
+    titles = page.locator(".modebar-btn").evaluate_all(
+        "buttons => buttons.map(button => button.getAttribute('data-title') || '')"
+    )
+    assert any("PNG" in title for title in titles)
+    assert [title for title in titles if "hare" in title or "loud" in title or "ogo" in title] == []
 
 
 def test_a_mark_leads_to_its_trial(page: Page, dashboard: str) -> None:
@@ -101,17 +110,6 @@ def test_news_leave_the_zoom_alone(page: Page, serve: Serve, engine: Engine) -> 
             break
     assert chart.evaluate(n_marks) == before + 1
     assert chart.evaluate(zoom) == zoomed
-
-
-def test_no_chart_offers_to_leave_the_machine(page: Page, dashboard: str) -> None:
-    page.goto(f"{dashboard}/study/small")
-    page.locator("#overview-history .modebar").wait_for(state="attached")
-    page.locator("#overview-importances .modebar").wait_for(state="attached")
-    titles = page.locator(".modebar-btn").evaluate_all(
-        "buttons => buttons.map(button => button.getAttribute('data-title') || '')"
-    )
-    assert any("PNG" in title for title in titles)
-    assert [title for title in titles if "hare" in title or "loud" in title or "ogo" in title] == []
 
 
 def test_a_pulse_before_the_charts_are_laid_out_is_no_error(page: Page, dashboard: str) -> None:

@@ -9,26 +9,32 @@ from sweep.store.engine import Engine, write_transaction
 from tests.support.store_factories import add_curve, add_study, add_trial
 
 
-def test_everything_of_a_trial_is_on_its_page(page: Page, dashboard: str) -> None:
+def test_everything_of_a_trial_is_on_its_page_and_its_settings_are_copied(
+    page: Page, dashboard: str
+) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"{dashboard}/study/small/trials/1")
     expect(page.get_by_role("heading", name="Trial 1", exact=True)).to_be_visible()
     for card in ("Diagnosis", "Settings", "Reconstructions", "Provenance", "Validation error"):
         expect(page.get_by_role("heading", name=card, exact=True)).to_be_visible()
     expect(page.locator("#trial-error .main-svg").first).to_be_visible()
     expect(page.locator("#trial-pictures img")).to_have_count(3)
+    page.get_by_role("button", name="Copy as TOML").click()
+    expect(page.get_by_role("button", name="copied")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("[[enqueue]]\nhidden_width = ")
 
 
-def test_keys_lead_to_the_next_and_the_previous_trial(page: Page, dashboard: str) -> None:
+def test_keys_lead_to_the_next_and_the_previous_trial_and_compare_with_the_best(
+    page: Page, dashboard: str
+) -> None:
     page.goto(f"{dashboard}/study/small/trials/0")
     expect(page.get_by_role("heading", name="Trial 0", exact=True)).to_be_visible()
     page.keyboard.press("j")
     expect(page.get_by_role("heading", name="Trial 1", exact=True)).to_be_visible()
     page.keyboard.press("k")
     expect(page).to_have_url(re.compile("/trials/0$"))
-
-
-def test_the_key_c_compares_with_the_best(page: Page, dashboard: str) -> None:
-    page.goto(f"{dashboard}/study/small/trials/0")
+    expect(page.get_by_role("heading", name="Trial 0", exact=True)).to_be_visible()
     page.get_by_role("link", name="Compare with the best").wait_for()
     page.keyboard.press("c")
     expect(page).to_have_url(re.compile(r"/study/small/compare\?trials=\d+%2C0$"))
@@ -68,15 +74,6 @@ def _zoom(page: Page) -> None:
     page.mouse.down()
     page.mouse.move(x + 60, y + 40, steps=5)
     page.mouse.up()
-
-
-def test_the_settings_are_copied(page: Page, dashboard: str) -> None:
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.goto(f"{dashboard}/study/small/trials/1")
-    page.get_by_role("button", name="Copy as TOML").click()
-    expect(page.get_by_role("button", name="copied")).to_be_visible()
-    copied = page.evaluate("navigator.clipboard.readText()")
-    assert copied.startswith("[[enqueue]]\nhidden_width = ")
 
 
 def test_a_trial_that_is_not_there_is_told(page: Page, dashboard: str) -> None:
