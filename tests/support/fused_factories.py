@@ -44,9 +44,9 @@ def small_data() -> DeviceData:
     return make_data(make_images(50, 24, height=4, width=5), DEVICE)
 
 
-def data_of_five_steps() -> DeviceData:
-    """70 images to train on, 7 to validate on: an epoch is five steps, the last one smaller."""
-    images = make_images(77, 24, height=4, width=5)
+def data_of_ten_steps() -> DeviceData:
+    """150 images to train on, 15 to validate on: an epoch is ten steps, the last one smaller."""
+    images = make_images(165, 24, height=4, width=5)
     return make_data(images, DEVICE, validation_fraction=1 / 11)
 
 

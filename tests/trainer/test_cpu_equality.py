@@ -20,7 +20,7 @@ from tests.support.fused_factories import (
     FUSED,
     MORE_VARIANTS,
     VARIANTS,
-    data_of_five_steps,
+    data_of_ten_steps,
     every_choice,
     every_pair,
     largest_difference,
@@ -63,15 +63,15 @@ def test_every_word_of_a_study_file_is_registered() -> None:
     assert set(optimizers.OPTIMIZERS) == set(Optimizer)
 
 
-def test_every_pair_of_choices_trains_as_the_reference_does_for_ten_steps() -> None:
-    check_weights(every_pair(), data_of_five_steps())
+def test_every_pair_of_choices_trains_as_the_reference_does_for_20_steps() -> None:
+    check_weights(every_pair(), data_of_ten_steps())
 
 
-def test_every_other_setting_of_the_optimizers_trains_as_the_reference_does_for_ten_steps() -> None:
+def test_every_other_setting_of_the_optimizers_trains_as_the_reference_does_for_20_steps() -> None:
     variants = product(Activation, [*VARIANTS, *MORE_VARIANTS])
     check_weights(
         [replace(FUSED, activation=activation, **v) for activation, v in variants],  # type: ignore[arg-type]
-        data_of_five_steps(),
+        data_of_ten_steps(),
     )
 
 

@@ -21,7 +21,7 @@ from tests.support.fused_factories import (
     MORE_VARIANTS,
     OUTCOMES,
     VARIANTS,
-    data_of_five_steps,
+    data_of_ten_steps,
     every_choice,
     every_pair,
     fused_spec,
@@ -77,15 +77,15 @@ def check_weights(
     assert differences[worst] < 1e-5, (worst, configs[worst[0]], differences[worst])
 
 
-def test_every_pair_of_choices_trains_as_the_reference_does_for_ten_steps() -> None:
+def test_every_pair_of_choices_trains_as_the_reference_does_for_20_steps() -> None:
     """The whole product does so at full size, on a GPU."""
-    check_weights(every_pair(), data_of_five_steps(), config=LARGE_BLOCKS)
+    check_weights(every_pair(), data_of_ten_steps(), config=LARGE_BLOCKS)
 
 
-def test_every_other_setting_of_the_optimizers_trains_as_the_reference_does_for_ten_steps() -> None:
+def test_every_other_setting_of_the_optimizers_trains_as_the_reference_does_for_20_steps() -> None:
     turns = zip([VARIANTS[2], *MORE_VARIANTS], cycle(Activation), strict=False)
     configs = [replace(FUSED, activation=a, **variant) for variant, a in turns]  # type: ignore[arg-type]
-    check_weights(configs, data_of_five_steps(), config=LARGE_BLOCKS)
+    check_weights(configs, data_of_ten_steps(), config=LARGE_BLOCKS)
 
 
 def test_wide_and_narrow_trials_of_all_lengths_train_as_the_reference_does() -> None:

@@ -25,7 +25,7 @@ from tests.support.fused_factories import (
     FUSED,
     LARGE_BLOCKS,
     VARIANTS,
-    data_of_five_steps,
+    data_of_ten_steps,
     every_choice,
     fused_spec,
     largest_difference,
@@ -121,15 +121,15 @@ def test_a_byte_over_255_is_the_same_without_dividing() -> None:
 # Chains of steps
 
 
-def test_chains_train_as_the_reference_does_for_ten_steps() -> None:
-    """Slots of one tile in chains of two steps, which do not divide an epoch's five."""
-    data = data_of_five_steps()
+def test_chains_train_as_the_reference_does_for_20_steps() -> None:
+    """Slots of one tile in chains of four steps, which do not divide an epoch's ten."""
+    data = data_of_ten_steps()
     turns = zip(Activation, cycle(Loss), cycle(VARIANTS), cycle(Schedule), strict=False)
     configs = [
         replace(FUSED, hidden_width=5 + i, activation=f, loss=loss, lr_schedule=s, **variant)  # type: ignore[arg-type]
         for i, (f, loss, variant, s) in enumerate(turns)
     ]
-    chained = replace(LARGE_BLOCKS, chain_steps=2, cheap_loss=True)
+    chained = replace(LARGE_BLOCKS, chain_steps=4, cheap_loss=True)
     fused = make_fused(data, rows=16 * len(configs), slots=len(configs), config=chained)
     specs = [fused_spec(number, config) for number, config in enumerate(configs)]
     assert all(fused.admit(spec) for spec in specs)
