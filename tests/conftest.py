@@ -29,7 +29,7 @@ settings.load_profile("sweep")
 pytest_plugins = ["tests.support.needs_torch", "tests.support.skips"]
 
 #: Their files take longest.
-_FIRST = ("acceptance", "trainer", "browser", "launch")
+_FIRST = ("acceptance", "trainer", "browser", "security", "launch")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
