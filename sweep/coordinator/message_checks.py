@@ -31,7 +31,7 @@ def check_epoch(trial: RunningTrial, event: EpochDone) -> None:
         _refuse(spec, f"epoch {event.epoch} after epoch {trial.epoch}")
     if len(event.metrics) != len(spec.seeds):
         _refuse(spec, f"the metrics of {len(event.metrics)} seeds instead of {len(spec.seeds)}")
-    if any(math.isnan(metrics.val_mse) for metrics in event.metrics):
+    if not all(math.isfinite(metrics.val_mse) for metrics in event.metrics):
         _refuse(spec, "a validation error that is not finite, in a trial that continues")
     for metrics in event.metrics:
         if metrics.spectrum is not None:

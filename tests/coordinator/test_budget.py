@@ -90,12 +90,17 @@ def test_improvement_kept_up_is_improvement_counted_anew(
     assert Improvement(n, values).latest == expected
 
 
-def test_what_is_left_of_each_budget() -> None:
+def test_limit_use_and_rest_of_each_budget() -> None:
     keys = {"max_seconds": 60, "max_gpu_hours": 1, "target_value": 0.01, "max_trial_seconds": 5}
-    spent = BudgetUsage(n_finished=4, wall_seconds=90.0, gpu_seconds=1800.0, best_value=0.03)
-    left = {part.name: part.left for part in list_budgets(budget(**keys), 12, spent)}
-    assert left["trials"] == 8
-    assert left["max_seconds"] == 0
-    assert left["max_gpu_hours"] == 0.5
-    assert left["target_value"] == 0.03 - 0.01
-    assert left["max_trial_seconds"] is None
+    keys |= {"plateau_trials": 5, "plateau_improvement": 0.1}
+    spent = BudgetUsage(
+        n_finished=4, wall_seconds=90.0, gpu_seconds=1800.0, best_value=0.03, improvement=0.2
+    )
+    assert list_budgets(budget(**keys), 12, spent) == [
+        ("trials", 12, 4, 8),
+        ("max_seconds", 60, 90.0, 0),
+        ("max_gpu_hours", 1, 0.5, 0.5),
+        ("target_value", 0.01, 0.03, 0.03 - 0.01),
+        ("plateau_improvement", 0.1, 0.2, None),
+        ("max_trial_seconds", 5, None, None),
+    ]

@@ -1,5 +1,6 @@
 """Messages that contradict what is known of a trial, where a whole study would be too much."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from sweep.coordinator.message_checks import (
     ProtocolError,
     check_epoch,
     check_request,
+    check_result,
     check_stopped,
 )
 from sweep.coordinator.running_trial import RunningTrial
@@ -20,6 +22,7 @@ from sweep.messages import (
     TrialRequest,
     TrialStopped,
 )
+from tests.support.lockstep import SEEDS, trial_done
 from tests.support.trainer_factories import make_spec
 
 
@@ -30,6 +33,30 @@ def test_a_stop_comes_after_the_last_epoch_that_was_reported() -> None:
     check_stopped(trial, TrialStopped(**stopped, epoch=0))
     with pytest.raises(ProtocolError, match="a stop after epoch 2 instead of 0"):
         check_stopped(trial, TrialStopped(**stopped, epoch=2))
+
+
+@pytest.mark.parametrize("error", [math.nan, math.inf])
+def test_a_trial_that_continues_has_a_finite_error(error: float) -> None:
+    trial = RunningTrial(spec=make_spec())
+    metrics = EpochMetrics(train_loss=0.1, val_mse=error, val_bce=None, seconds=0.1)
+    event = EpochDone(number=3, attempt=1, epoch=1, metrics=(metrics,))
+    with pytest.raises(ProtocolError, match=r"error that is not finite, .* \(trial 3\)$"):
+        check_epoch(trial, event)
+
+
+def test_a_result_comes_after_the_last_epoch_and_from_each_seed() -> None:
+    spec = make_spec(seeds=tuple(range(SEEDS)))
+    trial, done, n_epochs = RunningTrial(spec=spec), trial_done(spec), spec.config.epochs
+    metrics = EpochMetrics(train_loss=0.1, val_mse=0.1, val_bce=None, seconds=0.1)
+    with pytest.raises(ProtocolError, match=rf"^a result after 0 of {n_epochs} .* \(trial 3\)$"):
+        check_result(trial, done)
+    for epoch in range(1, n_epochs + 1):
+        trial.report(EpochDone(number=3, attempt=1, epoch=epoch, metrics=(metrics,) * SEEDS))
+    check_result(trial, done)
+    with pytest.raises(
+        ProtocolError, match=rf"^the results of 1 seeds instead of {SEEDS} \(trial 3\)$"
+    ):
+        check_result(trial, replace(done, results=done.results[:1]))
 
 
 @pytest.mark.parametrize("spectrum", [bytes(4), b"\xff" * 4 * N_BANDS])
