@@ -53,6 +53,8 @@ def test_a_space_that_is_trained_out_ends_the_study_whatever_is_left_of_its_tria
     found = judged(BudgetUsage(n_finished=2, n_trained_out=2))
     assert (found.phase, found.lets_finish) == ("finished", True)
     assert found.reason.startswith("all 2 configurations of the space are trained")
+    found = judged(BudgetUsage(n_finished=1, n_trained_out=1))
+    assert found.reason.startswith("its one configuration is trained")
 
 
 def test_a_target_is_reached_by_a_value_at_or_below_it() -> None:
