@@ -153,9 +153,14 @@ class Factorial:
 
     @cached_property
     def by_size(self) -> tuple[CauseEffect, ...]:
-        """The causes by their Shapley values, the largest first; without those, as they are."""
+        """The causes by their Shapley values, the largest first; without those, as they are.
+
+        Where all causes together raise the error, the one that raises it most is the largest.
+        """
+        raises = self.whole is not None and self.whole.estimate < 1
+        sign = 1 if raises else -1
         return tuple(
-            sorted(self.effects, key=lambda of: -(of.shapley.estimate if of.shapley else 0.0))
+            sorted(self.effects, key=lambda of: sign * (of.shapley.estimate if of.shapley else 0.0))
         )
 
     @cached_property

@@ -237,7 +237,7 @@ FIGURE = Figure(
     question="Which values of two settings go well together?",
     label="Two settings",
     title=lambda contour: contour.title,
-    needs="finished trials that differ in two settings",
+    needs="finished trials that differ in two settings: 20, or options x= and y=",
     gather=_gather,
     draw=draw_contour,
     note=lambda contour: contour.about,

@@ -88,7 +88,7 @@ def _title(analysis: StudyFactorial) -> str:
     share = sum_of_largest(found)
     if not found.largest or found.whole is None:
         return "By what each cause divides the error, alone and taken back"
-    whole = f"the error ÷ {formats.number(found.whole.estimate)}"
+    whole = f"the error {_factor(found.whole.estimate)}"
     if share is None:
         return f"No cause has a significant effect on {whole}"
     *others, last = [of.cause.name for of in found.largest]
@@ -162,7 +162,7 @@ def _draw_numbers(
         x=[_low(of) if left else _high(of) for of, left in sides],
         y=[places[of.cause] + _KINDS[of.kind].offset for of in chart.marks],
         mode="text",
-        text=[_beside(of) for of in chart.marks],
+        text=[f"  {_factor(of.effect.estimate)}  " for of in chart.marks],
         textposition=["middle left" if left else "middle right" for left in is_left],
         textfont={"color": [_KINDS[of.kind].colour for of in chart.marks], "size": 12},
         hoverinfo="skip",
@@ -178,12 +178,9 @@ def _high(mark: FactorialMark) -> float:
     return mark.effect.estimate if mark.effect.high is None else mark.effect.high
 
 
-def _beside(mark: FactorialMark) -> str:
-    estimate = mark.effect.estimate
-    worth = (
-        f"÷ {formats.number(estimate)}" if estimate >= 1 else f"× {formats.number(1 / estimate)}"
-    )
-    return f"  {worth}  "
+def _factor(effect: float) -> str:
+    """Write by what the error is divided: ÷ 5.10, or × 1.59 where it rises."""
+    return f"÷ {formats.number(effect)}" if effect >= 1 else f"× {formats.number(1 / effect)}"
 
 
 def _hover(mark: FactorialMark) -> str:

@@ -213,20 +213,27 @@ def _times(value: float | None, best: float | None) -> str:
 
 def headline(studies: Sequence[str], trials: Sequence[TrialRow], objective: str) -> str:
     """Say which trial is the best, by how much, and how it differs from the next."""
-    names = zip(trial_names(studies, trials), trials, strict=True)
-    counting = [(name, row) for name, row in names if counts(row)]
+    names = zip(trial_names(studies, trials), studies, trials, strict=True)
+    counting = [of for of in names if counts(of[-1])]
     if len(counting) < 2:
         return ""
-    ranked = sorted(counting, key=lambda of: (of[1].value, of[1].number))
-    (first, best), (second, next_best) = ranked[:2]
+    ranked = sorted(counting, key=lambda of: (of[-1].value, of[-1].number))
+    (first, study, best), (second, other_study, next_best) = ranked[:2]
     error = column_named(objective).title
-    by = lead(best.value or 0.0, next_best.value or 0.0)
-    said = f"Of these, {first} has the lowest {error}: {by} that of {second}"
+    if best.value == next_best.value:
+        said = f"Of these, {first} and {second} have the same {error}, the lowest"
+    else:
+        by = lead(best.value or 0.0, next_best.value or 0.0)
+        said = f"Of these, {first} has the lowest {error}: {by} that of {second}"
     rows = compare_settings([best, next_best])
     differ = [column_named(row.name).title for row in rows if row.differs]
     if differ:
         return f"{said}. The two differ in {_join_names(differ)}."
-    return f"{said}, with the same settings; only their seeds differ."
+    if best.seeds == next_best.seeds:
+        return f"{said}, with the same settings and seeds."
+    if study == other_study:
+        return f"{said}, with the same settings; only their seeds differ."
+    return f"{said}, with the same settings and other seeds."
 
 
 def lead(first: float, second: float) -> str:

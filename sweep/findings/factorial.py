@@ -140,7 +140,7 @@ def _largest(found: Factorial) -> str:
     if share is None:
         of_whole = ""
     elif share > MORE_THAN_ALL:
-        of_whole = f" ({together}more than the total: other changes raise the error)"
+        of_whole = f" ({together}more than the total: other changes counteract them)"
     else:
         of_whole = f" ({together}{percent(share)} of the total, in logarithms)"
     lead = (

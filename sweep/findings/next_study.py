@@ -11,7 +11,7 @@ import tomlkit
 
 from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue.formats import count, number
-from sweep.catalogue.settings import EPOCHS, by_setting, in_use, setting_of
+from sweep.catalogue.settings import EPOCHS, in_use, setting_of
 from sweep.coordinator.warm_start import read_warm_start
 from sweep.enums import Sampler
 from sweep.errors import NotFoundError, StudyFileError, UsageError
@@ -137,7 +137,7 @@ def _begin(reader: StudyReader, name: str | None) -> _Draft:
     )
     if isinstance(named, int):
         rows = study.trials([named])
-        settings = by_setting(rows[0].params) if rows else {}
+        settings = in_use(rows[0].config) if rows else {}
         draft.put(("study", "baseline"), settings, f"Trial {named} of '{study.name}'.")
     return draft
 

@@ -40,7 +40,7 @@ def test_every_cause_has_three_marks_the_largest_shapley_value_first() -> None:
 def test_the_title_states_the_finding() -> None:
     assert chart_of(product).title == "Most of the error ÷ 3.96 comes from number of updates"
     chance = chart_of(lambda causes: 0.0, noise=0.3)
-    assert chance.title.startswith("No cause has a significant effect on the error ÷ ")
+    assert chance.title.startswith("No cause has a significant effect on the error ")
 
 
 def test_causes_that_the_seeds_do_not_separate_are_all_in_the_title() -> None:
@@ -49,6 +49,12 @@ def test_causes_that_the_seeds_do_not_separate_are_all_in_the_title() -> None:
     assert chart.title.startswith("Most of the error ÷ ")
     ends = {f"comes from {one}, and {other}" for one in alike for other in alike - {one}}
     assert any(chart.title.endswith(end) for end in ends)
+
+
+def test_where_the_error_rises_the_cause_that_raises_it_most_is_the_largest() -> None:
+    chart = chart_of(lambda causes: -product(causes))
+    assert chart.title == "Most of the error × 3.96 comes from number of updates"
+    assert next(iter(chart.causes)) == Cause.UPDATES
 
 
 def test_causes_that_others_counteract_are_more_than_all_of_the_error() -> None:

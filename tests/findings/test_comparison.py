@@ -1,5 +1,7 @@
 """What is shown about trials side by side."""
 
+from dataclasses import replace
+
 from sweep.config import TrialConfig
 from sweep.enums import Activation, Loss, Optimizer
 from sweep.findings.comparison import ComparedRow, compare_metrics, compare_settings, headline
@@ -68,4 +70,11 @@ def test_the_headline_says_by_how_much_and_why() -> None:
 
 
 def test_trials_that_differ_in_nothing_differ_in_their_seeds() -> None:
-    assert said_of(ROWS[1], ROWS[5]).endswith("only their seeds differ.")
+    one, other = ROWS[1], replace(ROWS[5], seeds=(99,))
+    assert said_of(one, other).endswith(", with the same settings; only their seeds differ.")
+    assert said_of(one, replace(one, number=99)) == (
+        "Of these, trial 1 and trial 99 have the same validation error, the lowest, with the same "
+        "settings and seeds."
+    )
+    of_two_studies = headline(["one", "other"], [one, other], "val_mse")
+    assert of_two_studies.endswith(", with the same settings and other seeds.")

@@ -68,7 +68,7 @@ def test_causes_whose_shapley_values_the_seeds_do_not_separate_are_named_togethe
 
 def test_causes_that_others_counteract_are_more_than_the_total() -> None:
     said = " ".join(factorial_sentences(study_analysis(planted(counteracted))))
-    assert "(together more than the total: other changes raise the error)" in said
+    assert "(together more than the total: other changes counteract them)" in said
 
 
 #: Causes that divide the error by 20, all three together alone.

@@ -97,8 +97,9 @@ def test_trials_of_several_studies_stand_side_by_side(engine: Engine) -> None:
     add(engine, "b", 0.3, 0.2)
     found = gather_trials([(open_study(engine, "b"), 1), (open_study(engine, "a"), 0)])
     assert trial_names(found.studies, found.trials) == ["b:1", "a:0"]
-    assert found.headline.startswith(
-        "Of these, a:0 has the lowest validation error: 2.0 times lower than that of b:1"
+    assert found.headline == (
+        "Of these, a:0 has the lowest validation error: 2.0 times lower than that of b:1, "
+        "with the same settings and other seeds."
     )
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, select, text, update
 
 from sweep.enums import CommandKind
 from sweep.errors import NotFoundError
@@ -19,6 +20,7 @@ from tests.support.store_factories import (
     add_study,
     add_trial,
     lease_row,
+    sqlite_store,
 )
 
 FOREVER = EPOCH + 1e9
@@ -133,3 +135,18 @@ def test_revisions_of_two_writers_become_visible_in_their_order(
                 waiting.result(timeout=0.3)
         assert waiting.result(timeout=10) == 2
     other.dispose()
+
+
+def test_a_corrupt_lease_does_not_hide_what_is_new_in_other_studies(tmp_path: Path) -> None:
+    engine = sqlite_store(tmp_path)
+    add_study(engine, "corrupt")
+    hold_study(engine, "corrupt")
+    add_study(engine, "study")
+    with write_transaction(engine) as connection:
+        connection.execute(text("UPDATE sweep_leases SET pid = 'no number'"))
+    database = DatabaseHandle(engine)
+    before = database.revisions()
+    assert database.revisions() == before
+    annotate.note(engine, "study", "why")
+    assert database.revisions() != before
+    engine.dispose()
