@@ -251,7 +251,7 @@ def _overfits(case: _Case) -> _Label | None:
         return _Label(
             Limit.OVERFITS,
             f"the validation error ended {change(errors[-1] / min(errors) - 1)} above its lowest "
-            "value while the training loss was still falling",
+            "value, and the training loss did not rise",
             Remedy.IMAGES,
         )
     # With more images the test error falls at most to the training error.

@@ -96,7 +96,7 @@ def counts_sentence(diagnosed: Sequence[DiagnosedTrial]) -> str:
         return ""
     counts = Counter(str(of.diagnosis.limit or "not known") for of in diagnosed)
     said = ", ".join(f"{label} ({n})" for label, n in counts.most_common())
-    return f"What limits the best of each width: {said}."
+    return f"What limits the best trial of each of {len(diagnosed)} widths: {said}."
 
 
 def diagnosis_table(

@@ -61,7 +61,7 @@ def test_the_width_comes_first_then_the_best_trial_then_the_others() -> None:
     assert found[0].startswith("The error has stopped falling with the width: twice 256 units")
     assert found[1:] == [
         "The best trial (2, 1,024 units) has too few epochs: so it is.",
-        "What limits the best of each width: too few epochs (2), too narrow (1).",
+        "What limits the best trial of each of 3 widths: too few epochs (2), too narrow (1).",
     ]
 
 
