@@ -329,7 +329,9 @@ def test_a_report_tells_what_codes_are_worth_or_that_nobody_looked(engine: Engin
 def test_a_report_tells_what_limits_the_best_of_each_width(engine: Engine) -> None:
     fill(engine)
     texts = [text.strip() for text in Page(render(engine, "study")).texts if text.strip()]
-    *_, at = (n for n, of in enumerate(texts) if of.startswith("What limits the best trial of each"))
+    *_, at = (
+        n for n, of in enumerate(texts) if of.startswith("What limits the best trial of each")
+    )
     shown = texts[at : texts.index("What the copies look like, and where they are wrong")]
     assert "too few epochs" in shown
     assert any(of.startswith("twice the epochs would lower the error by") for of in shown)
