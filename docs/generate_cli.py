@@ -25,7 +25,7 @@ INTRODUCTION = """\
 # Commands
 
 Results go to standard output, progress and messages to standard error. Every command that reads has
-`--json`, with Optuna's words as keys. `sweep COMMAND --help` shows what stands here.
+`--json`, with Optuna's words as keys. `sweep COMMAND --help` shows the same.
 """
 
 ENVIRONMENT = {

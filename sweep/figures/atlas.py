@@ -272,7 +272,7 @@ def _finding_classes(of: ErrorsByWidth) -> str:
 def _finding_pixels(of: ErrorsByWidth) -> str:
     best = int(np.argmin(np.mean([*of.errors.values()], axis=0)))
     worst = max(of.errors, key=lambda name: of.errors[name][best])
-    return f"The error is highest at pixels {worst}, by the best trial"
+    return f"The best trial errs most at pixels that are {worst}"
 
 
 CLASSES = Figure(

@@ -184,7 +184,7 @@ def _rows(chart: NeighboursChart) -> Columns:
 
 FIGURE = Figure(
     name="neighbours",
-    question="Which images does the code take for alike?",
+    question="Which images are alike in the code?",
     title=lambda chart: chart.title,
     needs="a trial whose network is analysed (`sweep analyse`), and the study’s images",
     gather=_gather,

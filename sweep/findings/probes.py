@@ -47,8 +47,9 @@ def about_codes(found: ProbeSummary) -> str:
         f"{found.verdict.capitalize()}.",
         _about_shown(found),
         _as_good(found),
-        f"Beside PCA codes of the same size the codes are {_counts(found, FeatureKind.PCA)}; "
-        f"beside random projections they are {_counts(found, FeatureKind.RANDOM)}.",
+        f"Compared with as many principal components, the codes are "
+        f"{_counts(found, FeatureKind.PCA)}; with random projections, "
+        f"{_counts(found, FeatureKind.RANDOM)}.",
         _with_few(found) if shown.code.n_few < shown.code.n_train else "",
         _from_end_to_end(found),
     ]

@@ -41,7 +41,7 @@ def ties_sentence(ties: TieSet | None) -> str:
 def ties_table(study: str, ties: TieSet | None) -> FindingTable:
     """Tabulate the best configurations, compared with the best one."""
     return FindingTable(
-        title="Which of the best tie with the best",
+        title="Which trials tie with the best",
         columns=_COLUMNS,
         rows=[_row(of, ties) for of in ties.compared] if ties else [],
         note=_method(ties) if ties else f"{_TOO_FEW} {_offer(study)}",

@@ -57,7 +57,7 @@ def measured_table(trial: TrialRow, floors: Floors | None) -> FindingTable:
         columns=(
             _NAME,
             *_numbers({"value": "this trial", "floor": "floor"}),
-            TableColumn("beside", "beside it"),
+            TableColumn("beside", "comparison"),
         ),
         rows=rows,
         note="" if rows else missing,

@@ -15,7 +15,7 @@ _TEMPLATE = Template("""\
 
 [study]
 name = $name
-description = ""  # what the study is to find out; stands in the report
+description = ""  # what the study is to find out; the report shows it
 seed = 0
 # repeat = 3  # seeds of each trial, whose mean counts: more trustworthy, as many times slower
 

@@ -193,8 +193,8 @@ def pictures(found: Comparison) -> Any:
             picture_row(_picture_label(found, row), "nearer", found.study, row.number, first.number)
             for row in others
         ]
-        note = f"Blue where trial {first.number} is nearer to the original, orange the other."
-        cards_of.append(_pictures(f"Difference to trial {first.number}", found, rows, note))
+        note = f"Blue: trial {first.number} is closer to the original. Orange: the other is."
+        cards_of.append(_pictures(f"Difference from trial {first.number}", found, rows, note))
     return html.Div(cards_of, className="compare-pictures")
 
 

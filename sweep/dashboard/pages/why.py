@@ -56,7 +56,7 @@ def layout(view: View, place: Place) -> Any:
             cards.card("What limits the error at each width", html.Div(_waits(), id="why-limits")),
             charts.pending_card("why-front", "front", hidden=True),
             html.Div(_waits(), id="why-worth"),
-            cards.card("Which of the best tie with the best", html.Div(_waits(), id="why-ties")),
+            cards.card("Which trials tie with the best", html.Div(_waits(), id="why-ties")),
             _atlas_card(study.name),
             html.Div(
                 [charts.pending_card(of, name, hidden=True) for of, name in _LINES.items()],

@@ -19,7 +19,7 @@ def picture(kind: str, study: str, number: int | None = None, beside: int | None
         "originals": "the ten test images",
         "reconstructions": f"reconstructions of the ten test images by trial {number}",
         "errors": f"errors of trial {number}: black is correct, white is off by half the scale",
-        "nearer": f"blue where trial {beside} is nearer to the original, orange where {number} is",
+        "nearer": f"blue: trial {beside} is closer to the original; orange: trial {number} is",
         "apart": f"errors of trial {number}, in orange if the original is exactly 0 or 1",
     }
     return html.Img(
