@@ -109,7 +109,7 @@ def test_a_study_goes_on_while_the_database_does_not_tell_what_users_want(
         answers.wait()
         return []
 
-    monkeypatch.setattr("sweep.coordinator.run.waiting_commands", hangs)
+    monkeypatch.setattr("sweep.coordinator.run.list_pending", hangs)
     phases: list[str] = []
     running = threading.Thread(target=lambda: phases.append(run(engine, FakeLauncher(slowly))))
     running.start()

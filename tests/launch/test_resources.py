@@ -51,6 +51,12 @@ def children() -> list[psutil.Process]:
     return [child for child in psutil.Process().children() if _is_worker(child.cmdline())]
 
 
+@pytest.fixture(autouse=True)
+def _earlier_children_end() -> None:
+    """Wait for workers of an earlier test in this process, which are ending."""
+    psutil.wait_procs(children(), timeout=60)
+
+
 def _is_worker(command: list[str]) -> bool:
     return any(word.startswith("sweep.worker") for word in command)
 

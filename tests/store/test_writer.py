@@ -10,7 +10,7 @@ from sqlalchemy import Engine, delete, event, func, select, update
 
 from sweep.errors import LeaseLostError, StoreError, StoreGoneError
 from sweep.messages import DatasetInfo, ImageShape
-from sweep.store import schema
+from sweep.store import clock, schema
 from sweep.store.engine import write_transaction
 from sweep.store.handle import open_study
 from sweep.store.lease import Holder, take
@@ -259,6 +259,39 @@ def revisions(engine: Engine) -> tuple[int, list[int]]:
     with engine.connect() as connection:
         of_trials = connection.scalars(select(ours.revision).order_by(ours.number))
         return connection.execute(select(study.revision)).scalar_one(), list(of_trials)
+
+
+def test_attributes_that_come_after_a_write_are_written(opened: OpenStudy, store_url: str) -> None:
+    trial = memory(opened).ask()
+    opened.writer.flush()
+    trial.set_user_attr("user", 1)
+    opened.storage.set_trial_system_attr(trial._trial_id, "sampler", [2])
+    opened.writer.flush()
+    (found,) = stored(store_url)
+    assert (found["user"], found["system"]) == ({"user": 1}, {"sampler": [2]})
+
+
+def test_a_trials_times_are_those_of_the_writes(engine: Engine, opened: OpenStudy) -> None:
+    memory(opened).ask()
+    opened.writer.rows.trials[0] = {"attempt": 1, "worker": "w0"}
+    opened.writer.flush()
+    opened.writer.rows.trials[0] = {"outcome": "failed", "reason": "x"}
+    opened.writer.flush()
+    table = schema.sweep_trials
+    with engine.connect() as connection:
+        began, ended = connection.execute(select(table.c.started_at, table.c.finished_at)).one()
+        assert began <= ended <= clock.read(connection) < began + 60
+
+
+def test_what_is_written_of_a_seed_again_replaces_it(engine: Engine, opened: OpenStudy) -> None:
+    memory(opened).ask()
+    opened.writer.rows.trials[0] = {"attempt": 1}
+    for error in (0.5, 0.25):
+        opened.writer.rows.results[0, 0] = {"seed": 1, "test_mse": error}
+        opened.writer.flush()
+    table = schema.sweep_results
+    with engine.connect() as connection:
+        assert connection.scalars(select(table.c.test_mse)).all() == [0.25]
 
 
 def test_a_tick_gives_its_revision_to_the_trials_that_it_touched(
