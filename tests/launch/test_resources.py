@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -48,7 +49,12 @@ def study_file() -> StudyFile:
 
 def children() -> list[psutil.Process]:
     """The worker processes of this one, which may have a database server beside them."""
-    return [child for child in psutil.Process().children() if _is_worker(child.cmdline())]
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # or a zombie
+            if _is_worker(child.cmdline()):
+                found.append(child)
+    return found
 
 
 @pytest.fixture(autouse=True)
