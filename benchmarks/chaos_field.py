@@ -99,6 +99,7 @@ class Cluster:
             "RAY_AUTH_TOKEN_PATH": str(folder / "token"),
             # Read by the cluster's workers, whose environment is the cluster's.
             "PYTHONPATH": str(Path(__file__).parents[1]),
+            "TRITON_INTERPRET": "1",
             "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
         }
         self.start()
