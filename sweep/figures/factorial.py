@@ -93,9 +93,12 @@ def _title(analysis: StudyFactorial) -> str:
         return f"No cause has a significant effect on {whole}"
     *others, last = [of.cause.name for of in found.largest]
     named = f"{', '.join(others)}, and {last}" if others else last
-    part = "The largest part of"
-    if share > 1 / 2:
-        part = "Most of" if share <= MORE_THAN_ALL else "More than all of"
+    if share > MORE_THAN_ALL:
+        part = "More than all of"
+    elif share > 1 / 2:
+        part = "Most of"
+    else:
+        part = "The largest part of"
     return f"{part} {whole} comes from {named}"
 
 

@@ -5,8 +5,7 @@ Notation: n trials, in the requested order. A row has a cell for each.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from sweep.analysis.verdict import baseline_number, best_number, counts
 from sweep.catalogue.columns import column_named
@@ -109,12 +108,15 @@ def gather_comparison(study: StudyHandle, table: TrialTable, numbers: Sequence[i
     trials = [by_number[number] for number in numbers if number in by_number]
     shown = [row.number for row in trials]
     curves, with_pictures = study.curves(shown) if shown else {}, study.trials_with_pictures(shown)
-    return compare_trials(
+    found = compare_trials(
         study.name,
         [study.name] * len(trials),
         trials,
         curves=[curves.get(number, []) for number in shown],
         objective=table.objectives[0],
+    )
+    return replace(
+        found,
         roles={number: role for number, role in _roles(table).items() if number in shown},
         pictured=[row for row in trials if row.number in with_pictures],
     )
@@ -125,10 +127,10 @@ def compare_trials(
     studies: Sequence[str],
     trials: Sequence[TrialRow],
     *,
+    curves: Sequence[Sequence[CurvePoint]],  # (n,) means over the seeds
     objective: str,
-    **others: Any,
 ) -> Comparison:
-    """Compare trials; ``others`` are further fields of the comparison."""
+    """Compare trials of one study or of several."""
     return Comparison(
         study=study,
         studies=studies,
@@ -136,7 +138,8 @@ def compare_trials(
         settings=compare_settings(trials),
         seeds=_seeds(trials),
         measured=compare_metrics(trials),
-        **{"headline": headline(studies, trials, objective), **others},
+        headline=headline(studies, trials, objective),
+        curves=curves,
     )
 
 

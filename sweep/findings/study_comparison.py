@@ -4,7 +4,7 @@ Notation: n studies, or n trials, in the requested order.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,15 +78,14 @@ def gather_trials(chosen: Sequence[tuple[StudyHandle, int]]) -> Comparison:
     """Compare trials of several studies. Raises NotFoundError for one that does not exist."""
     records = {study.name: study.record() for study, _ in chosen}
     cautions, are_comparable = _cautions(records)
-    return compare_trials(
+    found = compare_trials(
         chosen[0][0].name,
         [study.name for study, _ in chosen],
         [study.trial(of) for study, of in chosen],
         objective=next(iter(records.values())).settings.study.objectives[0],
         curves=[study.curves([of]).get(of, []) for study, of in chosen],
-        cautions=cautions,
-        **({} if are_comparable else {"headline": ""}),
     )
+    return replace(found, cautions=cautions, headline=found.headline if are_comparable else "")
 
 
 def gather_studies(
