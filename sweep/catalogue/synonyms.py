@@ -71,5 +71,7 @@ SYNONYMS: Mapping[str, str] = {
 def find_synonym(word: str, known: Collection[str]) -> str | None:
     """Return the name among ``known`` that another tool calls ``word``; None if there is none."""
     plain = word.lower().replace("-", "_")
+    for kind in ("sampler", "pruner"):  # Optuna's classes: TPESampler
+        plain = plain.removesuffix(kind).rstrip("_") or kind
     ours = SYNONYMS.get(plain, plain)
     return ours if ours in known else None

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -74,14 +73,9 @@ def _tell_usage(error: typer.TyperException) -> int:
     context = getattr(error, "ctx", None)
     if message := refused.in_words(error) or error.format_message():
         path = context.command_path if context is not None else "sweep"
-        _say(f"{_sentence(unroll(message))} See `{path} --help`.")
+        end = "" if message.endswith((".", "?")) else "."
+        _say(f"{unroll(message)}{end} See `{path} --help`.")
     return error.exit_code
-
-
-def _sentence(message: str) -> str:
-    if negative := re.fullmatch(r"No such option: (-\d\S*).*", message):
-        return f"{negative[1]}: trials are counted from 0."
-    return message if message.endswith((".", "?")) else f"{message}."
 
 
 def _tell_unexpected(error: Exception, arguments: Sequence[str]) -> int:

@@ -184,16 +184,20 @@ def resume(
 def _changed_file(
     study: "StudyHandle", file: Path | None, overrides: list[str] | None
 ) -> "StudyFile | None":
-    """Read the study file to continue with; None unless it differs from the stored one."""
+    """Read the study file to continue with and say what changed; None to keep the stored one."""
     from sweep import studyfile
 
+    if file is None and not overrides:
+        return None
+    stored, source = study.record().study_file, f"study '{study.name}'"
     # Whatever name the file has: --name may have given the study another.
     changes = [*(overrides or []), f"study.name={json.dumps(study.name)}"]
-    if file is not None:
-        return studyfile.load(file, changes)
-    if overrides:
-        return studyfile.loads(study.record().study_file, f"study '{study.name}'", changes)
-    return None
+    changed = (
+        studyfile.loads(stored, source, changes) if file is None else studyfile.load(file, changes)
+    )
+    before = studyfile.loads(stored, source, check_packages=False)
+    say(f"{source}: changes of its file: {', '.join(changed.differences(before)) or 'none'}.")
+    return changed
 
 
 def _tell_to_go_on(study: "StudyHandle", summary: "StudySummary", trials: int | None) -> None:

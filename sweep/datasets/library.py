@@ -206,7 +206,7 @@ def _read_known(name: Dataset, folder: Path) -> Images:
 def _load_own(name: str, size: Size | None) -> Images:
     path = Path(name).expanduser()
     if not path.exists():
-        if "/" not in name:
+        if "/" not in name and not path.suffix:
             _dataset(name)
         raise DataError(f"{path}: no such file or folder.")
     if not holds_idx(path):

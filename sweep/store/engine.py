@@ -286,6 +286,11 @@ def _translate(context: ExceptionContext) -> None:
             f"{where}: {message}. Free some disk space; what was committed is safe, and "
             "`sweep resume NAME` goes on."
         ) from original
+    if name == "SQLITE_NOTADB":
+        raise StoreError(
+            f"{where}: {message}. --storage and SWEEP_STORAGE name the file that `sweep start` "
+            "wrote, sqlite:///sweep.db by default."
+        ) from original
     if name.startswith("SQLITE_IOERR"):
         raise StoreError(
             f"{where}: {message} ({name}): its disk or file system fails, or a quota is used up. "

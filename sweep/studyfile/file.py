@@ -22,6 +22,7 @@ from sweep.studyfile.sections import (
     DataSection,
     PrunerSection,
     SamplerSection,
+    Section,
     StudySection,
     WarmStartSection,
     WorkersSection,
@@ -77,6 +78,20 @@ class StudyFile(Sections):
         if isinstance(named, int):
             return StudyBaseline(number=named)
         return StudyBaseline(settings=read_baseline(self.space, named, "study.baseline")[0])
+
+    def differences(self, other: "StudyFile") -> list[str]:
+        """Return the paths of what differs: ``budget.trials``, ``space``."""
+        theirs = other._by_path()
+        return [path for path, value in self._by_path().items() if value != theirs[path]]
+
+    def _by_path(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, part in self:
+            if isinstance(part, Section):
+                found |= {f"{name}.{key}": value for key, value in part}
+            else:
+                found[name] = part
+        return found
 
     def baseline_to_enqueue(self) -> Mapping[str, Value] | None:
         """Return what ``[[enqueue]]`` has to name so that the baseline is tried.

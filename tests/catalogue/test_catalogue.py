@@ -148,3 +148,5 @@ def test_a_synonym_counts_where_its_name_is_known() -> None:
     assert find_synonym("CMA-ES", ["tpe", "cmaes"]) == "cmaes"
     assert find_synonym("swish", ["relu"]) is None
     assert find_synonym("TPE", ["tpe", "cmaes"]) == "tpe", "however it is spelt"
+    assert find_synonym("NSGAIISampler", ["tpe", "nsga2"]) == "nsga2", "Optuna's class"
+    assert find_synonym("MedianPruner", ["median"]) == "median"

@@ -44,3 +44,24 @@ def test_a_value_that_the_shell_split_is_to_be_quoted(cli: Cli, split: tuple[str
 
 def test_another_argument_too_many_is_named(cli: Cli) -> None:
     assert "Got unexpected extra argument(s) (y)." in cli("start", "x.toml", "y").err
+
+
+@pytest.mark.parametrize(
+    ("option", "path"),
+    [("--n-trials", "budget.trials"), ("--epochs", "space.epochs"), ("--bs=3", "space.batch_size")],
+)
+def test_an_option_that_is_a_key_of_a_study_file_leads_to_set(
+    cli: Cli, option: str, path: str
+) -> None:
+    answer = cli("start", "x.toml", option)
+    assert answer.code == 2
+    assert f"{option.removesuffix('=3')}. `--set {path}=…` changes a study file." in answer.err
+    assert "--set" not in cli("status", "x", option).err, "which takes none"
+
+
+def test_an_unknown_option_that_is_no_key_has_its_neighbours_named(cli: Cli) -> None:
+    assert "--storage" in cli("start", "x.toml", "--storge", "x").err
+
+
+def test_a_negative_trial_is_no_option(cli: Cli) -> None:
+    assert "sweep: -3: trials are counted from 0." in cli("show", "x", "-3").err

@@ -223,7 +223,8 @@ def test_resume_changes_the_baseline_of_a_finished_study(
     cli("start", file, "--gpus", "cpu")
     study = open_study(store, "x")
     assert study.table().baseline == DEFAULT_BASELINE
-    assert cli("resume", "x", "--gpus", "cpu", "--set", "study.baseline=2").code == 0
+    answer = cli("resume", "x", "--gpus", "cpu", "--set", "study.baseline=2")
+    assert answer.code == 0 and "changes of its file: study.baseline.\n" in answer.err
     assert baseline_number(study.table()) == 2
     refused = cli("resume", "x", "--gpus", "cpu", "--set", "study.baseline=6")
     assert refused.code == 4 and "there is no trial 6 among 6" in refused.err
@@ -241,6 +242,7 @@ def test_resume_with_a_changed_file_says_which_change_cannot_be(cli: Cli, file: 
     Path(file).write_text(STUDY.replace("high = 64", "high = 32"))
     answer = cli("resume", "x", "--file", file)
     assert answer.code == 4 and "hidden_width" in answer.err
+    assert "changes of its file: space.\n" in answer.err
 
 
 def test_an_interrupted_study_is_code_130_and_says_how_to_go_on(

@@ -330,6 +330,8 @@ def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
 
 def test_a_missing_path_and_one_without_images_are_told_apart(tmp_path: Path) -> None:
     assert "no such file or folder" in message_of(str(tmp_path / "no.npz"))
+    assert "no such file or folder" in message_of("no.npz"), "no name of a data set"
+    assert "no data set of that name" in message_of("no")
     assert "expected a .npz or .npy file, or a folder of IDX files" in message_of(str(tmp_path))
     (tmp_path / "x.txt").write_text("x")
     assert "contains no images that sweep reads" in message_of(str(tmp_path / "x.txt"))

@@ -108,7 +108,7 @@ def test_a_full_disk_says_that_what_was_committed_is_safe(tmp_path: Path) -> Non
 def test_a_damaged_file_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_bytes(b"This is no database. " * 1000)
     with (
-        pytest.raises(StoreError, match="not a database"),
+        pytest.raises(StoreError, match="not a database. --storage and SWEEP_STORAGE name"),
         write_transaction(connect(storage_url(f"sqlite:///{tmp_path}/x.db"))),
     ):
         pass
