@@ -61,7 +61,7 @@ def compare(
         show(f"{words.count(len(found.trials), 'trial')}; {MARK} marks settings that differ")
     for sentence in filter(None, (*found.cautions, found.headline)):
         show(words.in_terminal(sentence, storage))
-    for table in found.tables:
+    for table in found.tables.values():
         show_finding(table, storage)
 
 

@@ -22,5 +22,5 @@ def findings(name: StudyNameOrOnly = None, storage: Storage = None, as_json: Jso
     for sentence in found.sentences:
         show(in_terminal(sentence, storage))
     show_sentences(found.advice_title, found.advice_sentences, storage)
-    for table in found.tables:
+    for table in found.tables.values():
         show_finding(table, storage)

@@ -30,7 +30,7 @@ _UNKNOWN = re.compile(r"No such option: (--?)(\S+)")
 def in_words(error: typer.TyperException) -> str | None:
     """Return an error like ``-n: must be at least 1, got 0.``; None if Typer's own text is good."""
     if unknown := _UNKNOWN.match(error.format_message()):
-        return _unknown(*unknown.groups(), getattr(error, "ctx", None))
+        return _unknown(unknown[1], unknown[2], getattr(error, "ctx", None))
     if (left_over := _SPLIT.fullmatch(error.format_message())) and _BRACKETS & {*left_over[1]}:
         return (
             f"{shorten(left_over[1])}: part of a value that the shell has split. Put the "

@@ -1,5 +1,6 @@
 """What an ablation analysis tells: its sentences and the tables of its paths."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from shlex import quote
@@ -182,7 +183,7 @@ def _first(found: Explanation, step: Step, *, reverse: bool) -> str:
 
 def _largest(found: Explanation, path: AblationPath, *, reverse: bool) -> str:
     """Name the step with the largest effect, unless it comes first: others had to precede it."""
-    largest = max(path.steps, key=lambda step: step.effect.estimate)
+    largest = max(path.steps, key=lambda step: abs(math.log(step.effect.estimate)))
     if largest is path.steps[0]:
         return ""
     change = change_of(found, largest, reverse=reverse)

@@ -64,7 +64,7 @@ class Comparison:
         return [row.name for row in (*self.settings, self.seeds) if row.differs]
 
     @property
-    def tables(self) -> list[FindingTable]:
+    def tables(self) -> dict[str, FindingTable]:
         """Tabulate settings, metrics and the ends of the curves, a column per trial."""
         last = [vars(curve[-1]) if curve else {} for curve in self.curves]
         ends: dict[str, list[Cell]] = {
@@ -74,11 +74,13 @@ class Comparison:
             "val_mse": [number_cell(point.get("val_mse")) for point in last],
         }
         at_end = [(Cell(name, name), Cell(""), *cells) for name, cells in ends.items()]
-        return [
-            self._table("Settings", [_with_mark(row) for row in (*self.settings, self.seeds)]),
-            self._table("Measured", [_with_mark(row) for row in self.measured]).without("differs"),
-            self._table("Last epoch", at_end).without("differs"),
-        ]
+        settings = [_with_mark(row) for row in (*self.settings, self.seeds)]
+        measured = [_with_mark(row) for row in self.measured]
+        return {
+            "settings": self._table("Settings", settings),
+            "measured": self._table("Measured", measured).without("differs"),
+            "last_epoch": self._table("Last epoch", at_end).without("differs"),
+        }
 
     def _table(self, title: str, rows: Sequence[Sequence[Cell]]) -> FindingTable:
         names = trial_names(self.studies, self.trials)

@@ -1,6 +1,6 @@
 """Gather what an ablation analysis tells, by either method."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +27,8 @@ class AnalysisFindings:
     title: str
     #: Every difference between its ends.
     changes: Sequence[str]
-    #: With columns for JSON alone.
-    details: Sequence[FindingTable]
+    #: By their keys in JSON, with columns for JSON alone.
+    details: Mapping[str, FindingTable]
     #: What the notes of the tables do not say.
     sentences: Sequence[str]
 
@@ -36,13 +36,13 @@ class AnalysisFindings:
     def tables(self) -> list[FindingTable]:
         """The tables that people read."""
         names = [column.name for column in DETAILS]
-        return [table.without(*names) for table in self.details]
+        return [table.without(*names) for table in self.details.values()]
 
     def to_json(self) -> dict[str, Any]:
         """Convert numbers, sentences and tables to plain values."""
         analysis, found = self.analysis, self.analysis.found
         interaction = interaction_json(found) if isinstance(found, Factorial) else None
-        notes = [table.note for table in self.details if table.note]
+        notes = [table.note for table in self.details.values() if table.note]
         return {
             "study": analysis.ends.study,
             "method": analysis.ends.method,
@@ -55,7 +55,7 @@ class AnalysisFindings:
             "interaction": interaction,
             "changes": self.changes,
             "sentences": [*notes, *self.sentences],
-            "tables": {table.title: table.records() for table in self.details},
+            "tables": {name: table.records() for name, table in self.details.items()},
         }
 
 
@@ -65,12 +65,12 @@ def gather_analysis(
     """Gather its tables and sentences; ``epoch_seconds``, by the clock, tell how long is left."""
     if isinstance(analysis, StudyFactorial):
         causes = cause_table(analysis, epoch_seconds).without("change")
-        tables, sentences = [cell_table(analysis), causes], []
+        tables, sentences = {"cells": cell_table(analysis), "causes": causes}, []
         changes = [of.text for of in analysis.found.causes]
     else:
         found = analysis.found
-        directions = () if found.whole is None else (False, True)
-        tables = [path_details(analysis, reverse=reverse) for reverse in directions]
+        directions = {} if found.whole is None else {"path": False, "path_back": True}
+        tables = {of: path_details(analysis, reverse=back) for of, back in directions.items()}
         sentences = [about_path(analysis)] if found.diverged else []
         sentences += filter(None, [ablation_plan(analysis, epoch_seconds)])
         changes = [of.text for of in found.groups]

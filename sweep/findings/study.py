@@ -180,15 +180,20 @@ class StudyFindings:
         return failure_table(self.failed, self.study.counts["FAIL"])
 
     @property
-    def tables(self) -> list[FindingTable]:
-        """Return the tables that have rows."""
-        causes = [of(self.factorial) for of in (cause_table, cell_table) if self.factorial]
-        paths = [path_table(self.ablation, reverse=of) for of in (False, True) if self.ablation]
-        every = (
-            *(self.ranking_table, self.diagnosis_table, self.ties_table, *causes, *paths),
-            *(self.probe_table, self.failure_table),
-        )
-        return [table for table in every if table]
+    def tables(self) -> dict[str, FindingTable]:
+        """Return the tables that have rows, by their keys in JSON."""
+        every = {
+            "ranking": self.ranking_table,
+            "diagnosis": self.diagnosis_table,
+            "ties": self.ties_table,
+        }
+        if self.factorial:
+            every |= {"causes": cause_table(self.factorial), "cells": cell_table(self.factorial)}
+        if self.ablation:
+            every["path"] = path_table(self.ablation)
+            every["path_back"] = path_table(self.ablation, reverse=True)
+        every |= {"probes": self.probe_table, "failures": self.failure_table}
+        return {name: table for name, table in every.items() if table}
 
     @property
     def cell_table(self) -> FindingTable | None:
@@ -203,7 +208,7 @@ class StudyFindings:
     def _repr_html_(self) -> str:
         decided = decision_html(self.decision) if self.decision else ""
         said = "".join(f"<li>{sentence_html(of)}</li>" for of in self.sentences[1:])
-        tables = (f"<h4>{escape(of.title)}</h4>{table_html(of)}" for of in self.tables)
+        tables = (f"<h4>{escape(of.title)}</h4>{table_html(of)}" for of in self.tables.values())
         advice = "".join(f"<li>{sentence_html(of)}</li>" for of in self.advice_sentences)
         advised = f"<h4>{self.advice_title}</h4><ul>{advice}</ul>" if advice else ""
         head = f"{decided}<h3>{escape(self.headline)}</h3><ul>{said}</ul>"
@@ -216,7 +221,7 @@ class StudyFindings:
             "decision": self.decision and self.decision.to_json(),
             "sentences": self.sentences,
             "advice": [of.to_json() for of in self.advice],
-            "tables": {table.title: table.records() for table in self.tables},
+            "tables": {name: table.records() for name, table in self.tables.items()},
         }
 
 

@@ -47,9 +47,9 @@ class StudyComparison:
     best: FindingTable
 
     @property
-    def tables(self) -> Sequence[FindingTable]:
-        """All tables, in display order."""
-        return (self.results, self.differences, self.best)
+    def tables(self) -> dict[str, FindingTable]:
+        """All tables, in display order, by their keys in JSON."""
+        return {"results": self.results, "differences": self.differences, "best": self.best}
 
     def to_json(self) -> dict[str, Any]:
         """Convert sentences and tables to plain values."""
@@ -57,7 +57,7 @@ class StudyComparison:
             "studies": [study.name for study in self.studies],
             "headline": self.headline,
             "cautions": list(self.cautions),
-            "tables": {table.title: table.records() for table in self.tables},
+            "tables": {name: table.records() for name, table in self.tables.items()},
         }
 
 

@@ -147,4 +147,4 @@ def test_findings_are_sentences_and_tables_that_a_notebook_displays(study: sweep
     found = study.findings()
     assert found.headline in found._repr_html_()
     assert found.sentences[0] == found.headline
-    assert "Best configurations" in [table.title for table in found.tables]
+    assert "Best configurations" in [table.title for table in found.tables.values()]

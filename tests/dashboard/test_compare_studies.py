@@ -30,7 +30,7 @@ def test_the_page_says_what_the_finding_says(two: Engine) -> None:
     found = gather_studies([view.study("small"), view.study("other")])
     shown = as_json(page)
     assert found.headline and found.headline in shown
-    for table in found.tables:
+    for table in found.tables.values():
         assert table.title in shown
     assert [trace.name for trace in page["compared-seconds"].figure.data] == ["small", "other"]
 

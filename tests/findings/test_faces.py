@@ -279,9 +279,9 @@ def test_json_and_terminal_have_the_tables_of_a_study(
     told_as_json = json.loads(capsys.readouterr().out)
     assert told_as_json["sentences"] == found.sentences
     shown = terminal_of(told, capsys)
-    for table in found.tables:
+    for name, table in found.tables.items():
         assert in_ascii(table.title) in shown and table.title in found._repr_html_()
-        assert len(told_as_json["tables"][table.title]) == len(table.rows)
+        assert len(told_as_json["tables"][name]) == len(table.rows)
     assert len(found.tables) == 7
 
 

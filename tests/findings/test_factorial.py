@@ -10,8 +10,6 @@ from sweep.catalogue.settings import Cause
 from sweep.enums import Activation
 from sweep.findings.explanation import gather_analysis
 from sweep.findings.factorial import (
-    CAUSES,
-    CELLS,
     cause_table,
     cell_table,
     factorial_sentences,
@@ -147,9 +145,9 @@ def test_every_combination_has_a_row_with_its_settings_and_errors() -> None:
 
 def test_json_has_causes_cells_and_interaction_as_plain_values() -> None:
     found = gather_analysis(study_analysis(planted(with_interaction)), None).to_json()
-    assert {of["cause"] for of in found["tables"][CAUSES]} == {*PLANTED}
+    assert {of["cause"] for of in found["tables"]["causes"]} == {*PLANTED}
     assert {*found["interaction"]} == {"of", "on", "without", "with", "ratio"}
-    assert (len(found["tables"][CELLS]), found["n_missing"]) == (16, 0)
+    assert (len(found["tables"]["cells"]), found["n_missing"]) == (16, 0)
     assert not any("diverged" in sentence for sentence in found["sentences"])
 
 

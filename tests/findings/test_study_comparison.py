@@ -52,7 +52,7 @@ def test_the_best_study_is_named_also_at_equal_numbers_of_trials(engine: Engine)
         "'short' 0.200."
     )
     assert rows(found.results)["Finished trials"] == ["3 of 20", "2 of 20"]
-    shown = found.to_json()["tables"]["What each found"]
+    shown = found.to_json()["tables"]["results"]
     assert {row["name"]: row["long"] for row in shown}["Finished trials"] == 3
 
 

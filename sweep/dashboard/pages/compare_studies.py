@@ -111,7 +111,8 @@ def lay_out_comparison(view: View, names: Sequence[str]) -> tuple[list[Any], lis
     ]
     headline = [html.P(found.headline, className="headline")] if found.headline else []
     tables = [
-        cards.card(table.title, finding_table("", table, "compare-table")) for table in found.tables
+        cards.card(table.title, finding_table("", table, "compare-table"))
+        for table in found.tables.values()
     ]
     return [*cautions, *headline, html.Div(ways, className="line")], tables
 
