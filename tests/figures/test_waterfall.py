@@ -86,6 +86,20 @@ def test_a_later_step_that_does_more_is_named() -> None:
     )
 
 
+def test_a_later_step_that_does_the_most_harm_is_named() -> None:
+    worse = {
+        BASELINE: (0.02, 0.02),
+        replace(BASELINE, epochs=50): (0.016, 0.016),
+        replace(BASELINE, hidden_width=1024): (0.03, 0.03),
+        TARGET: (0.08, 0.08),
+    }
+    chart = gather_waterfall(replace(explained(), found=explain(BASELINE, TARGET, worse)))
+    assert (
+        "The largest step, after those before it, is hidden width 784 → 1024: 5.00 times more"
+        in chart.about
+    )
+
+
 def test_a_change_that_chance_could_have_made_is_named() -> None:
     unclear = {**ERRORS, TARGET: (0.015, 0.03)}
     ends = explained()
