@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import fields
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property, lru_cache
+from functools import cache, lru_cache
 from math import isfinite
 from types import FunctionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
@@ -94,16 +94,10 @@ class Checked(TypeDecorator[Any]):
         #: ``table.column``
         self.place = place
 
-    @cached_property
+    @property
     def adapter(self) -> TypeAdapter[Any]:
-        """Return the validator of the column's values.
-
-        Built on first use because that takes a millisecond.
-        """
-        of: Any = COLUMNS.get(self.place) or _type_of(self)
-        if isinstance(of, FunctionType):
-            of = of()
-        return TypeAdapter(of | None, config=ConfigDict(title=self.place, **_STRICT))
+        """The validator of the column's values."""
+        return _adapter(self.place, COLUMNS.get(self.place) or _type_of(self))
 
     def coerce_compared_value(self, op: Any, value: Any) -> Any:
         """Delegate to the inner type: the keys of a JSON column are not JSON themselves."""
@@ -136,6 +130,14 @@ class Checked(TypeDecorator[Any]):
                 raise CorruptValueError(self.place, describe_error(error, value)) from error
 
         return process
+
+
+@cache
+def _adapter(place: str, of: Any) -> TypeAdapter[Any]:
+    """Build a validator once: it takes a millisecond, and every engine has a copy of each type."""
+    if isinstance(of, FunctionType):
+        of = of()
+    return TypeAdapter(of | None, config=ConfigDict(title=place, **_STRICT))
 
 
 def decode_json(stored: Any) -> Any:
