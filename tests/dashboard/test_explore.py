@@ -15,7 +15,8 @@ from sweep.dashboard.pages import explore
 from sweep.dashboard.parts import views
 from sweep.dashboard.view import PageReader, View
 from sweep.errors import UsageError
-from sweep.figures.parallel import MAX_LINES, gather_brushed
+from sweep.figures import parallel
+from sweep.figures.parallel import gather_brushed
 from sweep.store.engine import Engine
 from sweep.store.table import TrialTable
 from tests.support.pages import as_json
@@ -172,13 +173,17 @@ def test_a_condition_on_an_axis_that_is_no_longer_there_still_holds(table: Trial
     assert set(lines.numbers) <= set(passing.numbers)
 
 
-def test_of_very_many_trials_those_that_pass_come_first(engine: Engine, view: View) -> None:
-    add_synthetic(engine, "many", 3 * MAX_LINES)
+def test_of_very_many_trials_those_that_pass_come_first(
+    engine: Engine, view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel, "MAX_LINES", 300)
+    monkeypatch.setattr(parallel, "_N_BEST", 100)
+    add_synthetic(engine, "many", 3 * parallel.MAX_LINES)
     table = view.table("many")
     where = Filter.parse("hidden_width:32..64;activation:tanh")
     passing = where.apply(table)
     lines = gather_brushed(table, where)
-    assert len(lines.numbers) == MAX_LINES
+    assert len(lines.numbers) == parallel.MAX_LINES
     assert set(passing.numbers[passing.counting]) <= set(lines.numbers)
     assert not np.isin(lines.numbers, passing.numbers).all()
 

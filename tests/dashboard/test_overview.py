@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sweep.dashboard.parts import best, charts, standing
 from sweep.dashboard.parts.findings import finding_table
 from sweep.dashboard.view import View
 from sweep.figures import style
+from sweep.figures.registry import FIGURES
 from sweep.findings.progress import seconds_left
 from sweep.findings.ranking import BASELINE_NAME
 from sweep.store import annotate, schema
@@ -189,8 +191,14 @@ def test_the_address_keeps_what_is_not_as_at_first() -> None:
     assert overview.query("bce", "errors") == {"error": "bce", "pictures": "errors"}
 
 
-def test_zooming_into_many_trials_shows_single_ones(view: View, engine: Engine) -> None:
-    add_synthetic(engine, "study", style.MAX_MARKS + 1000)
+def test_zooming_into_many_trials_shows_single_ones(
+    view: View, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(style, "MAX_MARKS", 1_000)
+    monkeypatch.setattr(style, "HOVER_MARKS", 500)
+    figure = replace(FIGURES["history"], most_marks=style.MAX_MARKS)
+    monkeypatch.setitem(FIGURES, "history", figure)  # type: ignore[arg-type]
+    add_synthetic(engine, "study", 2 * style.MAX_MARKS)
     whole = overview.history_figure(view, "study")
     assert whole.drawn.layout.meta["zoomable"] and "groups" in whole.note
     part = overview.history_figure(view, "study", charts.Zoom("keep", (100, 199)))
