@@ -158,16 +158,14 @@ def _optuna_schema_is_known(connection: Connection, tables: set[str]) -> bool:
 
 
 def _create_optuna_tables(engine: Engine) -> None:
-    url = engine.url.render_as_string(hide_password=False)
-    from optuna.storages import RDBStorage
-
-    # Optuna replaces {SCHEMA_VERSION} by str.format: every other brace has to be doubled.
-    RDBStorage(url.replace("{", "{{").replace("}", "}}")).engine.dispose()
     if sqlite_path(engine.url) is not None:
         # Not through connect(), which begins a transaction. The mode is stored in the file.
         raw = engine.raw_connection()
         raw.cursor().execute("PRAGMA journal_mode = WAL")
         raw.close()
+    with write_transaction(engine) as connection:
+        lift_time_limit(connection)
+        optuna_rows.create_tables(connection)
 
 
 def _check_writable(engine: Engine) -> None:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import optuna
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -25,7 +26,18 @@ from optuna.distributions import (
 )
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, MetaData, Table, delete, insert, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from sweep.enums import Objective, Outcome
 from sweep.store.column_types import check_columns, external_value
@@ -56,6 +68,24 @@ trial_values = checked_metadata.tables["trial_values"]
 trial_intermediate_values = checked_metadata.tables["trial_intermediate_values"]
 trial_user_attributes = checked_metadata.tables["trial_user_attributes"]
 trial_system_attributes = checked_metadata.tables["trial_system_attributes"]
+
+#: The revision of Optuna's schema, as its alembic stores it.
+_alembic_version = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+
+
+def create_tables(connection: Connection) -> None:
+    """Create Optuna's tables as its RDBStorage does, which would load all of its migrations."""
+    metadata.create_all(connection)
+    versions = {"schema_version": SCHEMA_VERSION, "library_version": optuna.__version__}
+    connection.execute(insert(models.VersionInfoModel).values(versions))
+    _alembic_version.create(connection)
+    connection.execute(insert(_alembic_version).values(version_num=REVISION))
+
 
 #: Marks a finite number in ``trial_values.value_type`` and in
 #: ``trial_intermediate_values.intermediate_value_type``.

@@ -69,6 +69,19 @@ def test_a_plain_optuna_database_is_completed_and_keeps_its_studies(storage_url:
     assert optuna.load_study(storage=storage_url, study_name="theirs")
 
 
+def test_optunas_tables_are_those_that_optuna_makes(
+    sqlite_store_url: str, postgres_store_url: str, postgres_url: str, tmp_path: Path
+) -> None:
+    for url, theirs in (
+        (sqlite_store_url, f"sqlite:///{tmp_path}/theirs.db"),
+        (postgres_store_url, postgres_url),
+    ):
+        optuna.storages.RDBStorage(theirs).remove_session()
+        made, expected = (_everything(sqlalchemy.create_engine(of)) for of in (url, theirs))
+        assert len(expected) > 10
+        assert {name: made[name] for name in expected} == expected
+
+
 def test_braces_in_the_path_do_not_reach_str_format(tmp_path: Path) -> None:
     open_store(f"sqlite:///{tmp_path}/{{odd}}.db", create=True)
     assert (tmp_path / "{odd}.db").exists()
