@@ -88,6 +88,8 @@ def create_app(engine: Engine, access: Access | None = None) -> Dash:
         routes.register_metrics(app.server, view)
     guard.protect(app.server, access, app.csp_hashes())
     app.check_requests()
+    # At its first request Dash lists its scripts, and answers others meanwhile without them.
+    app.server.test_client().get(guard.HEALTH)
     return app
 
 

@@ -75,8 +75,8 @@ def client(engine: Engine) -> FlaskClient:
 
 @Request.application
 def _empty_page(request: Request) -> Response:
-    """Answer every request with an empty page."""
-    return Response(mimetype="text/html")
+    """Answer with an empty page, and no other address."""
+    return Response(mimetype="text/html", status=200 if request.path == "/" else 404)
 
 
 @pytest.fixture(scope="session")

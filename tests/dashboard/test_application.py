@@ -4,8 +4,9 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from dash import Dash
 
-from sweep.dashboard import links
+from sweep.dashboard import create_app, links
 from sweep.dashboard.links import Place
 from sweep.dashboard.parts import shell
 from sweep.store.engine import Engine
@@ -26,6 +27,16 @@ def body_with(dashboard: Dashboard, id: str, path: str = "/study/small/trials") 
         for body in dashboard.bodies(page)
         if any(isinstance(of, dict) and of["id"] == id for of in (*body["inputs"], *body["state"]))
     )
+
+
+def test_the_first_page_has_its_scripts_whatever_else_is_asked_meanwhile(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two first requests at once: Dash took itself for set up as soon as the first had begun.
+    app = create_app(engine)
+    monkeypatch.setattr(Dash, "_walk_assets_directory", lambda self: pytest.fail("too late"))
+    page = app.server.test_client().get("/").get_data(as_text=True)
+    assert "assets/sweep.js" in page and "assets/charts.js" in page
 
 
 def said(answer: Answer) -> tuple[int, bool]:
