@@ -26,6 +26,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -33,6 +34,7 @@ import torch
 import triton
 from torch import Tensor
 from triton import language as tl
+from triton.backends.nvidia.compiler import CUDABackend
 from triton.runtime import driver
 
 from sweep.trainer.fused.compiling import launch_each
@@ -273,9 +275,27 @@ def pipelined_encode(
     store_units(total, encoder_bias, z, tile, unit, in_use, b, B, BLOCK_R)
 
 
-def compile_each(
-    batch_size: int, precision: str, keep: Callable[[str, Any], None], *, options: bool = False
-) -> None:
+class WithoutWgmmaError(Exception):
+    """Triton multiplies this kernel's matrices by other instructions, if at all."""
+
+
+def stop_without_wgmma() -> None:
+    """From now on compile no kernel further than to where it is known to have no wgmma."""
+    make_llir = CUDABackend.make_llir
+
+    def make(self: Any, module: Any, *arguments: Any) -> Any:
+        if "warp_group_dot" not in str(module):
+            raise WithoutWgmmaError
+        return make_llir(self, module, *arguments)
+
+    CUDABackend.make_llir = make
+
+
+#: What to do with a kernel's name and machine code, None if it has no wgmma.
+Keep = Callable[[str, bytes | None], None]
+
+
+def compile_each(batch_size: int, precision: str, keep: Keep, *, options: bool = False) -> None:
     """Compile the kernels that multiply, as a step and a measurement launch them.
 
     With all options of the configuration that change a kernel, or as they are by default.
@@ -287,18 +307,26 @@ def compile_each(
     def launch(kernel: Any, grid: tuple[int, ...], *args: Any, **sizes: Any) -> None:
         if (name := kernel.fn.__name__) not in WITHOUT_PRODUCTS | seen:
             seen.add(name)
-            keep(name, kernel.warmup(*args, grid=grid, **sizes))
+            keep(name, _machine_code(kernel, grid, *args, **sizes))
 
     seen: set[str] = set()
     shape = {"batch_size": batch_size, "precision": precision}
     launch_each(launch, make_pixels(), **shape, config=config)  # type: ignore[arg-type]
 
 
-def compile_pipelined(keep: Callable[[str, Any], None]) -> None:
+def _machine_code(kernel: Any, grid: tuple[int, ...], *args: Any, **sizes: Any) -> bytes | None:
+    try:
+        code: bytes = kernel.warmup(*args, grid=grid, **sizes).asm["cubin"]
+    except WithoutWgmmaError:
+        return None
+    return code
+
+
+def compile_pipelined(keep: Keep) -> None:
     def launch(kernel: Any, grid: tuple[int, ...], *args: Any, **sizes: Any) -> None:
         if kernel.fn.__name__ == "encode" and not seen:
             seen.add("encode")
-            keep("pipelined_encode", pipelined_encode.warmup(*args, grid=grid, **sizes))
+            keep("pipelined_encode", _machine_code(pipelined_encode, grid, *args, **sizes))
 
     seen: set[str] = set()
     launch_each(launch, make_pixels(), batch_size=128, precision="tf32")
@@ -314,20 +342,25 @@ def _every_shape() -> Iterator[str]:
         yield f"{size}-{precision}-options"
 
 
+@cache
+def _examine(cubin: bytes) -> tuple[int, list[str]]:
+    """Return the number of products, and what overwrites what they read."""
+    code = disassemble(cubin)
+    return code.n_products, hazards(code)
+
+
 def main() -> None:
     found: list[str] = []
     shape: dict[str, object] = {"batch_size": 128, "precision": "tf32", "options": False}
 
-    def report(name: str, compiled: Any) -> None:
-        n_products, of_kernel = 0, list[str]()
-        if "wgmma" in compiled.asm["ptx"]:
-            code = disassemble(compiled.asm["cubin"])
-            n_products, of_kernel = code.n_products, hazards(code)
+    def report(name: str, cubin: bytes | None) -> None:
+        n_products, of_kernel = _examine(cubin) if cubin else (0, [])
         row = {"kernel": name, "products": n_products, "hazards": of_kernel}
         print(json.dumps({"triton": triton.__version__} | shape | row), flush=True)
         found.extend(of_kernel)
 
     driver.set_active(PretendedH100())
+    stop_without_wgmma()
     with tempfile.TemporaryDirectory() as folder:
         triton.knobs.cache.dir = folder
         match sys.argv[1:]:
