@@ -1,12 +1,14 @@
-"""Triton's interpreter, twice as fast and with tf32 products: ``quicken()`` before kernels run.
+"""Triton's interpreter, some six times as fast and with tf32 products: call ``quicken()`` first.
 
 It computes the same numbers. What is left out: preparing a helper's module again at every call,
 looking for int32 overflows (at these sizes there are none), building the same types and shapes
-again for every value, and comparing shapes number by number.
+again for every value, and comparing shapes number by number. Operators on blocks of one type, or on
+a block and a number, are numpy's; about everything else Triton's own rules decide.
 """
 
 from collections.abc import Callable
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +16,9 @@ from triton.language import core, semantic
 from triton.runtime import interpreter
 
 
+@cache
 def quicken() -> None:
-    """Once a process."""
+    """Make the interpreter of this process quicker."""
     function, builder = interpreter.InterpretedFunction, interpreter.InterpreterBuilder
     function.__call__ = _prepared_once(function.__call__)
     builder.create_dot = _with_tf32(builder.create_dot)
@@ -27,6 +30,13 @@ def quicken() -> None:
     semantic.TritonSemantic.broadcast_impl_value = _broadcast(
         semantic.TritonSemantic.broadcast_impl_value
     )
+    interpreter.TensorHandle.__post_init__ = lambda _: None
+    for name, operator in OPERATORS.items():
+        setattr(core.tensor, name, _quick_operator(getattr(core.tensor, name), operator))
+    core.tensor.__getitem__ = _with_new_axes(core.tensor.__getitem__)
+    rules = semantic.TritonSemantic
+    rules.load, rules.where = _quick_load(rules.load), _quick_where(rules.where)
+    rules.to_tensor = _as_it_is(rules.to_tensor)
 
 
 def _prepared_once(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -119,8 +129,175 @@ _SHAPES: dict[tuple[int, ...], tuple[Any, Any]] = {(): (core.tuple([]), core.con
 
 def _shaped_once(self: Any, handle: Any, type: Any) -> None:
     self.handle, self.type, self.dtype = handle, type, type.scalar
-    sizes = tuple(type.shape) if type.is_block() else ()
+    sizes = getattr(type, "sizes", ())
     if sizes not in _SHAPES:
         shape = core.tuple([core.constexpr(n) for n in sizes])
         _SHAPES[sizes] = shape, core.constexpr(int(np.prod(sizes)))
     self.shape, self.numel = _SHAPES[sizes]
+
+
+class _Operator(NamedTuple):
+    """What numpy computes, and of what types."""
+
+    compute: Callable[..., NDArray[Any]]
+    kinds: frozenset[str]
+    compares: bool = False
+    #: Whether it is called for its second operand.
+    swapped: bool = False
+
+
+_NUMBERS = frozenset({"fp32", "int32", "int64"})
+
+OPERATORS = {
+    "__add__": _Operator(np.add, _NUMBERS),
+    "__radd__": _Operator(np.add, _NUMBERS, swapped=True),
+    "__sub__": _Operator(np.subtract, _NUMBERS),
+    "__rsub__": _Operator(np.subtract, _NUMBERS, swapped=True),
+    "__mul__": _Operator(np.multiply, _NUMBERS),
+    "__rmul__": _Operator(np.multiply, _NUMBERS, swapped=True),
+    "__truediv__": _Operator(np.divide, frozenset({"fp32"})),
+    "__rtruediv__": _Operator(np.divide, frozenset({"fp32"}), swapped=True),
+    "__and__": _Operator(np.bitwise_and, frozenset({"int1", "int32"})),
+    "__or__": _Operator(np.bitwise_or, frozenset({"int1", "int32"})),
+    "__lt__": _Operator(np.less, _NUMBERS, compares=True),
+    "__le__": _Operator(np.less_equal, _NUMBERS, compares=True),
+    "__gt__": _Operator(np.greater, _NUMBERS, compares=True),
+    "__ge__": _Operator(np.greater_equal, _NUMBERS, compares=True),
+    "__eq__": _Operator(np.equal, _NUMBERS, compares=True),
+    "__ne__": _Operator(np.not_equal, _NUMBERS, compares=True),
+}
+
+
+def _quick_operator(full: Callable[..., Any], operator: _Operator) -> Callable[..., Any]:
+    compute, kinds, compares, swapped = operator
+
+    def quick(self: Any, other: Any) -> Any:
+        if type(other) is core.constexpr:
+            other = other.value
+        kind = self.dtype.name
+        if compute is np.add and type(self.dtype) is core.pointer_type:
+            moved = _moved(self, other)
+            return full(self, other, _semantic=_SEMANTIC) if moved is None else moved
+        if type(other) is core.tensor:
+            if kind in kinds and other.dtype.name == kind:
+                number = other.handle.data
+            else:
+                return full(self, other, _semantic=_SEMANTIC)
+        elif kind not in kinds or (number := _number(other, kind)) is None:
+            return full(self, other, _semantic=_SEMANTIC)
+        data = self.handle.data
+        data = compute(number, data) if swapped else compute(data, number)
+        return _tensor(data, core.int1 if compares else self.dtype, self, other)
+
+    return quick
+
+
+_SEMANTIC = interpreter.interpreter_semantic
+
+
+def _number(number: Any, kind: str) -> Any:
+    """A number as that type has it, 0 for -0; None if Triton would take another type."""
+    if type(number) is float and kind == "fp32":
+        if number == 0:
+            return np.float32(0)
+        return np.float32(number) if 2**-126 <= abs(number) < 3.4e38 else None
+    if type(number) is not int or kind == "int1":
+        return None
+    if kind == "fp32":
+        return np.float32(number)
+    return getattr(np, kind)(number) if -(2**31) <= number < 2**31 else None
+
+
+def _moved(pointer: Any, offset: Any) -> Any:
+    """Pointer and offset added; None where Triton has rules of its own."""
+    if type(offset) is core.tensor and offset.dtype.name in ("int32", "int64"):
+        n_items = offset.handle.data.astype(np.uint64)
+    elif type(offset) is int and 0 <= offset < 2**31:
+        n_items = np.uint64(offset)
+    else:
+        return None
+    n_bytes = max(1, pointer.dtype.element_ty.primitive_bitwidth // 8)
+    return _tensor(pointer.handle.data + n_bytes * n_items, pointer.dtype, pointer, offset)
+
+
+def _tensor(data: NDArray[Any], kind: Any, *of: Any) -> Any:
+    """A tensor of that type; a block if any of what it was computed of is one."""
+    handle = interpreter.TensorHandle(data, kind)
+    if any(map(_is_block, of)):
+        key = (kind.name, data.shape)
+        if key not in _BLOCKS:
+            _BLOCKS[key] = core.block_type(kind, list(data.shape))
+        return core.tensor(handle, _BLOCKS[key])
+    return core.tensor(handle, kind)
+
+
+def _is_block(one: Any) -> bool:
+    return type(one) is core.tensor and type(one.type) is core.block_type
+
+
+_BLOCKS: dict[tuple[str, tuple[int, ...]], Any] = {}
+
+
+def _quick_load(full: Callable[..., Any]) -> Callable[..., Any]:
+    def quick(self: Any, pointer: Any, mask: Any, other: Any, *options: Any) -> Any:
+        element = getattr(pointer.dtype, "element_ty", None)
+        plain = element is not None and element.name in _LOADED and not any(options[:2])
+        others = [one for one in (mask, other) if one is not None]
+        fits = _is_block(pointer) or not any(map(_is_block, others))
+        if not (plain and fits) or (mask is None and other is not None):
+            return full(self, pointer, mask, other, *options)
+        kind, at = interpreter._get_np_dtype(element), pointer.handle.data
+        if mask is None:
+            mask, masks = np.ones(at.shape, bool), ()
+        elif type(mask) is core.tensor and mask.dtype.name == "int1":
+            masks = (mask,)
+            at, mask = np.broadcast_arrays(at, mask.handle.data)
+        else:
+            return full(self, pointer, mask, other, *options)
+        masked = np.zeros((), kind) if other is None else other.handle.data.astype(kind)
+        values = interpreter._interpreter.load(at, mask, np.broadcast_to(masked, at.shape), kind)
+        return _tensor(values, element, pointer, *masks)
+
+    return quick
+
+
+#: What our kernels load.
+_LOADED = frozenset({"fp32", "int32", "int64", "uint8"})
+
+
+def _quick_where(full: Callable[..., Any]) -> Callable[..., Any]:
+    def quick(self: Any, condition: Any, x: Any, y: Any) -> Any:
+        kinds = {one.dtype.name: one.dtype for one in (x, y) if type(one) is core.tensor}
+        name, kind = kinds.popitem() if len(kinds) == 1 else ("", None)
+        if name in _NUMBERS and condition.dtype.name == "int1":
+            values = [
+                one.handle.data if type(one) is core.tensor else _number(one, name)
+                for one in (x, y)
+            ]
+            if all(one is not None for one in values):
+                data = np.where(condition.handle.data, *values)
+                return _tensor(data, kind, condition, x, y)
+        return full(self, condition, x, y)
+
+    return quick
+
+
+def _as_it_is(full: Callable[..., Any]) -> Callable[..., Any]:
+    def quick(self: Any, value: Any, check_type: bool = True) -> Any:
+        return value if type(value) is core.tensor else full(self, value, check_type)
+
+    return quick
+
+
+def _with_new_axes(full: Callable[..., Any]) -> Callable[..., Any]:
+    """``x[:, None]`` and the like."""
+
+    def quick(self: Any, slices: Any) -> Any:
+        if type(slices) is tuple and all(one is None or one == _ALL for one in slices):
+            return _tensor(self.handle.data[slices], self.dtype, self)
+        return full(self, slices, _semantic=_SEMANTIC)
+
+    return quick
+
+
+_ALL = slice(None)
