@@ -10,7 +10,7 @@ import typer
 from sweep.cli import control, words
 from sweep.cli.observing import observers
 from sweep.cli.options import INTERRUPTED, Storage, StudyName, stored_study
-from sweep.cli.output import say, show, show_decision, show_list
+from sweep.cli.output import say, show, show_decision, show_finding, show_list
 from sweep.cli.run_options import takes_run_options
 from sweep.enums import CommandKind, StudyPhase
 from sweep.errors import StudyHeldError, UsageError
@@ -226,6 +226,7 @@ def _is_paused(study: "StudyHandle", phase: StudyPhase) -> bool:
 
 def _finish(study: "StudyHandle", phase: StudyPhase, storage: str | None) -> None:
     """Say how the study ended, its best configurations, and what to do next."""
+    from sweep.findings.failures import failure_table, latest_failed
     from sweep.findings.progress import ended_counts, tally
     from sweep.findings.ranking import best_numbers
     from sweep.findings.trial_list import best_list
@@ -240,6 +241,8 @@ def _finish(study: "StudyHandle", phase: StudyPhase, storage: str | None) -> Non
     if numbers := best_numbers(table, _N_BEST):
         show_list(best_list(table.where(table.rows_of(numbers))))
         _show_decision(study, summary, storage)
+    if summary.n_failed:
+        show_finding(failure_table(latest_failed(study), summary.counts["FAIL"]))
     if phase != StudyPhase.FINISHED:
         say(f"Resume: {words.command(f'sweep resume {quote(study.name)}', storage)}")
     say(f"Report: {words.command(f'sweep report {quote(study.name)}', storage)}")

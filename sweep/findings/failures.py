@@ -5,8 +5,11 @@ from collections.abc import Sequence
 
 from sweep.findings.cells import count_cell
 from sweep.findings.tables import Cell, FindingTable, TableColumn
+from sweep.store.handle import StudyHandle
 from sweep.store.records import TrialRow
 
+#: Number of latest failures whose reasons are counted.
+_N_COUNTED = 500
 #: Trials that a row names.
 _N_NAMED = 10
 _COLUMNS = (
@@ -14,6 +17,11 @@ _COLUMNS = (
     TableColumn("n_trials", "Trials", is_number=True),
     TableColumn("numbers", "Numbers"),
 )
+
+
+def latest_failed(study: StudyHandle) -> list[TrialRow]:
+    """Read the latest of a study's failed and diverged trials."""
+    return study.trials(states=["FAIL"], descending=True, limit=_N_COUNTED)
 
 
 def failure_table(failed: Sequence[TrialRow], n_failed: int) -> FindingTable:

@@ -26,7 +26,7 @@ from sweep.findings.diagnoses import (
     remedy_sentence,
 )
 from sweep.findings.factorial import any_effect, cause_table, cell_table
-from sweep.findings.failures import failure_table
+from sweep.findings.failures import failure_table, latest_failed
 from sweep.findings.html import decision_html, sentence_html, table_html
 from sweep.findings.probes import about_codes, probe_table
 from sweep.findings.ranking import RankedTrial, gather_ranking, ranking_table
@@ -35,11 +35,7 @@ from sweep.findings.tables import FindingTable
 from sweep.findings.ties import ties_sentence, ties_table
 from sweep.findings.verdict import explanations, headline
 from sweep.findings.width import verdict_in_words
-from sweep.store.handle import StudyHandle
 from sweep.store.records import StudySummary, TrialRow
-
-#: Number of latest failures whose reasons are counted.
-_N_FAILURES = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,7 +237,7 @@ def gather_study(reader: StudyReader, *, n_best: int = 0, in_short: bool = False
         width=width,
         diagnoses=diagnose_trials(study, table, best_of_widths(table), floors, width),
         ties=ties,
-        failed=_latest_failed(study) if table.states.is_("FAIL").any() else (),
+        failed=latest_failed(study) if table.states.is_("FAIL").any() else (),
         ablation=None if in_short else reader.explanation,
         factorial=None if in_short else reader.factorial,
         ignored=() if in_short else list_ignored(study),
@@ -261,7 +257,3 @@ def _front_of_best(reader: StudyReader) -> list[str]:
     spectrum = Spectrum.of(bands, reader.study.spectra([best.number]).get(best.number, ()))
     found = reader.study.diagnostics([best.number]).get(best.number)
     return spectrum_sentences(spectrum, best.config, found)
-
-
-def _latest_failed(study: StudyHandle) -> list[TrialRow]:
-    return study.trials(states=["FAIL"], descending=True, limit=_N_FAILURES)

@@ -267,6 +267,18 @@ def test_the_failure_limit_is_code_6(cli: Cli, file: str, monkeypatch: pytest.Mo
     assert "RuntimeError: boom" in cli("show", "x", 0).out
 
 
+def test_a_study_with_failures_says_why_its_trials_failed(
+    cli: Cli, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("boom")
+
+    pretend_local_workers(monkeypatch, lambda: FakeLauncher(fail))
+    answer = cli("start", file, "--gpus", "cpu", "--workers", 1)
+    assert answer.code == 0 and "6 trials: 6 failed." in answer.err
+    assert re.search(r"boom +6 +0, 1, 2, 3, 4, 5", answer.out)
+
+
 def test_a_study_that_another_coordinator_holds_is_code_7(cli: Cli, store: Engine) -> None:
     study_id = add_study(store, "x", study_file=STUDY, phase="running")
     add_rows(store, sweep_leases, lease_row(study_id, expires_at=4e9))
