@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from sweep import nvml
 from sweep.catalogue import formats
-from sweep.catalogue.settings import SETTINGS
+from sweep.catalogue.settings import SETTINGS, in_use
 from sweep.cli import words
 from sweep.cli.output import say, show, show_pairs, show_sentences, show_titled_table
 from sweep.coordinator.pilot import TimeEstimate
@@ -207,5 +207,6 @@ def _inner_rows(node: Searched, condition: str) -> Iterator[tuple[str, str, str]
 def _show_first(study_file: StudyFile, planned: Plan) -> None:
     settings = list(dict.fromkeys(node.setting for node in study_file.space.search_space()))
     shown = [name for name in settings if name != "seed"] or ["hidden_width", "loss", "epochs"]
-    rows = [[words.text(asdict(config)[name]) for name in shown] for config in planned.first]
+    used = [in_use(asdict(config)) for config in planned.first]
+    rows = [[words.text(of.get(name)) for name in shown] for of in used]
     show_titled_table(f"First {words.count(len(rows), 'configuration')}", shown, rows, left=0)

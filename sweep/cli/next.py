@@ -10,6 +10,7 @@ from sweep.analysis.study_reader import StudyReader
 from sweep.cli import words
 from sweep.cli.options import Storage, StudyName, output_option, stored_study
 from sweep.cli.output import STDOUT, deliver, say
+from sweep.errors import UsageError
 from sweep.findings.next_study import next_study
 from sweep.findings.study import gather_study
 
@@ -31,6 +32,8 @@ def next_(
     settings without effect are fixed, the best configurations run first, and tpe learns from the
     study. A comment above each change says why. `sweep findings NAME` shows the advice.
     """
+    if output != STDOUT and output.expanduser().is_file():
+        raise UsageError(f"{output} exists. Name another file with -o.")
     reader = StudyReader(stored_study(name, storage))
     found = next_study(reader, gather_study(reader, in_short=True).advice, new_name)
     for sentence in found.left_out:

@@ -56,6 +56,7 @@ def test_findings_have_the_advice_with_its_command(cli: Cli, planted: Engine) ->
         (("planted", "--name", "a name"), 4, "study.name"),
         (("planted", "-o", "folder"), 2, "is a folder"),
         (("planted", "-o", "nowhere/next.toml"), 2, "no such folder"),
+        (("planted", "-o", "sweep.db"), 2, "sweep.db exists. Name another file"),
     ],
 )
 def test_what_cannot_be_written_says_why_and_leaves_nothing(

@@ -123,6 +123,17 @@ def test_a_dry_run_shows_what_would_run_and_writes_nothing(cli: Cli, file: str) 
     assert not Path("sweep.db").exists()
 
 
+def test_a_dry_run_shows_no_setting_that_a_configuration_does_not_use(cli: Cli, file: str) -> None:
+    Path(file).write_text(
+        f"{STUDY}[space.optimizer]\nchoices = ['adam', 'sgd']\n"
+        "when.sgd.momentum = {low = 0.5, high = 0.9}\n"
+    )
+    out = cli("start", file, "--gpus", "cpu", "--dry-run", "--set=space.epochs=5").out
+    _, *rows = out.split("First 5 configurations\n")[1].split("\n\n")[0].splitlines()
+    momenta = {row.split()[1]: row.split()[-1] for row in rows}
+    assert momenta["adam"] == "-" and 0.5 <= float(momenta["sgd"]) <= 0.9
+
+
 def test_a_dry_run_says_what_is_trained_on_and_how_long_it_takes(cli: Cli, file: str) -> None:
     answer = cli("start", file, "--gpus", "cpu", "--dry-run", "--set=data.train_limit=1000")
     lines = [" ".join(line.split()) for line in answer.out.splitlines()]
