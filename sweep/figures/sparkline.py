@@ -147,7 +147,9 @@ def _axes(frame: Frame, history: History) -> Iterator[str]:
 
 def _value_ticks(low: float, high: float) -> list[float]:
     """Return ticks at 1, 2 and 5, or for many decades only at 1, like ``style.log_axis``."""
-    factors = (1, 2, 5) if high - low < 2.5 else (1,)
+    factors: Sequence[float] = (1, 2, 5) if high - low < 2.5 else (1,)
+    if high - low < style.FEW_DECADES:
+        factors = style.FEW_TICKS
     powers = range(math.floor(low), math.ceil(high) + 1)
     ticks = [factor * 10.0**power for power in powers for factor in factors]
     return [tick for tick in ticks if tick and low <= math.log10(tick) <= high]  # 1e-324 is 0

@@ -188,8 +188,9 @@ def hover_options(
 _LEAST_DECADES = 0.6
 #: Powers of ten from this one on are written out.
 _LEAST_PLAIN = -5
-#: Within this span, 1, 2 and 5 may leave a single tick.
-_FEW_DECADES = 0.8
+#: Within this span, 1, 2 and 5 may leave a single tick or two; these factors leave more.
+FEW_DECADES = 1.2
+FEW_TICKS = (1, 1.5, 2, 3, 5, 7)
 
 
 def log_axis(values: Sequence[float] | Numbers, pad: float = 0.06) -> dict[str, Any]:
@@ -200,7 +201,7 @@ def log_axis(values: Sequence[float] | Numbers, pad: float = 0.06) -> dict[str, 
     return {
         "type": "log",
         "range": [low - room, high + room],
-        **(_few_ticks(low - room, high + room) if span < _FEW_DECADES else {}),
+        **(_few_ticks(low - room, high + room) if span < FEW_DECADES else {}),
         # 1, 2 and 5; powers of ten.
         "dtick": "D2" if high - low < 2.2 else 1,
         # Below it, "0.000001" and "1e-7" would be mixed.
@@ -215,7 +216,7 @@ def _few_ticks(low: float, high: float) -> dict[str, Any]:
     An axis without a visible tick makes Plotly put its title at minus infinity.
     """
     decades = range(math.floor(low), math.ceil(high) + 1)
-    values = [of * 10.0**decade for decade in decades for of in (1, 1.5, 2, 3, 5, 7)]
+    values = [of * 10.0**decade for decade in decades for of in FEW_TICKS]
     return {"tickmode": "array", "tickvals": [float(f"{value:.2g}") for value in values]}
 
 
