@@ -26,7 +26,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("sweep", deadline=None)
 settings.load_profile("sweep")
 
-pytest_plugins = ["tests.support.needs_torch", "tests.support.skips"]
+pytest_plugins = [
+    *("tests.support.needs_torch", "tests.support.skips", "tests.support.shared_statements"),
+]
 
 #: Their files take longest.
 _FIRST = ("acceptance", "trainer", "browser", "security", "launch")

@@ -4,17 +4,16 @@ import signal
 from pathlib import Path
 
 import psutil
-import pytest
 
 from sweep.store.handle import open_study
 from sweep.store.kept_weights import due, kept_weights
 from sweep.store.migrate import open_store
+from tests.support.factories import make_images, write_dataset
 from tests.support.processes import killed_at_the_end, sweep, wait_for
 
 STUDY = """
 study.name = "x"
 study.probe = true
-data.train_limit = 640
 space.hidden_width = {choices = [4, 16]}
 space.epochs = 1
 sampler.name = "grid"
@@ -22,32 +21,36 @@ sampler.name = "grid"
 
 
 class Run:
-    """`sweep start` of a study of two widths, when the process that analyses has come up."""
+    """A command that runs or resumes the study of two widths."""
 
-    def __init__(self, folder: Path) -> None:
-        self.url, self.folder = f"sqlite:///{folder / 'x.db'}", folder
-        (folder / "x.toml").write_text(STUDY)
-        arguments = ("start", str(folder / "x.toml"), "--gpus", "cpu")
-        self.process = sweep(*arguments, url=self.url, folder=folder)
+    def __init__(self, *arguments: str, url: str, folder: Path) -> None:
+        self._log = folder / "log"
+        self._begins = self._log.stat().st_size if self._log.exists() else 0
+        self.process = sweep(*arguments, "--gpus", "cpu", url=url, folder=folder)
 
-    def await_analysis(self) -> psutil.Process:
+    def await_analysis(self, after: int = 0) -> psutil.Process:
+        """The process that analyses, once it has come up; another one than ``after``."""
         found: list[psutil.Process] = []
 
         def is_there() -> bool:
-            assert self.process.poll() is None, (self.folder / "log").read_text()
-            found[:] = [one for one in psutil.Process(self.process.pid).children() if _is_it(one)]
+            assert self.process.poll() is None, self.log()
+            children = psutil.Process(self.process.pid).children()
+            found[:] = [one for one in children if _is_it(one) and one.pid != after]
             return bool(found)
 
         wait_for(is_there)
         return found[0]
 
-    def analysed(self) -> set[int]:
-        return set(open_study(open_store(self.url), "x").probes())
+    def end(self, number: signal.Signals, analysis: psutil.Process) -> int:
+        """Send the signal while it analyses; its analysis process must not outlive it."""
+        wait_for(lambda: "analysing networks" in self.log())
+        self.process.send_signal(number)
+        code = self.process.wait(timeout=60)
+        analysis.wait(timeout=60)
+        return code
 
-    def analyse(self) -> str:
-        process = sweep("analyse", "x", url=self.url, folder=self.folder)
-        assert process.wait(timeout=60) == 0
-        return (self.folder / "log").read_text()
+    def log(self) -> str:
+        return self._log.read_bytes()[self._begins :].decode()
 
 
 def _is_it(process: psutil.Process) -> bool:
@@ -57,32 +60,30 @@ def _is_it(process: psutil.Process) -> bool:
         return False
 
 
-def test_a_study_survives_the_death_of_its_analysis_process(tmp_path: Path) -> None:
-    run = Run(tmp_path)
-    with killed_at_the_end(run.process):
-        run.await_analysis().kill()
-        assert run.process.wait(timeout=60) == 0
-    engine = open_store(run.url)
-    assert open_study(engine, "x").summary().phase == "finished" and run.analysed() == {0, 1}
-    (event,) = [e for e in open_study(engine, "x").events() if e.kind == "network not analysed"]
-    assert event.message == "killed by signal 9"
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
-def test_analyses_that_a_signal_cut_short_are_made_up_for(
-    number: signal.Signals, code: int, tmp_path: Path
+def test_a_study_survives_the_death_of_its_analysis_process_and_of_its_coordinator(
+    tmp_path: Path,
 ) -> None:
-    run = Run(tmp_path)
+    data = write_dataset(tmp_path / "data", make_images(60, 20, height=4, width=4))
+    (tmp_path / "x.toml").write_text(STUDY + f'data.name = "{data}"\n')
+    where = {"url": f"sqlite:///{tmp_path / 'x.db'}", "folder": tmp_path}
+    run = Run("start", str(tmp_path / "x.toml"), **where)
     with killed_at_the_end(run.process):
-        analysis = run.await_analysis()
-        wait_for(lambda: "analysing networks" in (tmp_path / "log").read_text())
-        run.process.send_signal(number)
-        assert run.process.wait(timeout=60) == code
-        analysis.wait(timeout=60)  # it does not outlive its coordinator
-    engine = open_store(run.url)
-    left = len(due(kept_weights(engine, "x")))
-    log = (tmp_path / "log").read_text()
-    assert number is signal.SIGKILL or "run `sweep analyse x`" in log
-    assert left + len(run.analysed()) == 2 and left > 0
-    assert f"analysing networks: {left} of {left}" in run.analyse()
-    assert run.analysed() == {0, 1}
+        (first := run.await_analysis()).kill()
+        assert run.end(signal.SIGINT, run.await_analysis(after=first.pid)) == 130
+    assert "run `sweep analyse x`" in run.log()
+    engine = open_store(where["url"])
+    assert len(due(kept_weights(engine, "x"))) == 2
+
+    run = Run("resume", "x", **where)
+    with killed_at_the_end(run.process):
+        assert run.end(signal.SIGKILL, run.await_analysis()) == -signal.SIGKILL
+    assert len(due(kept_weights(engine, "x"))) == 2
+
+    process = sweep("analyse", "x", **where)
+    with killed_at_the_end(process):
+        assert process.wait(timeout=60) == 0, (tmp_path / "log").read_text()
+    assert "analysing networks: 2 of 2" in (tmp_path / "log").read_text()
+    study = open_study(engine, "x")
+    assert set(study.probes()) == {0, 1}
+    (event,) = [e for e in study.events() if e.kind == "network not analysed"]
+    assert event.message == "killed by signal 9"

@@ -65,7 +65,7 @@ def finished(study: Field) -> dict[int, tuple[float | None, int]]:
 def test_a_disk_that_fails_for_a_while_is_waited_for_and_costs_nothing(
     study: Field, disk: FaultyDisk
 ) -> None:
-    study.prepare(trials=80)
+    study.prepare(trials=48)
     study.progress(2)
     disk.set("write:short", "fsync:slow")  # goes on meanwhile
     study.progress(4)
@@ -91,7 +91,7 @@ BROKEN = (
 def test_a_disk_that_stays_broken_ends_each_run_until_one_completes_the_study(
     study: Field, disk: FaultyDisk
 ) -> None:
-    study.prepare(80, "budget.max_away_seconds = 1\n")
+    study.prepare(48, "budget.max_away_seconds = 1\n")
     confirmed: dict[int, tuple[float | None, int]] = {}
     for fault, code, says in BROKEN:
         if fault == "read:EIO":  # the others are met while it runs, this one as it starts
@@ -107,6 +107,6 @@ def test_a_disk_that_stays_broken_ends_each_run_until_one_completes_the_study(
         disk.set()
         assert confirmed.items() <= finished(study).items()
         confirmed = finished(study)
-    assert 8 <= len(confirmed) < 80
+    assert 8 <= len(confirmed) < 48
     assert study.finish() == []
     assert confirmed.items() <= finished(study).items()

@@ -27,7 +27,7 @@ space.optimizer.choices = ["adam", "sgd"]
 space.epochs = {low = 1, high = 3}
 space.batch_size = 32
 sampler.name = "random"
-budget.trials = 8
+budget.trials = 5
 """
 
 
@@ -51,7 +51,7 @@ def test_a_study_is_the_same_by_either_trainer(tmp_path: Path) -> None:
     data = write_dataset(tmp_path / "data", make_images(60, 20, height=4, width=4))
     urls = {trainer: run(tmp_path / trainer, data, trainer) for trainer in ("reference", "fused")}
     plain, fused = (optuna.load_study(study_name="x", storage=url).trials for url in urls.values())
-    assert [trial.state for trial in fused] == [TrialState.COMPLETE] * 8
+    assert [trial.state for trial in fused] == [TrialState.COMPLETE] * 5
     for one, other in zip(plain, fused, strict=True):
         assert one.params == other.params
         assert other.value == pytest.approx(one.value, rel=1e-4)
@@ -74,14 +74,14 @@ def assert_the_best_of_each_width_have_weights(engine: Engine) -> None:
     assert all(open_study(engine, "x").trial(number).artifact_id for _, number in best.values())
 
 
-def start_on_a_wrong_card(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def start_on_a_wrong_card(folder: Path) -> subprocess.CompletedProcess[str]:
     data = write_dataset(folder / "data", make_images(60, 20, height=4, width=4))
     (folder / "x.toml").write_text(STUDY + f'data.name = "{data}"\n')
     return subprocess.run(
         [
             *(sys.executable, "-m", "tests.support.pretended_card"),
             *("start", str(folder / "x.toml")),
-            *("--storage", f"sqlite:///{folder / 'x.db'}", *options),
+            *("--storage", f"sqlite:///{folder / 'x.db'}"),
         ],
         capture_output=True,
         text=True,
@@ -99,17 +99,8 @@ def test_a_card_that_computes_wrong_numbers_still_trains_the_study_and_that_is_s
     assert len(re.findall(r"(?:ieee|tf32): encoder_weight of .*? limit", said)) > 2
     engine = open_store(f"sqlite:///{tmp_path / 'x.db'}")
     (worker,) = open_study(engine, "x").workers()
-    assert worker.trainer is Trainer.REFERENCE and worker.n_finished == 8
+    assert worker.trainer is Trainer.REFERENCE and worker.n_finished == 5
     assert "encoder_weight" in str(worker.fallback_reason)
     assert {row.state for row in open_study(engine, "x").trials()} == {"COMPLETE"}
     assert EventKind.FALLBACK in [event.kind for event in open_study(engine, "x").events()]
     assert open_study(engine, "x").training_record(0).trainer is Trainer.REFERENCE
-
-
-def test_a_card_that_computes_wrong_numbers_is_refused_where_fused_is_asked_for(
-    tmp_path: Path,
-) -> None:
-    answer = start_on_a_wrong_card(tmp_path, "--trainer", "fused")
-    assert answer.returncode == 8
-    said = " ".join(answer.stderr.split())
-    assert "encoder_weight" in said and "`--trainer reference` trains without it" in said

@@ -44,7 +44,7 @@ SETTINGS = {
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_timeout_ms": "1000",
     "RAY_health_check_failure_threshold": "3",
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "4",
 }
 
 
@@ -279,6 +279,7 @@ def test_a_study_whose_cluster_is_lost_says_so_and_goes_on_in_another(
     resting = open_study(open_store(url), "x").summary()
     assert 3 <= resting.n_finished < N_TRIALS, "lost too late to matter"
     assert (resting.phase, resting.running, resting.counts["RUNNING"]) == ("failed", False, 0)
-    again = run_study(far, start_head(far, 3), "--simulated", "resume", "x", log="again.log")
+    words = ("--simulated-fast", "resume", "x")
+    again = run_study(far, start_head(far, 3), *words, log="again.log")
     assert again.wait(100) == 0, (far.folder / "again.log").read_text()
     assert_each_ended_once(url)

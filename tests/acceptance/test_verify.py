@@ -38,6 +38,7 @@ def test_a_trial_is_trained_again_to_compare_it_or_to_have_its_weights(tmp_path:
     assert started.returncode == 0, started.stderr
     code, found = verified(tmp_path)
     assert (code, found["agreement"], found["differs"]) == (0, "equal", [])
+    assert found["trainer"] == "cpu"
 
     (tmp_path / "kept").mkdir()
     (tmp_path / "again").mkdir()

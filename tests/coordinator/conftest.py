@@ -1,9 +1,12 @@
 """What the coordinator's tests share: a store, in a folder of their own."""
 
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from sweep.datasets import library
 from sweep.store.engine import Engine
 from tests.support.store_factories import sqlite_store
 
@@ -12,6 +15,14 @@ from tests.support.store_factories import sqlite_store
 def _in_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # Weights of a study in PostgreSQL go where its coordinator runs.
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _read_known_data_once() -> Iterator[None]:
+    """Unpacking them took a tenth of the time: each run of a study reads its data."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(library, "_read_known", cache(library._read_known))
+        yield
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from sqlalchemy import text
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
 
-#: So many that no round of kills finds the study over.
-N_TRIALS = 300
+#: So many that no kill finds the study over.
+N_TRIALS = 120
 
 
 #: A small space: configurations come again, and each shall be trained.
