@@ -3,16 +3,16 @@
 SQLAlchemy compiles a statement once for each engine, and a test opens engines of its own.
 """
 
-from importlib.util import find_spec
 from typing import Any
 
 
 def pytest_configure() -> None:
     """Give each new engine the cache of all, and the dialect that its entries belong to."""
-    if find_spec("sqlalchemy") is None:  # a GPU machine may lack it
+    try:
+        from sqlalchemy import Dialect, Engine
+        from sqlalchemy.util import LRUCache
+    except ImportError:  # a GPU machine may lack it
         return
-    from sqlalchemy import Dialect, Engine
-    from sqlalchemy.util import LRUCache
 
     statements = LRUCache[Any, Any](2000)
     dialects: dict[type[Dialect], Dialect] = {}
