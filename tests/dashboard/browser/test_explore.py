@@ -43,7 +43,7 @@ def brush(page: Page) -> None:
     for _ in range(2):
         draw_box(page)
         with suppress(AssertionError):
-            expect(count).to_have_text(filtered, timeout=12_000)
+            expect(count).to_have_text(filtered, timeout=3_000)
             return
     draw_box(page)
     expect(count).to_have_text(filtered)
@@ -98,7 +98,7 @@ def test_the_box_stays_when_another_view_was_looked_at(page: Page, dashboard: st
     for _ in range(3):  # an answer that was under way may still come and take it along
         draw_box(page)
         with suppress(AssertionError):
-            expect(drawn).to_be_attached(timeout=8_000)
+            expect(drawn).to_be_attached(timeout=3_000)
             break
     expect(drawn).to_be_attached()
     page.locator("#explore-view").get_by_text("Distribution").click()
