@@ -126,11 +126,37 @@ class DataSection(Section):
         return name
 
 
-class SamplerSection(Section):
+class OptionsSection(Section):
+    """A table whose other keys are options of what its ``name`` chooses."""
+
+    #: Options of each choice, with defaults.
+    OPTIONS: ClassVar[Mapping[Any, Mapping[str, int | float | str | None]]]
+
+    name: Any
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> Self:
+        known = self.OPTIONS[self.name]
+        given = self.model_fields_set - {"name", *known}
+        foreign = sorted(key for key in given if getattr(self, key) is not None)
+        if foreign:
+            takes = f"It takes {', '.join(known)}." if known else "It takes none."
+            raise ValueError(f"'{self.name}' has no option {', '.join(foreign)}. {takes}")
+        return self
+
+    def options(self) -> dict[str, int | float | str | None]:
+        """Return the options of the choice, with defaults filled in."""
+        return {
+            key: default if getattr(self, key) is None else getattr(self, key)
+            for key, default in self.OPTIONS[self.name].items()
+        }
+
+
+class SamplerSection(OptionsSection):
     """What proposes the next configuration; each sampler has its own options."""
 
-    #: Options of each sampler, with defaults (Optuna's own).
-    OPTIONS: ClassVar[dict[Sampler, dict[str, int | float | str | None]]] = {
+    #: Defaults are Optuna's own.
+    OPTIONS = {
         Sampler.TPE: {"n_startup_trials": 10, "n_ei_candidates": 24},
         Sampler.OPTUNA_TPE: {"n_startup_trials": 10, "n_ei_candidates": 24},
         Sampler.RANDOM: {},
@@ -176,15 +202,6 @@ class SamplerSection(Section):
         description="nsga2: probability that a parameter is redrawn; by default 1 / parameters.",
     )
 
-    @model_validator(mode="after")
-    def _options_fit(self) -> Self:
-        _check_options(self, self.name, self.OPTIONS[self.name])
-        return self
-
-    def options(self) -> dict[str, int | float | str | None]:
-        """Return this sampler's options, with defaults filled in."""
-        return _options(self, self.OPTIONS[self.name])
-
 
 class WarmStartSection(Section):
     """What the study takes from finished trials of other studies in its database."""
@@ -221,11 +238,10 @@ class WarmStartSection(Section):
         return ignore
 
 
-class PrunerSection(Section):
+class PrunerSection(OptionsSection):
     """What ends unpromising trials early; each rule has its own options."""
 
-    #: Options of each rule, with defaults.
-    OPTIONS: ClassVar[dict[Pruner, dict[str, int | float | str | None]]] = {
+    OPTIONS = {
         Pruner.NONE: {},
         Pruner.MEDIAN: {"n_startup_trials": 5, "n_warmup_steps": 0, "interval_steps": 1},
         Pruner.PERCENTILE: {
@@ -257,15 +273,6 @@ class PrunerSection(Section):
     reduction_factor: Annotated[Whole, Field(ge=2)] | None = Field(
         None, description="successive_halving, hyperband: one in this many continues."
     )
-
-    @model_validator(mode="after")
-    def _options_fit(self) -> Self:
-        _check_options(self, self.name, self.OPTIONS[self.name])
-        return self
-
-    def options(self) -> dict[str, int | float | str | None]:
-        """Return this rule's options, with defaults filled in."""
-        return _options(self, self.OPTIONS[self.name])
 
 
 class BudgetSection(Section):
@@ -332,25 +339,6 @@ class WorkersSection(Section):
     gpus: Annotated[str, Field(pattern=r"^(all|cpu|\d+(,\d+)*)$")] | None = Field(
         None, description="'all', 'cpu', or GPU numbers such as '0,1'; left out, all or else cpu."
     )
-
-
-def _check_options(
-    section: BaseModel, name: str, known: dict[str, int | float | str | None]
-) -> None:
-    given = section.model_fields_set - {"name"} - set(known)
-    foreign = sorted(key for key in given if getattr(section, key) is not None)
-    if foreign:
-        takes = f"It takes {', '.join(known)}." if known else "It takes none."
-        raise ValueError(f"'{name}' has no option {', '.join(foreign)}. {takes}")
-
-
-def _options(
-    section: BaseModel, defaults: dict[str, int | float | str | None]
-) -> dict[str, int | float | str | None]:
-    return {
-        key: default if getattr(section, key) is None else getattr(section, key)
-        for key, default in defaults.items()
-    }
 
 
 SECTIONS: Mapping[str, type[Section]] = {
