@@ -18,7 +18,7 @@ from tests.support.factorial_factories import (
     PLANTED,
     SCHEDULE,
     TARGET,
-    planted,
+    plant_factorial,
     product,
     with_interaction,
 )
@@ -42,13 +42,13 @@ def by_cause(found: Factorial, name: str) -> dict[str, ChangeEffect | None]:
 def test_effects_that_multiply_are_the_same_alone_taken_back_and_as_shapley_value(
     name: str,
 ) -> None:
-    effects = by_cause(planted(product), name)
+    effects = by_cause(plant_factorial(product), name)
     assert {cause: of and of.estimate for cause, of in effects.items()} == pytest.approx(PLANTED)
     assert all(of and of.low == pytest.approx(of.high) for of in effects.values())
 
 
 def test_shapley_values_are_the_means_over_all_orders_and_make_the_whole() -> None:
-    found = planted(with_interaction, noise=0.4)
+    found = plant_factorial(with_interaction, noise=0.4)
     log_error = {frozenset(of.causes): np.log(of.errors or ()).mean() for of in found.cells}
     gains: dict[str, list[float]] = {of.name: [] for of in found.causes}
     for order in permutations(gains):
@@ -65,7 +65,7 @@ def test_shapley_values_are_the_means_over_all_orders_and_make_the_whole() -> No
 
 
 def test_a_planted_interaction_is_shared_by_its_causes_and_found() -> None:
-    found = planted(with_interaction)
+    found = plant_factorial(with_interaction)
     alone, back, shapley = (by_cause(found, of) for of in ("alone", "taken_back", "shapley"))
     for of, times in ((alone, 1.0), (back, 5.0), (shapley, math.sqrt(5.0))):
         effect = of[SCHEDULE]
@@ -80,7 +80,7 @@ def test_a_planted_interaction_is_shared_by_its_causes_and_found() -> None:
 
 
 def test_an_interaction_that_hinders_is_as_strong() -> None:
-    found = planted(
+    found = plant_factorial(
         lambda causes: 2 * product(frozenset({Cause.UPDATES})) - with_interaction(causes)
     )
     assert found.interaction is not None
@@ -91,7 +91,7 @@ def test_an_interaction_that_hinders_is_as_strong() -> None:
 def test_intervals_hold_the_planted_shapley_value_in_nine_of_ten_experiments() -> None:
     held = n = 0
     for seed in range(150):
-        for cause, of in by_cause(planted(product, 4, 0.3, seed), "shapley").items():
+        for cause, of in by_cause(plant_factorial(product, 4, 0.3, seed), "shapley").items():
             assert of is not None and of.low is not None and of.high is not None
             held += of.low <= PLANTED[Cause(cause)] <= of.high
             n += 1
@@ -99,21 +99,21 @@ def test_intervals_hold_the_planted_shapley_value_in_nine_of_ten_experiments() -
 
 
 def test_where_no_causes_interact_the_strongest_interaction_is_rarely_told_from_none() -> None:
-    found = [planted(product, 4, 0.3, seed).interaction for seed in range(150)]
+    found = [plant_factorial(product, 4, 0.3, seed).interaction for seed in range(150)]
     told = [of for of in found if of and not of.ratio.may_be_chance]
     assert len(told) <= 0.15 * len(found)
 
 
 def test_causes_whose_difference_is_within_chance_share_the_first_place() -> None:
-    alone = planted(product, noise=0.01)
+    alone = plant_factorial(product, noise=0.01)
     assert [of.cause.name for of in alone.largest] == [Cause.UPDATES]
-    noisy = planted(product, noise=1.0)
+    noisy = plant_factorial(product, noise=1.0)
     assert noisy.by_size[0] is noisy.largest[0] and len(noisy.largest) > 1
-    assert len(planted(product, n_seeds=1, noise=1.0).largest) == 1
+    assert len(plant_factorial(product, n_seeds=1, noise=1.0).largest) == 1
 
 
 def test_one_seed_gives_effects_without_intervals() -> None:
-    shapley = by_cause(planted(product, n_seeds=1), "shapley")
+    shapley = by_cause(plant_factorial(product, n_seeds=1), "shapley")
     assert {of and (of.low, of.high) for of in shapley.values()} == {(None, None)}
 
 
@@ -125,7 +125,7 @@ def test_every_combination_is_a_cell_from_the_baseline_to_the_target() -> None:
 
 
 def test_a_cell_that_diverged_leaves_no_shapley_value_and_is_named() -> None:
-    errors = {cell.config: cell.errors or () for cell in planted(product).cells}
+    errors = {cell.config: cell.errors or () for cell in plant_factorial(product).cells}
     bad = replace(BASELINE, activation=Activation.LINEAR)
     found = factorial(BASELINE, TARGET, {**errors, bad: (0.1, math.inf, 0.1)})
     assert [cell.causes for cell in found.diverged] == [(Cause.ACTIVATION,)]

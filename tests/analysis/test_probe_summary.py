@@ -35,7 +35,7 @@ from tests.support.store_factories import (
     add_trial,
     baselines,
     features,
-    probed,
+    make_probed,
     sqlite_store,
 )
 
@@ -53,7 +53,7 @@ def of_width(
 ) -> ProbedTrial:
     """The pixels tell 80 % of 10,000 test images by each classifier, and chance 10 %."""
     pixels, other = code_of(0.8), code_of(pca)
-    found = probed(number, width, mse, {**PROBE, "code": code, "n_test": 10_000})
+    found = make_probed(number, width, mse, {**PROBE, "code": code, "n_test": 10_000})
     return replace(found, pca=other, random=code_of(0.5), pixels=pixels)
 
 

@@ -14,7 +14,7 @@ from sweep.errors import NotFoundError, UsageError
 from sweep.store import annotate, schema
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
-from tests.support.spectrum_factories import BANDS, by_the_law, packed
+from tests.support.spectrum_factories import BANDS, by_the_law, pack
 from tests.support.store_factories import add_rows, add_study, add_trial, strip_png
 
 
@@ -127,7 +127,7 @@ def test_error_spectra_have_a_row_a_band_of_an_epoch(store: Engine, study: sweep
     assert len(study.spectra()) == 0
     study_id = add_study(store, "spectral", spectrum_bands=asdict(BANDS))
     points = by_the_law(0.3, [1, 2])
-    add_trial(store, study_id, 0, 0.1, curve=[0.4, 0.1], spectra=packed(points))
+    add_trial(store, study_id, 0, 0.1, curve=[0.4, 0.1], spectra=pack(points))
     frame = sweep.open(str(store.url)).study("spectral").spectra([0])
     assert len(frame) == 2 * 15  # one of 16 bands has no direction
     first = frame.row(0, named=True)

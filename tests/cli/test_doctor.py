@@ -24,20 +24,20 @@ def use(monkeypatch: pytest.MonkeyPatch, launcher: Any) -> None:
     monkeypatch.setattr("sweep.cli.doctor._TORCH", "print('[\"2.11.0\", null, 0]')")  # quicker
 
 
-def finding(cli: Cli) -> dict[str, Any]:
+def find_fused_trainer(cli: Cli) -> dict[str, Any]:
     found = cli("doctor", "--json").json
     return next(one for one in found if one["what"] == "fused trainer on GPU 0")
 
 
 def test_doctor_says_that_a_gpu_passes(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, FakeLauncher(capacity=CAPACITY))
-    found = finding(cli)
+    found = find_fused_trainer(cli)
     assert found["ok"] and found["said"].startswith("pretended passes its self-check; Triton")
 
 
 def test_doctor_says_why_a_gpu_cannot_be_used(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, FakeLauncher(fused_fails="it needs compute capability 8.0 or higher"))
-    found = finding(cli)
+    found = find_fused_trainer(cli)
     assert found["ok"] is None and "compute capability 8.0" in found["said"]
     assert "reference trainer there" in found["said"]
 
@@ -56,7 +56,7 @@ def test_a_gpu_that_torch_does_not_see_is_broken(cli: Cli) -> None:
 
     if torch.cuda.is_available():
         pytest.skip("torch sees a GPU")
-    found = finding(cli)
+    found = find_fused_trainer(cli)
     assert found["ok"] is False and "no GPU that torch" in found["said"]
 
 

@@ -48,14 +48,14 @@ def widths(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     printed: list[int] = []
     real = output._print_table
 
-    def measured(columns: Sequence[TextColumn], **options: Any) -> None:
+    def measure(columns: Sequence[TextColumn], **options: Any) -> None:
         before = capsys.readouterr().out
         real(columns, **options)
         lines = capsys.readouterr().out
         printed.append(max(map(len, lines.splitlines())))
         output.sys.stdout.write(before + lines)
 
-    monkeypatch.setattr(output, "_print_table", measured)
+    monkeypatch.setattr(output, "_print_table", measure)
     monkeypatch.setattr(output, "_room", lambda: ROOM)
     return printed
 

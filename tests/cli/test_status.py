@@ -14,7 +14,7 @@ from sweep.store.handle import open_study
 from sweep.store.schema import sweep_events, sweep_leases, sweep_workers
 from sweep.studyfile.sections import BudgetSection
 from tests.support.cli_runner import Cli
-from tests.support.statements import counted
+from tests.support.statements import count_statements
 from tests.support.store_factories import EPOCH, add_rows, add_study, add_trial, lease_row
 
 WORKER = {
@@ -152,7 +152,7 @@ def test_status_reads_with_the_same_few_statements_however_many_trials(
     add_rows(store, sweep_workers, {"study_id": study_id, **WORKER})
     for number in range(n_trials):
         add_trial(store, study_id, number, 0.1)
-    with counted(store) as statements:
+    with count_statements(store) as statements:
         status._show_status(open_study(store, "study"))
     assert len(statements) == 17
     assert [statement.looks_up("study") for statement in statements].count(True) == 1

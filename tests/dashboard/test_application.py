@@ -39,14 +39,14 @@ def test_the_first_page_has_its_scripts_whatever_else_is_asked_meanwhile(
     assert "assets/sweep.js" in page and "assets/charts.js" in page
 
 
-def said(answer: Answer) -> tuple[int, bool]:
+def summarise(answer: Answer) -> tuple[int, bool]:
     return answer.status, b"bug" in answer.body
 
 
 @pytest.mark.parametrize("allow_edit", [False, True])
 def test_every_callback_takes_what_its_page_sends(engine: Engine, allow_edit: bool) -> None:
     dashboard = dashboard_of(engine, allow_edit=allow_edit)
-    found = {what: said(answer) for what, answer in answers(dashboard, "small")}
+    found = {what: summarise(answer) for what, answer in answers(dashboard, "small")}
     assert len({what.split(" ", 1)[1] for what in found}) > 25
     assert {what: of for what, of in found.items() if of not in ((200, False), (204, False))} == {}
 

@@ -35,7 +35,7 @@ def study(widths: Sequence[int] = WIDTHS) -> TrialTable:
     )
 
 
-def boxed(where: str, name: str, span: tuple[float, float] | None, **side: bool) -> str:
+def draw_box(where: str, name: str, span: tuple[float, float] | None, **side: bool) -> str:
     table = study()
     new = brushing.narrow_to_box(
         Filter.parse(where), table, (Side(name, axis_of(table, name), **side), span)
@@ -44,26 +44,26 @@ def boxed(where: str, name: str, span: tuple[float, float] | None, **side: bool)
 
 
 def test_a_box_around_few_numbers_takes_those_it_reaches() -> None:
-    assert boxed("", "hidden_width", (14.0, 70.0)) == "hidden_width:16..64"
+    assert draw_box("", "hidden_width", (14.0, 70.0)) == "hidden_width:16..64"
 
 
 def test_a_box_on_a_map_counts_cells() -> None:
-    assert boxed("", "hidden_width", (0.9, 2.2), in_cells=True) == "hidden_width:16..32"
+    assert draw_box("", "hidden_width", (0.9, 2.2), in_cells=True) == "hidden_width:16..32"
 
 
 def test_a_box_around_words_takes_the_words() -> None:
-    assert boxed("", "activation", (0.8, 1.4)) == "activation:tanh"
+    assert draw_box("", "activation", (0.8, 1.4)) == "activation:tanh"
 
 
 def test_a_box_around_everything_is_no_condition() -> None:
-    assert boxed("", "activation", (-0.5, 1.5)) == ""
-    assert boxed("", "hidden_width", (4.0, 200.0)) == ""
+    assert draw_box("", "activation", (-0.5, 1.5)) == ""
+    assert draw_box("", "hidden_width", (4.0, 200.0)) == ""
 
 
 def test_a_box_replaces_the_last_one_and_leaves_other_columns() -> None:
     before = "activation:tanh;hidden_width:8..16"
-    assert boxed(before, "hidden_width", (30.0, 200.0)) == "hidden_width:32..;activation:tanh"
-    assert boxed(before, "hidden_width", None) == "activation:tanh"
+    assert draw_box(before, "hidden_width", (30.0, 200.0)) == "hidden_width:32..;activation:tanh"
+    assert draw_box(before, "hidden_width", None) == "activation:tanh"
 
 
 def test_times_are_drawn_from_the_first_and_kept_to_the_second() -> None:

@@ -28,7 +28,7 @@ ROWS = (
 TABLE = trial_table(*ROWS)
 
 
-def compared(engine: Engine, numbers: list[int]) -> Comparison:
+def compare_trials(engine: Engine, numbers: list[int]) -> Comparison:
     study = open_study(engine, "study")
     return gather_comparison(study, study.table(), numbers)
 
@@ -78,7 +78,7 @@ def test_only_differences_leaves_the_common_settings_out(engine: Engine) -> None
     study_id = add_study(engine)
     add_trial(engine, study_id, 0, 0.3, config=ASKED)
     add_trial(engine, study_id, 1, 0.1, config=TANH)
-    found = compared(engine, [0, 1])
+    found = compare_trials(engine, [0, 1])
     assert "Batch size" in text_of(compare.tables(found, only=False))
     assert "Batch size" not in text_of(compare.tables(found, only=True))
     assert "Activation" in text_of(compare.tables(found, only=True))
@@ -96,7 +96,7 @@ def test_curves_and_classes_have_a_line_for_each_trial(engine: Engine) -> None:
     for number in (0, 1):
         classes = {"per_class_mse": [0.1] * 10}
         add_trial(engine, study_id, number, 0.3, config=TANH, curve=[0.5, 0.3], **classes)
-    figures = compare.figures(View(engine=engine), compared(engine, [1, 0]))
+    figures = compare.figures(View(engine=engine), compare_trials(engine, [1, 0]))
     assert [trace.name.split(":")[0] for trace in figures["compare-curves"].drawn.data] == [
         "trial 1",
         "trial 0",
@@ -110,8 +110,8 @@ def test_curves_and_classes_have_a_line_for_each_trial(engine: Engine) -> None:
 def test_news_about_other_trials_is_no_news(engine: Engine) -> None:
     study_id = add_study(engine)
     add_trial(engine, study_id, 0, 0.3)
-    before = compare.mark_of(compared(engine, [0]))
+    before = compare.mark_of(compare_trials(engine, [0]))
     add_trial(engine, study_id, 1, 0.4)
-    assert compare.mark_of(compared(engine, [0])) == before
+    assert compare.mark_of(compare_trials(engine, [0])) == before
     annotate.note(engine, "study", "look", 0)
-    assert compare.mark_of(compared(engine, [0])) != before
+    assert compare.mark_of(compare_trials(engine, [0])) != before

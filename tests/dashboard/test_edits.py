@@ -195,15 +195,15 @@ def test_a_study_file_of_another_version_takes_no_variation_but_shows_its_trials
 # --- the form -------------------------------------------------------------------------------------
 
 
-def used(given: variation.Texts) -> list[str]:
+def used_fields(given: variation.Texts) -> list[str]:
     return [field.setting for field in variation.fields(_SPACE, given) if field.is_used]
 
 
 def test_the_form_has_the_fields_that_go_with_its_choices() -> None:
     common = ["hidden_width", "activation", "optimizer", "learning_rate"]
-    assert used({"optimizer": "adam"}) == [*common, "beta1"]
-    assert used({"optimizer": "sgd"}) == common
-    assert used({}) == [*common, "beta1"]  # whatever the sampler may choose
+    assert used_fields({"optimizer": "adam"}) == [*common, "beta1"]
+    assert used_fields({"optimizer": "sgd"}) == common
+    assert used_fields({}) == [*common, "beta1"]  # whatever the sampler may choose
 
 
 def test_a_field_says_what_it_may_be_beside_the_others() -> None:

@@ -43,12 +43,12 @@ def table(view: View) -> TrialTable:
     return view.table("study")
 
 
-def shown(of: Any) -> str:
+def text_of(of: Any) -> str:
     return json.dumps(of, default=lambda part: part.to_plotly_json(), ensure_ascii=False)
 
 
 def page(view: View, study: str = "study", query: Mapping[str, str] | None = None) -> str:
-    return shown(explore.layout(view, Place(EXPLORE, study, query=query or {})))
+    return text_of(explore.layout(view, Place(EXPLORE, study, query=query or {})))
 
 
 def reader(view: View, where: str = "", study: str = "study") -> PageReader:

@@ -172,12 +172,12 @@ def test_a_strangers_body_is_refused_unread_and_never_on_disk(guarded: Served) -
     for _ in range(limits.BODY_BYTES // 0x10000 - 1):
         chunked.sendall(block)
     time.sleep(0.5)
-    assert [*guarded.temporary.iterdir(), *spooled(guarded)] == []
+    assert [*guarded.temporary.iterdir(), *list_spooled(guarded)] == []
     chunked.sendall(2 * block)
     assert chunked.recv(100).startswith(b"HTTP/1.1 413")
 
 
-def spooled(served: Served) -> list[str]:
+def list_spooled(served: Served) -> list[str]:
     """What the process has open in its temporary folder, without a name there too."""
     files = Path(f"/proc/{served.process.pid}/fd").iterdir()
     names = [str(of.readlink()) for of in files if of.is_symlink()]

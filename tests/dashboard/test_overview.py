@@ -44,13 +44,13 @@ def view(engine: Engine) -> View:
     return View(engine=engine)
 
 
-def shown(of: Any) -> str:
+def text_of(of: Any) -> str:
     """Everything that a component says, as JSON."""
     return json.dumps(of, default=lambda part: part.to_plotly_json(), ensure_ascii=False)
 
 
 def page(view: View, study: str = "study") -> str:
-    return shown(overview.layout(view, Place(OVERVIEW, study)))
+    return text_of(overview.layout(view, Place(OVERVIEW, study)))
 
 
 def test_a_study_without_trials_says_what_it_is_about(view: View, engine: Engine) -> None:
@@ -64,14 +64,14 @@ def test_a_study_without_trials_says_what_it_is_about(view: View, engine: Engine
 def test_floors_that_are_on_their_way_are_told_of(engine: Engine) -> None:
     add_study(engine)
     said = standing.in_words(open_study(engine, "study").summary(), None, computing_floors=True)
-    assert standing.COMPUTING in shown(said)
+    assert standing.COMPUTING in text_of(said)
 
 
 def test_a_study_whose_trials_all_failed_has_no_best(view: View, engine: Engine) -> None:
     add_trial(engine, add_study(engine), 0, state="FAIL", reason="out of memory")
     assert "No trial can be judged yet" in page(view)
     found = view.findings("study", in_short=True)
-    assert "out of memory" in shown(finding_table("study", found.failure_table))
+    assert "out of memory" in text_of(finding_table("study", found.failure_table))
 
 
 def test_one_trial_is_a_verdict(view: View, engine: Engine) -> None:
@@ -108,7 +108,7 @@ def test_a_paused_study_has_no_time_left(engine: Engine) -> None:
     study = open_study(engine, "study").summary()
     assert study.running and study.trials_per_second
     assert seconds_left(study) is None
-    assert "paused" in shown(standing.tiles(study, ())[-1])
+    assert "paused" in text_of(standing.tiles(study, ())[-1])
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_the_strip_says_how_busy_the_gpus_are(
     tiles = standing.tiles(
         open_study(engine, "study").summary(), open_study(engine, "study").workers()
     )
-    said = next(shown(tile) for tile in tiles if label in shown(tile))
+    said = next(text_of(tile) for tile in tiles if label in text_of(tile))
     assert ("50 %" in said) == bool(devices)
 
 
@@ -136,7 +136,7 @@ def test_the_strip_says_where_a_gpu_lacks_the_fused_trainer(engine: Engine) -> N
     tiles = standing.tiles(
         open_study(engine, "study").summary(), open_study(engine, "study").workers()
     )
-    assert any("without the fused trainer" in shown(tile) for tile in tiles)
+    assert any("without the fused trainer" in text_of(tile) for tile in tiles)
 
 
 def worker_row(study_id: int, name: str, device: str, **columns: Any) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def test_pictures_stand_beside_the_originals(engine: Engine, view: View) -> None
     strips = {"reconstructions_png": strip_png(), "errors_png": strip_png()}
     add_rows(engine, schema.sweep_reconstructions, {"trial_id": trial_id, **strips})
     ranking = best.gather_best(open_study(engine, "study"), view.table("study"), None)
-    said = shown(best.draw_best(ranking, "errors"))
+    said = text_of(best.draw_best(ranking, "errors"))
     assert "/api/picture/originals.png?study=study" in said
     assert "/api/picture/errors.png?study=study&trial=0" in said
 
@@ -171,7 +171,7 @@ def test_pictures_stand_beside_the_originals(engine: Engine, view: View) -> None
 def test_without_pictures_there_is_no_column_for_them(engine: Engine, view: View) -> None:
     add_trial(engine, add_study(engine), 0, 0.02)
     ranking = best.gather_best(open_study(engine, "study"), view.table("study"), None)
-    assert "Test images" not in shown(best.draw_best(ranking))
+    assert "Test images" not in text_of(best.draw_best(ranking))
 
 
 def test_the_ranking_is_left_alone_until_it_changes(engine: Engine, view: View) -> None:
@@ -183,7 +183,7 @@ def test_the_ranking_is_left_alone_until_it_changes(engine: Engine, view: View) 
     assert overview.lay_out_ranking(view, "study", "reconstructions", first) == [dash.no_update] * 3
     annotate.invalidate(engine, "study", 0)
     said, _, _ = overview.lay_out_ranking(view, "study", "reconstructions", first)
-    assert "no trial has finished" in shown(said)
+    assert "no trial has finished" in text_of(said)
 
 
 def test_the_address_keeps_what_is_not_as_at_first() -> None:

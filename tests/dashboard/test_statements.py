@@ -6,7 +6,7 @@ import pytest
 
 from sweep.store.engine import Engine
 from tests.support.dashboard_requests import PAGES, dashboard_of
-from tests.support.statements import Statement, counted
+from tests.support.statements import Statement, count_statements
 from tests.support.store_factories import sqlite_store
 from tests.support.synthetic import add_study
 
@@ -15,7 +15,7 @@ def first_view(engine: Engine, page: str) -> Iterator[list[Statement]]:
     """The statements of each request of a page's first view that follows the page itself."""
     dashboard = dashboard_of(engine)
     for body in dashboard.bodies(dashboard.open(f"/study/small{page}")):
-        with counted(engine) as statements:
+        with count_statements(engine) as statements:
             assert dashboard.post(body).status < 400
         yield statements
 

@@ -20,7 +20,7 @@ from sweep.store import annotate, schema
 from sweep.store.engine import Engine, write_transaction
 from sweep.studyfile import loads
 from tests.support.pages import as_json, texts
-from tests.support.spectrum_factories import BANDS, by_the_law, packed
+from tests.support.spectrum_factories import BANDS, by_the_law, pack
 from tests.support.store_factories import (
     EPOCH,
     add_curve,
@@ -53,7 +53,7 @@ def study_id(engine: Engine) -> int:
     return study_id
 
 
-def shown(view: View, number: int) -> str:
+def show_trial(view: View, number: int) -> str:
     return as_json(page.layout(view, links.Place(links.TRIAL, "study", number)))
 
 
@@ -198,7 +198,7 @@ def test_a_study_of_one_trial_has_a_page_in_any_state(
     view: View, engine: Engine, state: str
 ) -> None:
     add_trial(engine, add_study(engine), 0, 0.5 if state == "COMPLETE" else None, state=state)
-    assert "Trial 0" in shown(view, 0)
+    assert "Trial 0" in show_trial(view, 0)
 
 
 def test_what_happened_to_a_trial_is_told(view: View, engine: Engine, study_id: int) -> None:
@@ -213,7 +213,7 @@ def test_what_happened_to_a_trial_is_told(view: View, engine: Engine, study_id: 
 def test_what_people_wrote_stays_text(view: View, engine: Engine, study_id: int) -> None:
     annotate.note(engine, "study", "<script>alert(1)</script>", 0)
     annotate.tag(engine, "study", "<b>bold</b>", 0)
-    text = shown(view, 0)
+    text = show_trial(view, 0)
     # As children, which React escapes; nothing on the page sets HTML.
     assert '"<script>alert(1)</script>"' in text
     assert '"<b>bold</b>"' in text
@@ -222,7 +222,7 @@ def test_what_people_wrote_stays_text(view: View, engine: Engine, study_id: int)
 
 def test_a_trial_that_is_not_there_is_not_found(view: View, engine: Engine, study_id: int) -> None:
     with pytest.raises(NotFoundError):
-        shown(view, 99)
+        show_trial(view, 99)
 
 
 def test_a_page_in_a_large_study_is_made_at_once(big: Engine) -> None:
@@ -241,7 +241,7 @@ def test_a_figure_without_room_for_its_floor_says_it_in_the_cards_note() -> None
 
 def test_a_trial_with_an_error_spectrum_shows_its_front(engine: Engine, view: View) -> None:
     study_id = add_study(engine, spectrum_bands=asdict(BANDS))
-    add_trial(engine, study_id, 0, 0.1, curve=[0.4, 0.1], spectra=packed(by_the_law(0.3, [1, 2])))
+    add_trial(engine, study_id, 0, 0.1, curve=[0.4, 0.1], spectra=pack(by_the_law(0.3, [1, 2])))
     add_trial(engine, study_id, 1, 0.2, curve=[0.4, 0.2])
     with_one, without = (page.gather(view, "study", number) for number in (0, 1))
     lines = page.figures(view, with_one)["trial-front"].drawn.data

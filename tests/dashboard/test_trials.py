@@ -34,7 +34,7 @@ def order(sort: str, where: str = "") -> list[int]:
     return TABLE.numbers[grid_rows.shown_rows(TABLE, where, sort)].tolist()
 
 
-def typed(text: str, before: Filter | None = None) -> str:
+def type_filter(text: str, before: Filter | None = None) -> str:
     return str(add_typed(before or Filter(), text, TABLE))
 
 
@@ -100,7 +100,7 @@ def test_columns_of_an_address_that_are_not_there_are_left_out() -> None:
 
 def test_the_filter_takes_its_own_placeholder() -> None:
     example = PLACEHOLDER.removeprefix("Filter: ")
-    assert typed(example) == "hidden_width:32..64;value:..0.01;activation:relu"
+    assert type_filter(example) == "hidden_width:32..64;value:..0.01;activation:relu"
 
 
 def test_the_form_adds_a_condition_or_nothing() -> None:

@@ -15,7 +15,7 @@ from sweep.errors import NotFoundError, StoreError
 from sweep.store import annotate
 from sweep.store.handle import StudyHandle
 from tests.support.finding_factories import floors
-from tests.support.statements import counted
+from tests.support.statements import count_statements
 from tests.support.store_factories import EPOCH, add_explanation, add_study, add_trial
 
 
@@ -30,7 +30,7 @@ def test_tables_of_the_studies_looked_at_last_are_kept(
     assert view.table("small") is not small
 
 
-def come(view: View, study: str) -> Floors | None:
+def wait_for_floors(view: View, study: str) -> Floors | None:
     """The floors, once they are no longer being computed."""
     view.floors(study)
     for _ in range(500):
@@ -50,11 +50,11 @@ def test_a_study_made_anew_has_floors_of_its_own(
     found = [floors(0.9, 0.5), floors(0.8, 0.4)]
     monkeypatch.setattr(module, "study_floors", lambda study, keep: found.pop(0))
     add(view, "again")
-    first = come(view, "again")
+    first = wait_for_floors(view, "again")
     assert first is not None and view.floors("again") is first
     annotate.delete_study(view.engine, "again")
     add(view, "again", created_at=EPOCH + 1)
-    assert come(view, "again") not in (None, first)
+    assert wait_for_floors(view, "again") not in (None, first)
 
 
 def test_floors_that_cannot_be_known_are_not_looked_for_at_every_turn(
@@ -63,8 +63,8 @@ def test_floors_that_cannot_be_known_are_not_looked_for_at_every_turn(
     looks: list[str] = []
     monkeypatch.setattr(module, "study_floors", lambda study, keep: looks.append(study.name))
     add(view, "elsewhere")
-    assert come(view, "elsewhere") is None
-    assert come(view, "elsewhere") is None
+    assert wait_for_floors(view, "elsewhere") is None
+    assert wait_for_floors(view, "elsewhere") is None
     assert looks == ["elsewhere"]
 
 
@@ -84,7 +84,7 @@ def test_no_page_waits_for_floors_and_open_ones_hear_of_them(
     assert view.floors("large") is None and view.computing_floors("large")
     meanwhile = view.token("large", OVERVIEW)
     may_end.set()
-    assert come(view, "large") is not None
+    assert wait_for_floors(view, "large") is not None
     assert before != meanwhile != view.token("large", OVERVIEW)
 
 
@@ -121,14 +121,14 @@ def test_floors_that_fail_are_no_end_of_the_page(
 
     monkeypatch.setattr(module, "study_floors", gone)
     add(view, "away")
-    assert come(view, "away") is None
+    assert wait_for_floors(view, "away") is None
     assert "the database is away" in caplog.text
 
 
 @pytest.mark.parametrize(("page", "n"), [(TRIALS, 1), (OVERVIEW, 2), (WHY, 2)])
 def test_a_tick_without_news_costs_a_statement_or_two(view: View, page: str, n: int) -> None:
     before = view.token("small", page)
-    with counted(view.engine) as statements:
+    with count_statements(view.engine) as statements:
         assert view.token("small", page) == before
     assert len(statements) == n
     assert not [statement for statement in statements if statement.looks_up("small")]

@@ -21,7 +21,7 @@ from sweep.findings.study import StudyFindings
 from sweep.store import schema
 from sweep.store.annotate import delete_study
 from sweep.store.engine import Engine, write_transaction
-from tests.support.finding_factories import explained, findings, floors
+from tests.support.finding_factories import findings, floors, make_explanation
 from tests.support.pages import as_json, texts
 from tests.support.store_factories import (
     EPOCH,
@@ -30,7 +30,7 @@ from tests.support.store_factories import (
     add_rows,
     add_study,
     add_trial,
-    probed,
+    make_probed,
     sqlite_store,
     strip_png,
 )
@@ -94,16 +94,16 @@ def test_floors_on_their_way_are_told(
 ) -> None:
     fill(engine)
     monkeypatch.setattr(View, "computing_floors", lambda self, study: True)
-    assert standing.COMPUTING in texts(why.verdict(view, _found(view)))
+    assert standing.COMPUTING in texts(why.verdict(view, gather_findings(view)))
 
 
-def _found(view: View) -> Any:
+def gather_findings(view: View) -> Any:
     return view.findings("study")
 
 
 def test_each_width_has_its_label_beside_its_floor(view: View, engine: Engine) -> None:
     fill(engine)
-    found = replace(_found(view), floors=floors(0.9, 0.5))
+    found = replace(gather_findings(view), floors=floors(0.9, 0.5))
     said = texts(finding_table("study", found.diagnosis_table))
     first_row = len(found.diagnosis_table.columns)
     assert said[first_row : first_row + 2] == ["8", "0"] and "4" in said
@@ -111,7 +111,7 @@ def test_each_width_has_its_label_beside_its_floor(view: View, engine: Engine) -
 
 def test_ties_are_a_table_with_roles(view: View, engine: Engine) -> None:
     fill(engine, n_seeds=3)
-    found = _found(view)
+    found = gather_findings(view)
     laid_out = finding_table("study", found.ties_table, "stacked")
     said = texts(laid_out)
     assert said[6:8] == ["4", "3"] and "no" in said
@@ -127,7 +127,7 @@ NOTHING = findings()
 NO_READER: Any = None
 
 
-def trained(view: View, found: StudyFindings, shown: Any = None) -> Any:
+def draw_trained(view: View, found: StudyFindings, shown: Any = None) -> Any:
     """Draw what was trained apart from what these findings know of it."""
     reader: Any = PageReader(view, "study")
     reader.explanation, reader.probes = found.ablation, found.probes
@@ -157,15 +157,15 @@ def test_a_part_that_is_not_there_yet_names_the_command_that_makes_it(
 
 def test_what_was_trained_is_drawn_and_left_alone_until_there_is_more(view: View) -> None:
     add_study(view.engine)
-    one = probed(0, 8, 0.02)
-    found = findings(ablation=explained(), probes=summarise_probes([one], [one]))
-    causes, code, mark = trained(view, found)
+    one = make_probed(0, 8, 0.02)
+    found = findings(ablation=make_explanation(), probes=summarise_probes([one], [one]))
+    causes, code, mark = draw_trained(view, found)
     assert "hidden width 784" in as_json(causes) and "why-waterfall-back" in as_json(causes)
     assert "PCA, two-layer network" in as_json(code)
-    assert trained(view, found, mark) == (dash.no_update, dash.no_update, mark)
-    causes, code, _ = trained(view, replace(found, probes=None), mark)
+    assert draw_trained(view, found, mark) == (dash.no_update, dash.no_update, mark)
+    causes, code, _ = draw_trained(view, replace(found, probes=None), mark)
     assert causes is dash.no_update and "sweep analyse study" in texts(code)
-    causes, code, _ = trained(view, replace(found, ablation=explained(3)), mark)
+    causes, code, _ = draw_trained(view, replace(found, ablation=make_explanation(3)), mark)
     assert code is dash.no_update and "Not complete yet" in as_json(causes)
 
 
@@ -174,11 +174,11 @@ def test_an_explanation_of_another_study_of_that_name_is_told_and_not_drawn(
 ) -> None:
     add_study(engine, created_at=EPOCH - 1)
     add_explanation(engine, "study", *ENDS, {ENDS[0]: (0.1, 0.1), ENDS[1]: (0.05, 0.06)})
-    drawn, _, mark = trained(view, _found(view))
+    drawn, _, mark = draw_trained(view, gather_findings(view))
     assert "why-waterfall-back" in as_json(drawn)
     delete_study(engine, "study")
     fill(engine)
-    drawn, _, new_mark = trained(view, _found(view), mark)
+    drawn, _, new_mark = draw_trained(view, gather_findings(view), mark)
     assert "why-waterfall" not in as_json(drawn) and new_mark != mark
     assert "Study 'study-explain' explains another study" in " ".join(texts(drawn))
 
@@ -189,10 +189,10 @@ def test_an_explanation_is_marked_once_another_trial_is_the_best(
     study_id = add_study(engine)
     add_trial(engine, study_id, 1, 0.1, config=ENDS[1])
     add_explanation(engine, "study", *ENDS, {ENDS[0]: (0.1, 0.1), ENDS[1]: (0.05, 0.06)})
-    drawn, _, mark = trained(view, _found(view))
+    drawn, _, mark = draw_trained(view, gather_findings(view))
     assert "This explains trial" not in as_json(drawn)
     add_trial(engine, study_id, 2, 0.01)
-    drawn, _, _ = trained(view, _found(view), mark)
+    drawn, _, _ = draw_trained(view, gather_findings(view), mark)
     assert "This explains trial 1; the best now is trial 2, which" in as_json(drawn)
 
 

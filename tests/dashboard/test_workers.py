@@ -51,7 +51,7 @@ def add_worker(engine: Engine, study_id: int, name: str = "w0", **columns: Any) 
     add_rows(engine, schema.sweep_workers, row)
 
 
-def shown(view: View) -> str:
+def text_of(view: View) -> str:
     return " ".join(texts(page.workers(view, "study")))
 
 
@@ -62,7 +62,7 @@ def test_a_worker_is_told_with_its_device_and_how_hard_it_works(
     card = {"driver_version": "580.82.07", "utilisation": 0.62, "utilisation_since_first": 0.71}
     add_worker(engine, study_id, busy=0.934, **memory, **card)
     add_trial(engine, study_id, 0, state="RUNNING", worker="w0")
-    told = shown(view)
+    told = text_of(view)
     about = ("w0", "gpu-box", "pid 41", "training", "GPU 0", "H100, driver 580.82.07")
     for said in (*about, "93 %", "62 %", "mean 71 %", "3.0 of 80 GiB"):
         assert said in told
@@ -75,16 +75,16 @@ def test_a_worker_without_the_fused_trainer_is_marked_with_every_difference(
     add_worker(engine, study_id, trainer="reference", fallback_reason=reason)
     add_worker(engine, study_id, "w1", trainer="fused")
     assert "state-fallback" in as_json(page.workers(view, "study"))
-    told = shown(view)
+    told = text_of(view)
     assert "reference, not fused" in told and "limit 1e-05" in told
     assert told.count("not fused") == 1 and "fused" in told.replace("not fused", "")
 
 
 def test_vitals_that_are_not_known_are_left_open(view: View, engine: Engine, study_id: int) -> None:
     add_worker(engine, study_id, device="cpu", device_name=None)
-    assert "CPU" in shown(view)
-    assert "%" not in shown(view)
-    assert "GiB" not in shown(view)
+    assert "CPU" in text_of(view)
+    assert "%" not in text_of(view)
+    assert "GiB" not in text_of(view)
 
 
 def test_a_silent_worker_is_marked_while_the_study_runs(
@@ -95,7 +95,7 @@ def test_a_silent_worker_is_marked_while_the_study_runs(
     with engine.begin() as connection:
         connection.execute(schema.sweep_leases.delete())
     assert '"className": "late"' not in as_json(page.workers(view, "study"))
-    assert "gone" in shown(view)
+    assert "gone" in text_of(view)
 
 
 def test_those_at_work_come_first_and_then_the_latest(
@@ -104,7 +104,7 @@ def test_those_at_work_come_first_and_then_the_latest(
     add_worker(engine, study_id, "old", state="gone")
     add_worker(engine, study_id, "young", state="gone", started_at=EPOCH + 5)
     add_worker(engine, study_id, "here")
-    told = shown(view)
+    told = text_of(view)
     assert told.index("here") < told.index("young") < told.index("old")
 
 
@@ -134,7 +134,7 @@ def test_the_pace_of_a_name_is_its_newest_workers(
 
 @pytest.mark.usefixtures("study_id")
 def test_a_study_without_workers_says_why(view: View, engine: Engine) -> None:
-    assert "is starting its workers" in shown(view)
+    assert "is starting its workers" in text_of(view)
     add_study(engine, "new", phase="new")
     assert "sweep resume new" in " ".join(texts(page.workers(view, "new")))
 

@@ -65,7 +65,7 @@ def _png(pixels: Any) -> bytes:
     return buffer.getvalue()
 
 
-def saved(monkeypatch: pytest.MonkeyPatch, folder: Path, content: Any) -> str:
+def save_dataset(monkeypatch: pytest.MonkeyPatch, folder: Path, content: Any) -> str:
     """A folder in which the package finds this."""
     (folder / "state.json").write_text("{}")
     package = SimpleNamespace(load_from_disk=lambda path: content, Image=Image)
@@ -77,7 +77,7 @@ def test_splits_images_and_names_of_classes_are_read(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     splits = {"train": images(12), "validation": images(3), "test": images(5)}
-    found = load(saved(monkeypatch, tmp_path, splits))
+    found = load(save_dataset(monkeypatch, tmp_path, splits))
     assert found.shape == ImageShape(height=5, width=4, channels=3)
     assert found.class_names == ("ant", "bee", "cat")
     assert np.array_equal(found.train_images, PIXELS.reshape(12, 60))
@@ -87,14 +87,14 @@ def test_splits_images_and_names_of_classes_are_read(
 def test_a_single_split_is_divided_and_resized(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    found = load(saved(monkeypatch, tmp_path, images(10)), (2, 2))
+    found = load(save_dataset(monkeypatch, tmp_path, images(10)), (2, 2))
     assert (len(found.train_images), len(found.test_images)) == (8, 2)
     assert found.n_inputs == 12
 
 
 def test_arrays_are_images_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     split = Split({"x": Array2D()}, {"x": PIXELS[..., 0].tolist()})
-    found = load(saved(monkeypatch, tmp_path, split))
+    found = load(save_dataset(monkeypatch, tmp_path, split))
     assert found.shape == ImageShape(height=5, width=4) and found.train_labels is None
 
 
@@ -104,13 +104,13 @@ def test_a_path_in_the_place_of_an_image_is_not_followed(
     Pillow.fromarray(PIXELS[0]).save(tmp_path / "secret.png")
     rows = [{"bytes": None, "path": str(tmp_path / "secret.png")}] * 4
     with pytest.raises(DataError, match="row 0: contains no image itself"):
-        load(saved(monkeypatch, tmp_path, Split({"img": Image()}, {"img": rows})))
+        load(save_dataset(monkeypatch, tmp_path, Split({"img": Image()}, {"img": rows})))
 
 
 def test_two_columns_of_images_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     split = Split({"one": Image(), "other": Image()}, {"one": [], "other": []})
     with pytest.raises(DataError, match="expected one column of images, found 2"):
-        load(saved(monkeypatch, tmp_path, split))
+        load(save_dataset(monkeypatch, tmp_path, split))
 
 
 def test_images_of_several_sizes_are_refused(
@@ -119,13 +119,13 @@ def test_images_of_several_sizes_are_refused(
     split = images(4)
     split.columns["img"][1] = {"bytes": _png(PIXELS[0, :3]), "path": None}
     with pytest.raises(DataError, match=r"images of 2 sizes \(3 x 4, 5 x 4 …\)"):
-        load(saved(monkeypatch, tmp_path, split))
+        load(save_dataset(monkeypatch, tmp_path, split))
 
 
 def test_without_the_package_the_command_that_installs_it_is_said(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    path = saved(monkeypatch, tmp_path, None)
+    path = save_dataset(monkeypatch, tmp_path, None)
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(DataError, match=r"pip install 'sweep-autoencoder\[datasets\]'"):
         load(path)

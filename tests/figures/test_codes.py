@@ -7,11 +7,11 @@ import pytest
 from sweep.analysis.probe_summary import summarise_probes
 from sweep.figures import style
 from sweep.figures.codes import draw, gather
-from tests.support.store_factories import PROBE, features, probed
+from tests.support.store_factories import PROBE, features, make_probed
 
-NARROW = probed(4, 8, 0.02)
-OTHER = probed(5, 8, 0.03)
-WIDE = probed(6, 64, 0.01, {**PROBE, "code": features(0.5, 0.9, 0.95)})
+NARROW = make_probed(4, 8, 0.02)
+OTHER = make_probed(5, 8, 0.03)
+WIDE = make_probed(6, 64, 0.01, {**PROBE, "code": features(0.5, 0.9, 0.95)})
 FOUND = summarise_probes([NARROW, WIDE], [NARROW, OTHER, WIDE])
 
 

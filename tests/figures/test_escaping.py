@@ -41,7 +41,7 @@ def test_escaped_text_comes_back_as_it_was() -> None:
         assert "<a" not in text and "%{" not in text
 
 
-def named(text: str) -> TrialTable:
+def name_words(text: str) -> TrialTable:
     """Trials whose words are all of somebody's choosing."""
     rows = [
         trial_row(
@@ -59,19 +59,19 @@ def named(text: str) -> TrialTable:
     return trial_table(*rows)
 
 
-def searched(table: TrialTable) -> TrialTable:
+def mark_searched(table: TrialTable) -> TrialTable:
     return dataclasses.replace(table, searched=("activation", "hidden_width"))
 
 
 EMPTY: dict[str, Any] = {"factors": [None, None], "low": [None] * 2, "high": [None] * 2}
 
 CHARTS = {
-    "slice": lambda: draw_slice(gather_slice(named(LINK), "activation")),
-    "contour": lambda: draw_contour(gather_contour(named(LINK), "activation", "hidden_width")),
-    "edf": lambda: draw_edf(gather_edf({LINK: named(LINK)})),
-    "timeline": lambda: draw_timeline(gather_timeline(named(LINK))),
-    "parallel": lambda: draw_lines(gather_lines(searched(named(LINK)))),
-    "width law": lambda: draw_width_law(gather_width_law(named(LINK), split="activation")),
+    "slice": lambda: draw_slice(gather_slice(name_words(LINK), "activation")),
+    "contour": lambda: draw_contour(gather_contour(name_words(LINK), "activation", "hidden_width")),
+    "edf": lambda: draw_edf(gather_edf({LINK: name_words(LINK)})),
+    "timeline": lambda: draw_timeline(gather_timeline(name_words(LINK))),
+    "parallel": lambda: draw_lines(gather_lines(mark_searched(name_words(LINK)))),
+    "width law": lambda: draw_width_law(gather_width_law(name_words(LINK), split="activation")),
     "learning": lambda: draw_curves([Curve(0, LINK, [1], [0.1], False)]),
     "classes": lambda: draw_classes(ClassErrors([LINK], {LINK: [0.1]}, None)),
     "seeds": lambda: draw_seeds(SeedChart(LINK, LINK, [SeedLine(LINK, [1], [0.1])], None)),

@@ -15,8 +15,8 @@ from tests.support.factorial_factories import (
     PLANTED,
     TARGET,
     LogError,
-    counteracted,
-    planted,
+    counteract,
+    plant_factorial,
     product,
     study_analysis,
     with_interaction,
@@ -24,7 +24,7 @@ from tests.support.factorial_factories import (
 
 
 def chart_of(of: LogError, **options: Any) -> FactorialChart:
-    chart = gather_factorial(study_analysis(planted(of, **options)))
+    chart = gather_factorial(study_analysis(plant_factorial(of, **options)))
     assert chart is not None
     return chart
 
@@ -58,12 +58,12 @@ def test_where_the_error_rises_the_cause_that_raises_it_most_is_the_largest() ->
 
 
 def test_causes_that_others_counteract_are_more_than_all_of_the_error() -> None:
-    chart = chart_of(counteracted)
+    chart = chart_of(counteract)
     assert chart.title.startswith("More than all of the error ÷ 4.50 comes from ")
 
 
 def test_without_every_cell_the_marks_are_those_that_are_known() -> None:
-    cells = planted(product).cells
+    cells = plant_factorial(product).cells
     known = {cell.config: cell.errors or () for cell in cells if len(cell.causes) < 2}
     chart = gather_factorial(study_analysis(factorial(BASELINE, TARGET, known), child="x-explain"))
     assert chart is not None
@@ -112,6 +112,6 @@ def test_what_a_setting_is_called_is_no_html() -> None:
 
 
 def test_the_best_that_is_another_by_now_is_in_the_note() -> None:
-    analysis = replace(study_analysis(planted(product)), other_best=20)
+    analysis = replace(study_analysis(plant_factorial(product)), other_best=20)
     chart = gather_factorial(analysis)
     assert chart is not None and "the best now is trial 20" in chart.about

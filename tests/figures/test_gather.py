@@ -129,7 +129,7 @@ def test_importances_name_what_outranks_them_or_would() -> None:
     assert trained.endswith("(study x-explain) trained the causes and is stronger evidence.")
 
 
-def searched(number: int, value: float, **config: Any) -> Any:
+def make_trial(number: int, value: float, **config: Any) -> Any:
     return trial_row(
         number=number, values=(value,), config=TrialConfig(**config), params=dict(config)
     )
@@ -138,8 +138,8 @@ def searched(number: int, value: float, **config: Any) -> Any:
 def test_lines_have_the_searched_settings_that_differ_the_best_trial_first() -> None:
     lines = gather_lines(
         trial_table(
-            searched(0, 0.01, hidden_width=64, activation=Activation.TANH, epochs=5),
-            searched(1, 0.1, hidden_width=16, activation=Activation.RELU, epochs=5),
+            make_trial(0, 0.01, hidden_width=64, activation=Activation.TANH, epochs=5),
+            make_trial(1, 0.1, hidden_width=16, activation=Activation.RELU, epochs=5),
         )
     )
     assert lines.numbers.tolist() == [0, 1]
@@ -151,14 +151,14 @@ def test_lines_have_the_searched_settings_that_differ_the_best_trial_first() -> 
 
 
 def test_lines_leave_out_settings_that_another_one_brings_along() -> None:
-    rows = [searched(0, 0.1, hidden_width=64), searched(1, 0.2, hidden_width=16)]
+    rows = [make_trial(0, 0.1, hidden_width=64), make_trial(1, 0.2, hidden_width=16)]
     brought = trial_row(number=2, values=(0.3,), config=TrialConfig(momentum=0.9))
     labels = [axis.label for axis in gather_lines(trial_table(*rows, brought)).dimensions]
     assert labels == ["hidden width", "validation error"]
 
 
 def test_lines_of_one_trial_have_no_axes() -> None:
-    assert gather_lines(trial_table(searched(0, 0.1, hidden_width=8))).dimensions == []
+    assert gather_lines(trial_table(make_trial(0, 0.1, hidden_width=8))).dimensions == []
 
 
 def point(epoch: int, val_mse: float | None) -> CurvePoint:

@@ -74,15 +74,15 @@ def test_the_others_are_one_trace_with_gaps_that_knows_its_trials() -> None:
 
 def test_the_chart_says_how_many_of_how_many_are_shown() -> None:
     curves = {n: points([0.9, 0.5]) for n in range(7)}
-    assert said_of(curves, many_trials(10_000)) == (
+    assert describe(curves, many_trials(10_000)) == (
         "7 of 10,000 trials: the best, and an even sample of the rest"
     )
-    assert said_of(curves, seven_trials()) == "All 7 trials"
+    assert describe(curves, seven_trials()) == "All 7 trials"
     early = trial_row(number=7, state="RUNNING", outcome=None)
     invalid = trial_row(number=8, values=(0.1,), invalid=True)
     of_nine = trial_table(*(trial_row(number=n) for n in range(7)), early, invalid)
-    assert said_of(curves, of_nine) == "7 of 8 trials: those that finished an epoch"
+    assert describe(curves, of_nine) == "7 of 8 trials: those that finished an epoch"
 
 
-def said_of(curves: dict[int, list[CurvePoint]], table: TrialTable) -> str:
+def describe(curves: dict[int, list[CurvePoint]], table: TrialTable) -> str:
     return gather_intermediate(curves, table).about

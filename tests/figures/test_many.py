@@ -22,7 +22,7 @@ from tests.support.many_trials import many_trials
 MANY = style.MAX_MARKS + 1
 
 
-def finished(n: int, **changes: Any) -> TrialTable:
+def make_finished(n: int, **changes: Any) -> TrialTable:
     """Trials of two objectives that began 10 ms apart and took 100 ms, by turns on 4 workers.
 
     Every setting is searched: texts about a trial are as long as they can be.
@@ -45,7 +45,7 @@ def finished(n: int, **changes: Any) -> TrialTable:
 
 @cache
 def table(n: int) -> TrialTable:
-    return finished(n)
+    return make_finished(n)
 
 
 def front_of(trials: TrialTable) -> ParetoFront:
@@ -116,7 +116,7 @@ def test_a_part_of_a_long_history_has_single_trials_again() -> None:
 
 def test_of_too_many_pruned_trials_some_are_drawn() -> None:
     pruned = Choices(np.full(MANY, STATES.index("PRUNED"), dtype=np.int16), STATES)
-    history = gather_history(finished(MANY, states=pruned))
+    history = gather_history(make_finished(MANY, states=pruned))
     assert (history.pruned.n, history.band) == (500, None)
     assert history.about == "Of 20,001 pruned trials, 500 drawn at random."
 
@@ -159,7 +159,7 @@ def test_a_front_of_very_many_trials_is_whole() -> None:
 
 def test_a_long_timeline_tells_the_share_of_time_that_each_worker_trained() -> None:
     started = table(4_000).started
-    quarter = finished(4_000, ended=started + 0.01)  # each of four workers begins each 40 ms
+    quarter = make_finished(4_000, ended=started + 0.01)  # each of four workers begins each 40 ms
     busy = gather_timeline(quarter).busy
     assert busy is not None
     assert busy.workers == ["w0", "w1", "w2", "w3"]

@@ -21,7 +21,7 @@ from tests.support.store_factories import (
     add_study,
     add_trial,
     features,
-    probed,
+    make_probed,
     sqlite_store,
 )
 
@@ -48,7 +48,7 @@ def study(tmp_path: Path) -> StudyHandle:
 
 
 def trial(shown: tuple[int, ...] = (3, 1)) -> ProbedTrial:
-    found = probed(1, 16, 0.1, PROBE | {"code": features(0.75, 0.7, 0.8, nearest=NEAR)})
+    found = make_probed(1, 16, 0.1, PROBE | {"code": features(0.75, 0.7, 0.8, nearest=NEAR)})
     return replace(found, shown=shown)
 
 

@@ -17,7 +17,7 @@ from tests.support.store_factories import strip_png
 NAMES = picture_names(())
 
 
-def opened(uri: str) -> Image.Image:
+def open_image(uri: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/png;base64,"))))
 
 
@@ -29,9 +29,9 @@ def test_strips_are_cut_where_the_trainer_joins_them() -> None:
 def test_a_strip_becomes_ten_pictures(size: tuple[int, int]) -> None:
     height, width = size
     found = cut_strip(strip_png(height=height, width=width), "Original", NAMES)
-    assert [opened(picture.uri).size for picture in found] == [(width, height)] * 10
+    assert [open_image(picture.uri).size for picture in found] == [(width, height)] * 10
     # strip_png paints picture n in the grey 20 n, so that any white gap would show.
-    assert [opened(picture.uri).getextrema() for picture in found] == [
+    assert [open_image(picture.uri).getextrema() for picture in found] == [
         (20 * n, 20 * n) for n in range(10)
     ]
     assert found[3].alt == "Original: test image 4"
@@ -48,7 +48,7 @@ def test_a_strip_in_colour_becomes_ten_pictures_in_colour() -> None:
     found = images_of(in_colour())
     assert found is not None and found.shape == (10, 3, 4, 3)
     assert found[7, 2, 1].tolist() == [7, 100, 248]
-    picture = opened(cut_strip(in_colour(), "Original", NAMES)[7].uri)
+    picture = open_image(cut_strip(in_colour(), "Original", NAMES)[7].uri)
     assert picture.mode == "RGB" and picture.getpixel((3, 2)) == (7, 100, 248)
     strip = Image.open(io.BytesIO(see_through(in_colour())))
     assert strip.getpixel((6, 0)) == (1, 100, 254, 255)

@@ -15,7 +15,7 @@ from sweep.errors import NotFoundError, UsageError
 from sweep.figures.figure import stack
 from sweep.figures.registry import FIGURES, draw_figure, gather_figure
 from sweep.store.handle import StudyHandle, open_study
-from tests.support.spectrum_factories import BANDS, by_the_law, packed
+from tests.support.spectrum_factories import BANDS, by_the_law, pack
 from tests.support.store_factories import add_study, add_trial, sqlite_store
 
 
@@ -40,7 +40,7 @@ def study(engine: Engine) -> StudyHandle:
             config=TrialConfig(hidden_width=width, activation=activation),
             params={"hidden_width": width, "activation": str(activation)},
             curve=[0.5, 1 / width],
-            spectra=packed(by_the_law(1.0, [1, 2])),
+            spectra=pack(by_the_law(1.0, [1, 2])),
             per_class_mse=[0.1] * 10,
             test_bce=0.3,
         )

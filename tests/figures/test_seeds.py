@@ -40,7 +40,7 @@ def names(drawn: go.Figure) -> list[str]:
     return [trace.name for trace in drawn.data]
 
 
-def said(chart: SeedChart) -> str:
+def text_of(chart: SeedChart) -> str:
     (annotation,) = draw_seeds(chart).layout.annotations
     return str(annotation.text).replace("<br>", " ")
 
@@ -82,7 +82,9 @@ def test_a_floor_far_below_is_told_and_not_drawn() -> None:
 def test_a_linear_output_has_no_cross_entropy_and_says_why() -> None:
     linear = trial(output_activation=Output.LINEAR, loss=Loss.MSE)
     curves = gather_seed_curves({0: curve([0.1], bce=None)}, linear, FLOORS)
-    assert said(curves.val_bce) == "The output is linear, and cross-entropy needs pixels in (0, 1)."
+    assert (
+        text_of(curves.val_bce) == "The output is linear, and cross-entropy needs pixels in (0, 1)."
+    )
 
 
 def test_the_training_loss_is_named_with_its_unit() -> None:
@@ -99,7 +101,7 @@ def test_the_training_loss_is_named_with_its_unit() -> None:
 )
 def test_a_trial_without_epochs_says_so(outcome: str | None, text: str) -> None:
     row = replace(trial(), outcome=outcome)
-    assert [said(chart) for chart in gather_seed_curves({}, row, FLOORS)] == [text] * 3
+    assert [text_of(chart) for chart in gather_seed_curves({}, row, FLOORS)] == [text] * 3
 
 
 def test_a_curve_whose_seed_is_not_known_yet_is_drawn() -> None:

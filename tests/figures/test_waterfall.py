@@ -7,11 +7,11 @@ import pytest
 from sweep.analysis.explanation import ChangeEffect, explain
 from sweep.enums import Loss, Output, WeightInit
 from sweep.figures.waterfall import draw_waterfall, gather_waterfall
-from tests.support.finding_factories import BASELINE, ERRORS, TARGET, explained
+from tests.support.finding_factories import BASELINE, ERRORS, TARGET, make_explanation
 
 
 def test_bars_go_from_the_baseline_to_the_target() -> None:
-    chart = gather_waterfall(explained())
+    chart = gather_waterfall(make_explanation())
     assert chart.labels == ["Baseline", "epochs 5 → 50", "hidden width 784 → 1024", "Trial 7"]
     assert chart.before == pytest.approx([0.08, 0.08, 0.02, 0.025])
     assert chart.after == pytest.approx([0.08, 0.02, 0.025, 0.025])
@@ -19,7 +19,7 @@ def test_bars_go_from_the_baseline_to_the_target() -> None:
 
 
 def test_the_words_tell_the_whole_the_first_step_and_the_seeds() -> None:
-    assert gather_waterfall(explained()).about == (
+    assert gather_waterfall(make_explanation()).about == (
         "Trial 7 has 3.20 times less validation error (3.20 to 3.20) than the "
         "baseline, both trained again with 2 seeds; ranges are 90 % intervals over them. What "
         "helps most alone is epochs 5 → 50: 4.00 times less error (4.00 to 4.00), 119 % of the "
@@ -36,7 +36,7 @@ def test_a_step_that_undoes_harm_is_one_bar_with_it_and_the_words_say_so() -> No
         replace(BASELINE, loss=Loss.MSE): (0.04, 0.04),
         target: (0.005, 0.005),
     }
-    merged = replace(explained(), found=explain(BASELINE, target, errors))
+    merged = replace(make_explanation(), found=explain(BASELINE, target, errors))
     chart = gather_waterfall(merged)
     assert chart.labels[1:-1] == ["loss bce → mse, output activation sigmoid → linear"]
     assert chart.factors[1:-1] == pytest.approx([4.0])
@@ -47,7 +47,7 @@ def test_a_step_that_undoes_harm_is_one_bar_with_it_and_the_words_say_so() -> No
 
 
 def test_another_trial_that_is_the_best_by_now_is_named_with_what_explains_it() -> None:
-    late = replace(explained(), other_best=9)
+    late = replace(make_explanation(), other_best=9)
     said = (
         "This explains trial 7; the best now is trial 9, which "
         "`sweep explain x --path --to 9 --run` explains. What helps most alone is"
@@ -57,7 +57,7 @@ def test_another_trial_that_is_the_best_by_now_is_named_with_what_explains_it() 
 
 
 def test_a_whole_that_may_be_chance_is_told_of_as_such() -> None:
-    clear = explained()
+    clear = make_explanation()
     found = replace(clear.found, whole=ChangeEffect(1.07, 0.95, 1.2))
     about = gather_waterfall(replace(clear, found=found)).about
     assert "The difference is not significant. What helps most alone" in about
@@ -65,7 +65,7 @@ def test_a_whole_that_may_be_chance_is_told_of_as_such() -> None:
 
 
 def test_the_way_back_undoes_what_was_changed() -> None:
-    chart = gather_waterfall(explained(), reverse=True)
+    chart = gather_waterfall(make_explanation(), reverse=True)
     assert chart.labels == ["Trial 7", "epochs 50 → 5", "hidden width 1024 → 784", "Baseline"]
     assert chart.factors[1:3] == pytest.approx([0.25, 1.25])
     assert (
@@ -80,7 +80,9 @@ def test_a_later_step_that_does_more_is_named() -> None:
         replace(BASELINE, hidden_width=1024): (0.09, 0.09),
         TARGET: (0.01, 0.01),
     }
-    chart = gather_waterfall(replace(explained(), found=explain(BASELINE, TARGET, pay_together)))
+    chart = gather_waterfall(
+        replace(make_explanation(), found=explain(BASELINE, TARGET, pay_together))
+    )
     assert (
         "The largest step, after those before it, is hidden width 784 → 1024: 4.00" in chart.about
     )
@@ -93,7 +95,7 @@ def test_a_later_step_that_does_the_most_harm_is_named() -> None:
         replace(BASELINE, hidden_width=1024): (0.03, 0.03),
         TARGET: (0.08, 0.08),
     }
-    chart = gather_waterfall(replace(explained(), found=explain(BASELINE, TARGET, worse)))
+    chart = gather_waterfall(replace(make_explanation(), found=explain(BASELINE, TARGET, worse)))
     assert (
         "The largest step, after those before it, is hidden width 784 → 1024: 5.00 times more"
         in chart.about
@@ -102,23 +104,23 @@ def test_a_later_step_that_does_the_most_harm_is_named() -> None:
 
 def test_a_change_that_chance_could_have_made_is_named() -> None:
     unclear = {**ERRORS, TARGET: (0.015, 0.03)}
-    ends = explained()
+    ends = make_explanation()
     chart = gather_waterfall(replace(ends, found=explain(BASELINE, TARGET, unclear)))
     assert "Not significant: hidden width 784 → 1024." in chart.about
 
 
 def test_with_one_seed_there_are_no_intervals() -> None:
-    chart = gather_waterfall(explained(n_seeds=1))
+    chart = gather_waterfall(make_explanation(n_seeds=1))
     assert set(chart.low) == {None}
     assert "With one seed there are no intervals" in chart.about
 
 
 def test_a_path_that_is_not_whole_says_what_trains_the_rest() -> None:
-    chart = gather_waterfall(explained(3))
+    chart = gather_waterfall(make_explanation(3))
     assert chart.labels == ["Baseline", "epochs 5 → 50"]
     again = "`sweep explain x --path --to 7 --seeds 2 --run`"
     assert chart.about.endswith(f"Not complete yet: {again} trains the rest.")
-    nothing = gather_waterfall(explained(1))
+    nothing = gather_waterfall(make_explanation(1))
     assert nothing.labels == []
     assert "Not complete yet" in draw_waterfall(nothing).layout.annotations[0].text.replace(
         "<br>", " "
@@ -133,7 +135,7 @@ def test_words_beside_and_below_the_bars_fit_a_phone() -> None:
         replace(BASELINE, weight_init=WeightInit.GLOROT_NORMAL): (0.07,),
         target: (0.01,),
     }
-    found = replace(explained(), found=explain(BASELINE, target, errors), n_seeds=1)
+    found = replace(make_explanation(), found=explain(BASELINE, target, errors), n_seeds=1)
     layout = draw_waterfall(gather_waterfall(found)).layout
     assert layout.yaxis.ticktext[1:3] == (
         "epochs 5\N{NO-BREAK SPACE}→\N{NO-BREAK SPACE}50<br><b>÷ 4.00</b>",
@@ -144,7 +146,7 @@ def test_words_beside_and_below_the_bars_fit_a_phone() -> None:
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_a_bar_reaches_from_error_to_error_and_less_error_is_blue(reverse: bool) -> None:
-    chart = gather_waterfall(explained(), reverse=reverse)
+    chart = gather_waterfall(make_explanation(), reverse=reverse)
     drawn = draw_waterfall(chart)
     bars = next(trace for trace in drawn.data if trace.type == "bar")
     assert [base + x for base, x in zip(bars.base, bars.x, strict=True)] == pytest.approx(
@@ -158,7 +160,7 @@ def test_a_bar_reaches_from_error_to_error_and_less_error_is_blue(reverse: bool)
 @pytest.mark.parametrize("factor", [11, 14, 60, 2_000])
 def test_an_axis_of_more_than_a_decade_has_two_ticks_at_least(factor: float) -> None:
     """Powers of ten alone left 0.1 as the only tick of 0.011 to 0.15."""
-    chart = gather_waterfall(explained())
+    chart = gather_waterfall(make_explanation())
     chart = chart._replace(after=[*chart.after[:-1], 0.15 / factor], before=[0.15] * 4)
     axis = draw_waterfall(chart).layout.xaxis
     low, high = (10.0**end for end in axis.range)

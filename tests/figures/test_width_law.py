@@ -95,7 +95,7 @@ def test_what_a_law_lacks_can_be_pasted(domain: Domain | None, told: str) -> Non
     assert told in what_would_tell("x", chart.found, chart.errors, domain)
 
 
-def scattered() -> TrialTable:
+def scatter_errors() -> TrialTable:
     """The best errors fall and rise by a factor of ten from width to width."""
     rows = [
         trial_row(
@@ -109,7 +109,7 @@ def scattered() -> TrialTable:
 
 
 def test_no_law_is_drawn_through_errors_that_follow_none() -> None:
-    chart = gather_width_law(scattered(), halving_floors())
+    chart = gather_width_law(scatter_errors(), halving_floors())
     drawn = draw_width_law(chart)
     assert {"best", "median"} <= {trace.name for trace in drawn.data}
     assert "law" not in {trace.name for trace in drawn.data} and not drawn.layout.shapes
@@ -118,7 +118,7 @@ def test_no_law_is_drawn_through_errors_that_follow_none() -> None:
 
 
 def test_the_study_that_would_give_a_law_varies_the_width_alone() -> None:
-    chart = gather_width_law(scattered())
+    chart = gather_width_law(scatter_errors())
     told = what_would_tell("x", chart.found, chart.errors, range_to(64, step=None))
     assert "all other settings as in trial 4: `[space] hidden_width" in told
     assert "hidden_width = [2, 4, 8, 16, 32, 64]" in told

@@ -49,12 +49,12 @@ def test_pages_have_one_apostrophe() -> None:
     # Help, messages and docs/ have the typewriter's; sentences on pages had both.
     package = Path(sweep.__file__).parent
     files = [file for part in ON_PAGES for file in (package / part).rglob("*.py")]
-    said = [text for file in files for text in _said(ast.parse(file.read_text()))]
+    said = [text for file in files for text in texts_of(ast.parse(file.read_text()))]
     assert any("baseline’s" in text for text in said)
     assert [text for text in said if re.search(r"[a-z]'[st]\b|s' [a-z]", text)] == []
 
 
-def _said(module: ast.Module) -> Iterator[str]:
+def texts_of(module: ast.Module) -> Iterator[str]:
     """The texts of a module but its docstrings."""
     docs = {id(of.value) for of in ast.walk(module) if isinstance(of, ast.Expr)}
     for node in ast.walk(module):

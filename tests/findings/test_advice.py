@@ -35,10 +35,10 @@ def advice(
     engine: Engine, plant: Plant, n_trials: int = 120, sampler: str = "random", seed: int = 0
 ) -> list[Advice]:
     store(engine, draw(plant, sampler, n_trials, seed, "study"), plant)
-    return told(engine)
+    return advise(engine)
 
 
-def told(engine: Engine) -> list[Advice]:
+def advise(engine: Engine) -> list[Advice]:
     reader = StudyReader(open_study(engine, "study"), lambda _: None)
     return list(gather_study(reader, in_short=True).advice)
 
@@ -106,7 +106,7 @@ def test_a_setting_whose_effect_another_one_turns_round_is_not_fixed(engine: Eng
         sign = 1 if config.activation == "gelu" else -1 if config.activation == "tanh" else 0
         drawn.errors[place] *= 2 ** (sign * (config.beta1 - 0.725))
     store(engine, drawn, plant)
-    fixed = of_kind(told(engine), AdviceKind.FIX)
+    fixed = of_kind(advise(engine), AdviceKind.FIX)
     assert "beta1" not in {change.param for of in fixed for change in of.changes}
 
 
@@ -173,10 +173,10 @@ def test_a_search_that_still_improves_wants_more_trials(engine: Engine) -> None:
     drawn = draw(plant, "random", 60, 0, "study")
     drawn.errors[55] = 0.5 * min(drawn.errors)
     store(engine, drawn, plant)
-    (found,) = of_kind(told(engine), AdviceKind.MORE_TRIALS)
+    (found,) = of_kind(advise(engine), AdviceKind.MORE_TRIALS)
     assert found.evidence["last_improvement"] == 55
     assert found.command == "sweep resume study --trials 120"
-    assert not of_kind(told(engine), AdviceKind.CONVERGED)
+    assert not of_kind(advise(engine), AdviceKind.CONVERGED)
 
 
 def test_widths_too_close_for_a_law_are_to_be_widened(engine: Engine) -> None:
@@ -208,7 +208,7 @@ def test_diverged_and_invalid_trials_count_as_bad_and_not_at_all(engine: Engine)
     study = open_study(engine, "study")
     for row in study.best(3):
         annotate.invalidate(engine, "study", row.number, "a test")
-    found = of_kind(told(engine), AdviceKind.WIDEN)
+    found = of_kind(advise(engine), AdviceKind.WIDEN)
     assert found[0].evidence["n_best"] == 12
 
 

@@ -19,7 +19,7 @@ ROWS = (
 )
 
 
-def said_of(*rows: TrialRow) -> str:
+def describe(*rows: TrialRow) -> str:
     return headline(["study"] * len(rows), rows, "val_mse")
 
 
@@ -62,17 +62,17 @@ def test_one_trial_alone_is_not_the_best_of_anything() -> None:
 
 
 def test_the_headline_says_by_how_much_and_why() -> None:
-    assert said_of(*ROWS[:2]) == (
+    assert describe(*ROWS[:2]) == (
         "Of these, trial 1 has the lowest validation error: 3.0 times lower than that of trial 0. "
         "The two differ in activation."
     )
-    assert said_of(*ROWS[2:4]) == ""
+    assert describe(*ROWS[2:4]) == ""
 
 
 def test_trials_that_differ_in_nothing_differ_in_their_seeds() -> None:
     one, other = ROWS[1], replace(ROWS[5], seeds=(99,))
-    assert said_of(one, other).endswith(", with the same settings; only their seeds differ.")
-    assert said_of(one, replace(one, number=99)) == (
+    assert describe(one, other).endswith(", with the same settings; only their seeds differ.")
+    assert describe(one, replace(one, number=99)) == (
         "Of these, trial 1 and trial 99 have the same validation error, the lowest, with the same "
         "settings and seeds."
     )

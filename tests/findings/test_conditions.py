@@ -17,7 +17,7 @@ TABLE = trial_table(
 )
 
 
-def typed(text: str, before: Filter | None = None) -> str:
+def type_filter(text: str, before: Filter | None = None) -> str:
     return str(add_typed(before or Filter(), text, TABLE))
 
 
@@ -46,7 +46,7 @@ def typed(text: str, before: Filter | None = None) -> str:
     ],
 )
 def test_what_is_typed_is_understood(text: str, where: str) -> None:
-    assert typed(text) == where
+    assert type_filter(text) == where
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,12 @@ def test_what_is_typed_is_understood(text: str, where: str) -> None:
 )
 def test_what_is_typed_and_means_nothing_is_told(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        typed(text)
+        type_filter(text)
 
 
 def test_a_value_typed_later_lets_either_through() -> None:
-    assert typed("relu", Filter().among("activation", ("tanh",))) == "activation:tanh,relu"
+    assert type_filter("relu", Filter().among("activation", ("tanh",))) == "activation:tanh,relu"
 
 
 def test_both_ends_of_a_range_can_be_typed_one_after_the_other() -> None:
-    assert typed("value<=0.2", Filter().between("value", low=0.1)) == "value:0.1..0.2"
+    assert type_filter("value<=0.2", Filter().between("value", low=0.1)) == "value:0.1..0.2"

@@ -18,8 +18,8 @@ from tests.support.factorial_factories import (
     BASELINE,
     PLANTED,
     TARGET,
-    counteracted,
-    planted,
+    counteract,
+    plant_factorial,
     product,
     study_analysis,
     with_interaction,
@@ -27,7 +27,7 @@ from tests.support.factorial_factories import (
 
 
 def test_the_largest_cause_and_the_strongest_interaction_are_told_with_their_numbers() -> None:
-    said = factorial_sentences(study_analysis(planted(with_interaction)))
+    said = factorial_sentences(study_analysis(plant_factorial(with_interaction)))
     assert said[0].startswith("Trial 15 has 19.8 times less validation error")
     assert "trial 0 (the baseline), with 3 seeds; ranges are 90 % intervals over them." in said[0]
     assert said[1] == (
@@ -48,13 +48,13 @@ def test_the_largest_cause_and_the_strongest_interaction_are_told_with_their_num
 
 
 def test_effects_and_interactions_within_chance_are_told_to_be() -> None:
-    said = " ".join(factorial_sentences(study_analysis(planted(product, noise=0.3))))
+    said = " ".join(factorial_sentences(study_analysis(plant_factorial(product, noise=0.3))))
     assert "The strongest interaction, not significant: " in said
     assert "Not significant (Shapley value): " in said and "lr schedule constant → cosine" in said
 
 
 def test_causes_whose_shapley_values_the_seeds_do_not_separate_are_named_together() -> None:
-    analysis = study_analysis(planted(all_three, noise=0.1))
+    analysis = study_analysis(plant_factorial(all_three, noise=0.1))
     said = " ".join(factorial_sentences(analysis))
     assert {of.cause.name for of in analysis.found.largest} == THREE
     assert (
@@ -65,7 +65,7 @@ def test_causes_whose_shapley_values_the_seeds_do_not_separate_are_named_togethe
 
 
 def test_causes_that_others_counteract_are_more_than_the_total() -> None:
-    said = " ".join(factorial_sentences(study_analysis(planted(counteracted))))
+    said = " ".join(factorial_sentences(study_analysis(plant_factorial(counteract))))
     assert "(together more than the total: other changes counteract them)" in said
 
 
@@ -78,7 +78,7 @@ def all_three(causes: frozenset[str]) -> float:
 
 
 def test_one_seed_has_no_ranges_and_says_that_it_tells_nothing_of_chance() -> None:
-    analysis = study_analysis(planted(product, n_seeds=1), n_seeds=1)
+    analysis = study_analysis(plant_factorial(product, n_seeds=1), n_seeds=1)
     said = factorial_sentences(analysis)
     assert said[-1] == "With one seed there are no intervals."
     assert "90 %" not in said[0]
@@ -96,7 +96,7 @@ def with_errors(found: Factorial, cause: Cause, errors: tuple[float, ...] | None
 
 
 def test_a_combination_that_diverged_is_named_and_leaves_out_shapley_values() -> None:
-    found = with_errors(planted(product), Cause.ACTIVATION, (math.inf,) * 3)
+    found = with_errors(plant_factorial(product), Cause.ACTIVATION, (math.inf,) * 3)
     analysis = study_analysis(found)
     assert "Training of the baseline with activation linear diverged, so there are no Shapley" in (
         " ".join(factorial_sentences(analysis))
@@ -109,7 +109,7 @@ def test_a_combination_that_diverged_is_named_and_leaves_out_shapley_values() ->
 
 
 def test_what_lacks_is_counted_with_the_time_that_it_takes_and_the_command() -> None:
-    found = with_errors(planted(product), Cause.ACTIVATION, None)
+    found = with_errors(plant_factorial(product), Cause.ACTIVATION, None)
     analysis = study_analysis(found, child="x-explain")
     command = "`sweep explain x --factorial --from 0 --to 15 --seeds 3 --run`"
     assert factorial_sentences(analysis)[-1] == (
@@ -121,7 +121,7 @@ def test_what_lacks_is_counted_with_the_time_that_it_takes_and_the_command() -> 
 
 
 def test_causes_stand_in_the_order_of_their_shapley_values() -> None:
-    table = cause_table(study_analysis(planted(product)))
+    table = cause_table(study_analysis(plant_factorial(product)))
     assert [of["cause"] for of in table.records()] == [
         Cause.UPDATES,
         Cause.ACTIVATION,
@@ -132,7 +132,7 @@ def test_causes_stand_in_the_order_of_their_shapley_values() -> None:
 
 
 def test_every_combination_has_a_row_with_its_settings_and_errors() -> None:
-    table = cell_table(study_analysis(planted(product)))
+    table = cell_table(study_analysis(plant_factorial(product)))
     titles = {column.name: column.title for column in table.columns}
     assert titles[Cause.ACTIVATION] == "activation"
     assert titles[Cause.UPDATES] == "epochs, batch size"
@@ -144,7 +144,7 @@ def test_every_combination_has_a_row_with_its_settings_and_errors() -> None:
 
 
 def test_json_has_causes_cells_and_interaction_as_plain_values() -> None:
-    found = gather_analysis(study_analysis(planted(with_interaction)), None).to_json()
+    found = gather_analysis(study_analysis(plant_factorial(with_interaction)), None).to_json()
     assert {of["cause"] for of in found["tables"]["causes"]} == {*PLANTED}
     assert {*found["interaction"]} == {"of", "on", "without", "with", "ratio"}
     assert (len(found["tables"]["cells"]), found["n_missing"]) == (16, 0)
@@ -152,6 +152,6 @@ def test_json_has_causes_cells_and_interaction_as_plain_values() -> None:
 
 
 def test_a_better_trial_than_the_target_is_named() -> None:
-    analysis = replace(study_analysis(planted(product)), other_best=20)
+    analysis = replace(study_analysis(plant_factorial(product)), other_best=20)
     said = factorial_sentences(analysis)[1]
     assert "`sweep explain x --factorial --to 20 --run`" in said

@@ -35,7 +35,7 @@ def engine(tmp_path: Path) -> Engine:
     return sqlite_store(tmp_path)
 
 
-def planted(engine: Engine, plant: Plant = PLANT, sampler: str = "tpe", n: int = 60) -> Drawn:
+def plant_study(engine: Engine, plant: Plant = PLANT, sampler: str = "tpe", n: int = 60) -> Drawn:
     drawn = draw(plant, sampler, n, 0, "study")
     store(engine, drawn, plant)
     return drawn
@@ -63,7 +63,7 @@ def comment_above(text: str, start: str) -> str:
 def test_a_planted_study_s_advice_becomes_a_file_that_reads_and_starts_warm(
     engine: Engine,
 ) -> None:
-    planted(engine, n=120)
+    plant_study(engine, n=120)
     reader = StudyReader(open_study(engine, "study"), lambda _: None)
     found = next_study(reader, gather_study(reader, in_short=True).advice, None)
     study_file = loads(found.text, "next.toml")
@@ -77,7 +77,7 @@ def test_a_planted_study_s_advice_becomes_a_file_that_reads_and_starts_warm(
 
 
 def test_each_change_has_its_reason_above_it(engine: Engine) -> None:
-    planted(engine)
+    plant_study(engine)
     wider = {"low": 1e-4, "high": 1.0, "log": True}
     found = follow(
         engine,
@@ -96,7 +96,7 @@ def test_each_change_has_its_reason_above_it(engine: Engine) -> None:
 
 def test_a_grid_that_grows_has_no_budget_of_trials(engine: Engine) -> None:
     plant = Plant(space="hidden_width = [16, 64, 256]\nepochs = 5")
-    planted(engine, plant, "grid", 3)
+    plant_study(engine, plant, "grid", 3)
     more = advise("epochs", {"choices": [5, 10]}, AdviceKind.MORE_EPOCHS)
     study_file = follow(engine, more).study_file
     assert study_file.budget.trials is None
@@ -104,7 +104,7 @@ def test_a_grid_that_grows_has_no_budget_of_trials(engine: Engine) -> None:
 
 
 def test_the_best_configurations_run_first_as_the_new_space_has_them(engine: Engine) -> None:
-    drawn = planted(engine)
+    drawn = plant_study(engine)
     found = follow(engine, advise("epochs", {"low": 5, "high": 10}, AdviceKind.MORE_EPOCHS))
     best = drawn.params[drawn.errors.index(min(drawn.errors))]
     first = enqueue_params(found.study_file, found.study_file.enqueue[0])
@@ -115,7 +115,7 @@ def test_the_best_configurations_run_first_as_the_new_space_has_them(engine: Eng
 
 
 def test_a_setting_under_a_choice_is_changed_there(engine: Engine) -> None:
-    planted(engine, Plant(terms={"hidden_width": slope(1.0)}, space=NESTED))
+    plant_study(engine, Plant(terms={"hidden_width": slope(1.0)}, space=NESTED))
     wider = {"low": 1e-4, "high": 1e-1, "log": True}
     domains = follow(engine, advise("adam.learning_rate", wider)).study_file.space.domains()
     assert domains["adam.learning_rate"].high == 1e-1  # type: ignore[union-attr]
@@ -123,7 +123,7 @@ def test_a_setting_under_a_choice_is_changed_there(engine: Engine) -> None:
 
 
 def test_a_choice_that_is_left_out_takes_its_settings_with_it(engine: Engine) -> None:
-    planted(engine, Plant(terms={"hidden_width": slope(1.0)}, space=NESTED))
+    plant_study(engine, Plant(terms={"hidden_width": slope(1.0)}, space=NESTED))
     found = follow(engine, advise("optimizer", {"choices": ["adam"]}, AdviceKind.NARROW))
     assert found.study_file.space.domains().keys() == {
         "hidden_width",
@@ -134,7 +134,7 @@ def test_a_choice_that_is_left_out_takes_its_settings_with_it(engine: Engine) ->
 
 
 def test_two_pieces_of_advice_on_one_range_give_both(engine: Engine) -> None:
-    planted(engine)
+    plant_study(engine)
     found = follow(
         engine,
         advise("hidden_width", {"low": 16, "high": 1024, "log": True}),
@@ -146,7 +146,7 @@ def test_two_pieces_of_advice_on_one_range_give_both(engine: Engine) -> None:
 
 
 def test_what_would_leave_no_valid_file_is_left_out_and_said(engine: Engine) -> None:
-    planted(engine)
+    plant_study(engine)
     change_study_file(
         engine, "study", {"study": {"baseline": {"learning_rate": 0.05, "hidden_width": 64}}}
     )
@@ -158,7 +158,7 @@ def test_what_would_leave_no_valid_file_is_left_out_and_said(engine: Engine) -> 
 
 
 def test_a_baseline_by_number_becomes_that_trial_s_settings(engine: Engine) -> None:
-    drawn = planted(engine)
+    drawn = plant_study(engine)
     change_study_file(engine, "study", {"study": {"baseline": 3}})
     baseline = follow(engine).study_file.study.baseline
     assert isinstance(baseline, dict) and baseline.items() >= drawn.params[3].items()
@@ -167,7 +167,7 @@ def test_a_baseline_by_number_becomes_that_trial_s_settings(engine: Engine) -> N
 
 
 def test_only_tpe_starts_warm(engine: Engine) -> None:
-    planted(engine, sampler="random")
+    plant_study(engine, sampler="random")
     found = follow(engine)
     assert found.study_file.warm_start.studies == ()
     assert len(found.study_file.enqueue) == 5
@@ -176,14 +176,16 @@ def test_only_tpe_starts_warm(engine: Engine) -> None:
 def test_where_no_trial_lies_in_the_new_space_the_study_starts_cold_and_says_so(
     engine: Engine,
 ) -> None:
-    planted(engine, Plant(terms={"hidden_width": slope(1.0)}, space="hidden_width = [16, 32, 64]"))
+    plant_study(
+        engine, Plant(terms={"hidden_width": slope(1.0)}, space="hidden_width = [16, 32, 64]")
+    )
     found = follow(engine, advise("hidden_width", {"choices": [128, 256]}))
     assert found.study_file.warm_start.studies == ()
     assert "none of the 60 finished trials" in found.left_out[0]
 
 
 def test_the_name_is_the_first_free_one_or_as_asked(engine: Engine) -> None:
-    planted(engine)
+    plant_study(engine)
     add_study(engine, "study-2")
     assert follow(engine).study_file.study.name == "study-3"
     assert follow(engine, name="other").study_file.study.name == "other"
@@ -198,7 +200,7 @@ def test_a_study_without_a_finished_trial_has_no_next_one(engine: Engine) -> Non
 
 
 def test_a_fixed_setting_is_fixed_in_the_file(engine: Engine) -> None:
-    planted(engine)
+    plant_study(engine)
     found = follow(engine, advise("beta1", 0.9, AdviceKind.FIX))
     (node,) = [node for node in found.study_file.space.nodes if node.setting == "beta1"]
     assert isinstance(node, Fixed) and node.value == 0.9

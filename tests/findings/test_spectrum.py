@@ -8,35 +8,41 @@ from sweep.config import TrialConfig
 from sweep.enums import Loss, Output, Schedule
 from sweep.findings.spectrum import pixel_table, spectrum_sentences
 from sweep.store.records import SpectrumPoint
-from tests.support.spectrum_factories import by_the_law, planted, point, stopped, with_jitter
+from tests.support.spectrum_factories import (
+    by_the_law,
+    plant_spectrum,
+    point,
+    stop_learning,
+    with_jitter,
+)
 
 SIGMOID = TrialConfig(hidden_width=784)
 LINEAR = replace(SIGMOID, output_activation=Output.LINEAR, loss=Loss.MSE)
 
 
-def said(
+def describe(
     points: list[SpectrumPoint], config: TrialConfig = SIGMOID, dead_share: float = 0.0
 ) -> list[str]:
-    return spectrum_sentences(planted(points), asdict(config), {"dead_share": dead_share})
+    return spectrum_sentences(plant_spectrum(points), asdict(config), {"dead_share": dead_share})
 
 
 def test_front_and_law_are_told_with_what_they_predict() -> None:
-    front, law = said(by_the_law(0.3, range(1, 9)))
+    front, law = describe(by_the_law(0.3, range(1, 9)))
     assert front.startswith("After 8 epochs half of the variance along principal component 71 of ")
     assert law.startswith("Half of a component is learned after about 0.30/λ epochs")
     assert law.endswith("(epochs 1 to 8): component 661 would take about 392.")
 
 
 def test_a_narrow_network_is_not_promised_more_components_than_it_has_units() -> None:
-    _, law = said(by_the_law(0.3, range(1, 9)), replace(SIGMOID, hidden_width=40))
+    _, law = describe(by_the_law(0.3, range(1, 9)), replace(SIGMOID, hidden_width=40))
     assert law.endswith("(epochs 1 to 8).")
 
 
 def test_nothing_learned_and_everything_learned_are_told() -> None:
-    assert said([point(1, lambda _: 1.0)]) == [
+    assert describe([point(1, lambda _: 1.0)]) == [
         "After 1 epoch not even the widest principal components are half learned."
     ]
-    assert said([point(1, lambda _: 0.0)]) == [
+    assert describe([point(1, lambda _: 0.0)]) == [
         "After 1 epoch nearly all of the 784 principal components are half learned."
     ]
 
@@ -53,7 +59,7 @@ def test_nothing_learned_and_everything_learned_are_told() -> None:
 def test_a_front_that_stands_has_a_cause_only_where_units_explain_it(
     width: int, dead_share: float, why: str
 ) -> None:
-    *_, stands = said(stopped(4, 12), replace(SIGMOID, hidden_width=width), dead_share)
+    *_, stands = describe(stop_learning(4, 12), replace(SIGMOID, hidden_width=width), dead_share)
     assert stands.startswith("The front has been at component ")
     assert stands.endswith(f"since epoch 4{why}")
 
@@ -61,10 +67,10 @@ def test_a_front_that_stands_has_a_cause_only_where_units_explain_it(
 def test_jitter_is_told_from_an_output_that_misses_where_the_rate_tells() -> None:
     stays, goes = with_jitter([0.004] * 12), with_jitter([0.004] * 11 + [4e-5])
     cosine = Schedule.COSINE
-    assert "jitter of steps at a constant learning rate, which" in said(stays, LINEAR)[-1]
-    assert "jitter of steps at a constant learning rate, or values" in said(stays)[-1]
-    assert "it was jitter of the steps" in said(goes, replace(LINEAR, lr_schedule=cosine))[-1]
-    assert "does not reach, not jitter" in said(stays, replace(SIGMOID, lr_schedule=cosine))[-1]
+    assert "jitter of steps at a constant learning rate, which" in describe(stays, LINEAR)[-1]
+    assert "jitter of steps at a constant learning rate, or values" in describe(stays)[-1]
+    assert "it was jitter of the steps" in describe(goes, replace(LINEAR, lr_schedule=cosine))[-1]
+    assert "does not reach, not jitter" in describe(stays, replace(SIGMOID, lr_schedule=cosine))[-1]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +83,7 @@ def test_jitter_is_told_from_an_output_that_misses_where_the_rate_tells() -> Non
     ],
 )
 def test_an_error_that_may_have_another_cause_is_given_none(config: TrialConfig) -> None:
-    assert not any("jitter" in of for of in said(with_jitter([0.004] * 12), config))
+    assert not any("jitter" in of for of in describe(with_jitter([0.004] * 12), config))
 
 
 def test_without_a_spectrum_nothing_is_said() -> None:

@@ -14,8 +14,8 @@ from sweep.analysis.ties import Candidate, TieSet, tie_set
 from sweep.analysis.width_law import WidthErrors, WidthLaw, width_law
 from sweep.config import TrialConfig
 from sweep.findings.diagnoses import gains_sentence, limit_sentence
-from tests.support.finding_factories import explained, findings
-from tests.support.store_factories import PROBE, features, probed, trial_row
+from tests.support.finding_factories import findings, make_explanation
+from tests.support.store_factories import PROBE, features, make_probed, trial_row
 
 
 def plateau() -> WidthLaw:
@@ -28,7 +28,7 @@ def plateau() -> WidthLaw:
     )
 
 
-def labelled(number: int, width: int, error: float, limit: Limit | None) -> DiagnosedTrial:
+def label_trial(number: int, width: int, error: float, limit: Limit | None) -> DiagnosedTrial:
     row = trial_row(number=number, values=(error,), config=TrialConfig(hidden_width=width))
     return DiagnosedTrial(row, Diagnosis(limit=limit, because="so it is"))
 
@@ -48,15 +48,15 @@ def ties(*factors: float) -> TieSet | None:
     )
 
 
-def said(*limits: DiagnosedTrial, of: TieSet | None = None, **parts: Any) -> list[str]:
+def describe(*limits: DiagnosedTrial, of: TieSet | None = None, **parts: Any) -> list[str]:
     return findings(width=plateau(), diagnoses=limits, ties=of, **parts).reasons
 
 
 def test_the_width_comes_first_then_the_best_trial_then_the_others() -> None:
-    found = said(
-        labelled(0, 8, 0.3, Limit.TOO_NARROW),
-        labelled(1, 64, 0.2, Limit.TOO_FEW_EPOCHS),
-        labelled(2, 1024, 0.1, Limit.TOO_FEW_EPOCHS),
+    found = describe(
+        label_trial(0, 8, 0.3, Limit.TOO_NARROW),
+        label_trial(1, 64, 0.2, Limit.TOO_FEW_EPOCHS),
+        label_trial(2, 1024, 0.1, Limit.TOO_FEW_EPOCHS),
     )
     assert found[0].startswith("The error has stopped falling with the width: twice 256 units")
     assert found[1:] == [
@@ -71,11 +71,11 @@ def test_the_remedy_of_the_best_stands_with_its_command() -> None:
     found = Diagnosis(limit=Limit.TOO_FEW_EPOCHS, because="so", remedy=Remedy.EPOCHS)
     trial = DiagnosedTrial(row, found, to_enqueue={"hidden_width": 8, "epochs": 10})
     command = "sweep enqueue study hidden_width=8 epochs=10"
-    assert said(trial)[2] == f"To try: epochs 5 → 10: `{command}`."
-    outside = said(trial._replace(to_enqueue=None))[2]
+    assert describe(trial)[2] == f"To try: epochs 5 → 10: `{command}`."
+    outside = describe(trial._replace(to_enqueue=None))[2]
     assert outside.endswith("`sweep start FILE --name OTHER --set space.epochs=10`.")
     images = replace(found, limit=Limit.OVERFITS, remedy=Remedy.IMAGES)
-    more = said(trial._replace(diagnosis=images, to_enqueue=None, train_limit=2_000))[2]
+    more = describe(trial._replace(diagnosis=images, to_enqueue=None, train_limit=2_000))[2]
     assert more == (
         "To try: twice the images: `sweep start FILE --name OTHER --set data.train_limit=2000`."
     )
@@ -93,20 +93,24 @@ def test_every_label_has_a_sentence_and_unknown_gains_are_called_so() -> None:
 
 
 def test_what_was_trained_and_probed_is_told_too() -> None:
-    one = probed(0, 8, 0.02, PROBE | {"code": features(0.8, 0.85, 0.9)})
+    one = make_probed(0, 8, 0.02, PROBE | {"code": features(0.8, 0.85, 0.9)})
     useful = summarise_probes([one], [one])
-    found = said(labelled(0, 8, 0.3, Limit.TOO_FEW_EPOCHS), ablation=explained(), probes=useful)
+    found = describe(
+        label_trial(0, 8, 0.3, Limit.TOO_FEW_EPOCHS), ablation=make_explanation(), probes=useful
+    )
     assert found[1].startswith("Trial 7 has 3.20 times less validation error")
     assert found[3].startswith("A narrow code predicts the labels as well as the pixels")
 
 
 def test_of_causes_nothing_is_told_before_the_first() -> None:
-    assert "explain" not in " ".join(said(labelled(0, 8, 0.3, None), ablation=explained(1)))
+    assert "explain" not in " ".join(
+        describe(label_trial(0, 8, 0.3, None), ablation=make_explanation(1))
+    )
 
 
 def test_what_is_not_known_is_not_told() -> None:
-    assert said() == []
-    assert said(labelled(0, 8, 0.3, None))[1:] == [
+    assert describe() == []
+    assert describe(label_trial(0, 8, 0.3, None))[1:] == [
         "It is unknown what limits the best trial (0, 8 units): so it is."
     ]
 
@@ -122,4 +126,4 @@ def test_what_is_not_known_is_not_told() -> None:
     ],
 )  # fmt: skip
 def test_ties_are_told(factors: tuple[float, ...], sentence: str) -> None:
-    assert said(labelled(0, 8, 0.3, None), of=ties(*factors))[-1] == sentence
+    assert describe(label_trial(0, 8, 0.3, None), of=ties(*factors))[-1] == sentence

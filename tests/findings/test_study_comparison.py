@@ -33,7 +33,7 @@ def add(engine: Engine, name: str, *errors: float, space: str = WIDTHS, more: st
         add_trial(engine, study_id, number, error, config=config)
 
 
-def compared(engine: Engine, *names: str) -> StudyComparison:
+def compare_studies(engine: Engine, *names: str) -> StudyComparison:
     return gather_studies([open_study(engine, name) for name in names])
 
 
@@ -44,7 +44,7 @@ def rows(table: FindingTable) -> dict[str, list[str]]:
 def test_the_best_study_is_named_also_at_equal_numbers_of_trials(engine: Engine) -> None:
     add(engine, "long", 0.4, 0.3, 0.1)
     add(engine, "short", 0.3, 0.2)
-    found = compared(engine, "long", "short")
+    found = compare_studies(engine, "long", "short")
     assert found.cautions == []
     assert found.headline == (
         "Study 'long' has the lowest validation error: 0.100 (trial 2), 2.0 times lower than that "
@@ -59,7 +59,7 @@ def test_the_best_study_is_named_also_at_equal_numbers_of_trials(engine: Engine)
 def test_what_differs_between_study_files_is_told_with_defaults(engine: Engine) -> None:
     add(engine, "a", 0.1, more="data.train_limit = 1000")
     add(engine, "b", 0.2, space='hidden_width = { low = 8, high = 64 }\nactivation = "tanh"')
-    found = compared(engine, "a", "b")
+    found = compare_studies(engine, "a", "b")
     assert rows(found.differences) == {
         "data.train_limit": ["1000", "left out"],
         "space.hidden_width": ["8 to 1024, log", "8 to 64"],
@@ -85,7 +85,7 @@ def test_errors_that_are_not_comparable_are_not_ranked(
         study_id = add_study(engine, "c", study_file=study_text(), **columns)
     name = "c" if columns else "b"
     add_trial(engine, study_id, 0, 0.2)
-    found = compared(engine, "a", name)
+    found = compare_studies(engine, "a", name)
     assert said in found.cautions[0] and "not comparable" in found.cautions[0]
     assert found.headline == ""
     trials = gather_trials([(open_study(engine, of), 0) for of in ("a", name)])
@@ -107,6 +107,6 @@ def test_a_file_of_another_version_is_told_and_the_rest_compared(engine: Engine)
     add(engine, "a", 0.1)
     study_id = add_study(engine, "old", study_file='study.name = "old"\n[later]\n')
     add_trial(engine, study_id, 0, 0.2)
-    found = compared(engine, "a", "old")
+    found = compare_studies(engine, "a", "old")
     assert "The file of 'old' is not compared: later: unknown section." in found.cautions[-1]
     assert rows(found.differences) == {}

@@ -38,7 +38,7 @@ def engine(tmp_path: Path) -> Engine:
     return engine
 
 
-def found(engine: Engine, number: int, about: Floors | None = None) -> TrialFindings:
+def gather(engine: Engine, number: int, about: Floors | None = None) -> TrialFindings:
     study = open_study(engine, "study")
     return gather_trial(study, number, lambda _: about)
 
@@ -49,23 +49,23 @@ def by_label(table: FindingTable) -> Mapping[Any, tuple[str, ...]]:
 
 
 def test_the_diagnosis_begins_with_what_limits_the_trial(engine: Engine) -> None:
-    of_best = found(engine, 1).sentences
+    of_best = gather(engine, 1).sentences
     assert of_best[0] == (
         "It has too few epochs: twice the epochs would lower the error by 80 %, estimated "
         "from its last doubling of epochs."
     )
     assert of_best[1].startswith("Another doubling would lower the error: of epochs by 80 %")
     assert of_best[2].startswith("To try: epochs 5 → 10: `sweep ")
-    assert not any(said.startswith("It has") for said in found(engine, 3).sentences)
+    assert not any(said.startswith("It has") for said in gather(engine, 3).sentences)
 
 
 def test_neighbours_and_the_best_are_known(engine: Engine) -> None:
-    here = found(engine, 2)
+    here = gather(engine, 2)
     assert (here.previous, here.next) == (1, 3)
     assert here.best is not None
     assert here.best.number == 1
-    assert found(engine, 0).previous is None
-    assert found(engine, 4).next is None
+    assert gather(engine, 0).previous is None
+    assert gather(engine, 4).next is None
 
 
 def test_ranks_are_ordinals() -> None:
@@ -139,7 +139,7 @@ def analysed(tmp_path: Path) -> Engine:
 
 
 def test_what_was_found_in_a_network_is_shown_with_its_meaning(analysed: Engine) -> None:
-    network = by_label(found(analysed, 0).network)
+    network = by_label(gather(analysed, 0).network)
     assert network["dead units"] == ("50.0 %", "no image activates them")  # over both seeds
     assert network["norms of the weights"][0] == "8.500, 9.500"
     assert network["effective rank of the code"] == ("7.500", "directions in use, of 64 units")
@@ -147,13 +147,13 @@ def test_what_was_found_in_a_network_is_shown_with_its_meaning(analysed: Engine)
 
 
 def test_a_seed_has_its_results_and_its_networks_diagnostics(analysed: Engine) -> None:
-    seeds = by_label(found(analysed, 0).seeds)
+    seeds = by_label(gather(analysed, 0).seeds)
     assert seeds[5][-5:] == ("25.0 %", "0.0 %", "50.0 %", "8.500", "9.500")
     assert seeds[6][-5] == "75.0 %"
 
 
 def test_the_probe_of_a_code_stands_beside_other_codes(analysed: Engine) -> None:
-    shown = by_label(found(analysed, 0).probe)
+    shown = by_label(gather(analysed, 0).probe)
     assert shown["code"][:3] == ("75.0±1.4", "70.0±1.4", "80.0±1.3")
     assert shown["pca"][:3] == ("65.0±1.5", "60.0±1.5", "70.0±1.4")
     assert shown["random"][:3] == ("50.0±1.6", "55.0±1.6", "60.0±1.5")
@@ -163,9 +163,9 @@ def test_the_probe_of_a_code_stands_beside_other_codes(analysed: Engine) -> None
 
 
 def test_a_trial_with_weights_names_the_command_that_analyses_it(engine: Engine) -> None:
-    assert found(engine, 0).probe.note == ""
+    assert gather(engine, 0).probe.note == ""
     add_trial(engine, 1, 5, 0.2, artifact_id="weights")
-    assert found(engine, 5).probe.note == ("Not analysed yet: `sweep analyse study 5` does it.")
+    assert gather(engine, 5).probe.note == ("Not analysed yet: `sweep analyse study 5` does it.")
 
 
 def test_a_network_without_an_analysis_says_why_there_is_none(engine: Engine) -> None:

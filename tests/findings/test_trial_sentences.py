@@ -21,22 +21,24 @@ def curve(*errors: float | None) -> list[CurvePoint]:
     ]
 
 
-def said(errors: Sequence[float | None] = (), about: Floors | None = None, **fields: Any) -> str:
+def describe(
+    errors: Sequence[float | None] = (), about: Floors | None = None, **fields: Any
+) -> str:
     row = trial_row(**{"number": 7, "values": (0.1,), **fields})
     return " ".join(training_sentences(row, curve(*errors), about))
 
 
 def test_a_curve_that_rises_again_was_best_before_its_end() -> None:
-    assert "lowest in epoch 2 (0.500) and ended 20 % above that" in said([1.0, 0.5, 0.55, 0.6])
+    assert "lowest in epoch 2 (0.500) and ended 20 % above that" in describe([1.0, 0.5, 0.55, 0.6])
 
 
 @pytest.mark.parametrize("errors", [(), (0.5,), (None, None), (0.5, None), (1.0, 0.5, 0.51)])
 def test_nothing_is_said_of_a_rise_that_is_none(errors: Sequence[float | None]) -> None:
-    assert said(errors) == ""
+    assert describe(errors) == ""
 
 
 def test_a_diverged_trial_is_advised_a_lower_learning_rate() -> None:
-    sentence = said(
+    sentence = describe(
         [0.1, 0.2],
         state="FAIL",
         outcome="diverged",
@@ -50,7 +52,7 @@ def test_a_diverged_trial_is_advised_a_lower_learning_rate() -> None:
 
 
 def test_a_failed_trial_tells_its_reason() -> None:
-    assert said(state="FAIL", outcome="failed", reason="out of memory").startswith(
+    assert describe(state="FAIL", outcome="failed", reason="out of memory").startswith(
         "It failed (out of memory)"
     )
 
@@ -66,9 +68,9 @@ def test_a_pruned_trial_is_held_against_the_best_at_the_same_epoch() -> None:
 
 def test_a_running_trial_tells_what_is_left() -> None:
     running = {"state": "RUNNING", "values": (), "config": TrialConfig(epochs=5)}
-    assert said([0.3, 0.2], **running) == "2 of 5 epochs are done, about 6.0 s left."
-    assert said(**running) == "It is in its first epoch."
-    assert said(state="WAITING", attempt=0) == "It waits for a worker."
+    assert describe([0.3, 0.2], **running) == "2 of 5 epochs are done, about 6.0 s left."
+    assert describe(**running) == "It is in its first epoch."
+    assert describe(state="WAITING", attempt=0) == "It waits for a worker."
 
 
 @pytest.mark.parametrize(
@@ -81,7 +83,7 @@ def test_a_running_trial_tells_what_is_left() -> None:
 )
 def test_the_error_stands_beside_pca(test_mse: float, sentence: str) -> None:
     # At width 4 PCA errs by 0.12.
-    shown = said(
+    shown = describe(
         about=floors(0.9, 0.7, 0.5, 0.3, 0.12, 0.05, 0.0),
         test_mse=test_mse,
         config=TrialConfig(hidden_width=4),
@@ -91,12 +93,12 @@ def test_the_error_stands_beside_pca(test_mse: float, sentence: str) -> None:
 
 def test_of_linear_outputs_pca_may_be_a_bound() -> None:
     linear = TrialConfig(hidden_width=2, output_activation=Output.LINEAR, loss=Loss.MSE)
-    shown = said(about=floors(0.9, 0.5, 0.1, 0.0), test_mse=0.5, config=linear)
+    shown = describe(about=floors(0.9, 0.5, 0.1, 0.0), test_mse=0.5, config=linear)
     assert shown == "It is as good as PCA with 1 component, with 2 hidden units."
 
 
 def test_retries_and_pace_are_told() -> None:
-    shown = said([0.1], attempt=3, train_seconds=4.0)
+    shown = describe([0.1], attempt=3, train_seconds=4.0)
     assert shown == (
         "It took 3 attempts; the results of earlier ones were discarded. "
         "Training took 4.0 s, 2.0 s per epoch."

@@ -43,7 +43,7 @@ def engine(tmp_path: Path) -> Engine:
     return sqlite_store(tmp_path)
 
 
-def planted(engine: Engine, baseline: str, *numbers: int) -> StudyHandle:
+def plant_study(engine: Engine, baseline: str, *numbers: int) -> StudyHandle:
     """A study with some of the four trials."""
     study_id = add_study(engine, study_file=FILE.format(baseline=baseline))
     for number in numbers or range(4):
@@ -70,7 +70,7 @@ def sentences(study: StudyHandle) -> str:
     return " ".join(explanations(study.summary(), study_verdict(study, study.table())))
 
 
-def shown(of: Any) -> str:
+def text_of(of: Any) -> str:
     return json.dumps(of, default=lambda part: part.to_plotly_json(), ensure_ascii=False)
 
 
@@ -78,11 +78,11 @@ def shown(of: Any) -> str:
 def test_report_overview_and_figures_compare_with_the_studys_own_baseline(
     engine: Engine, baseline: str
 ) -> None:
-    study = planted(engine, baseline)
+    study = plant_study(engine, baseline)
     said = "That is 8.0 times less than the baseline (trial 1, 0.0800)."
     assert said in sentences(study)
     assert said in render(engine, "study")
-    assert said in shown(overview.layout(View(engine=engine), Place(OVERVIEW, "study")))
+    assert said in text_of(overview.layout(View(engine=engine), Place(OVERVIEW, "study")))
     table = study.table()
     assert gather_width(table, None).baseline.x.tolist() == [32]
     assert gather_history(table).baseline.y.tolist() == [0.08]
@@ -91,7 +91,7 @@ def test_report_overview_and_figures_compare_with_the_studys_own_baseline(
 
 @pytest.mark.parametrize("baseline", [BY_SETTINGS, BY_NUMBER])
 def test_an_explanation_goes_from_the_studys_own_baseline(engine: Engine, baseline: str) -> None:
-    ends = choose_ends(planted(engine, baseline))
+    ends = choose_ends(plant_study(engine, baseline))
     assert (ends.from_number, ends.to_number) == (1, 3)
     assert baseline_words(ends) == "trial 1 (the baseline)"
     other = choose_ends(open_study(engine, "study"), 0)
@@ -99,14 +99,14 @@ def test_an_explanation_goes_from_the_studys_own_baseline(engine: Engine, baseli
 
 
 def test_a_baseline_that_was_not_tried_is_where_an_explanation_begins(engine: Engine) -> None:
-    ends = choose_ends(planted(engine, BY_SETTINGS, 0, 3))
+    ends = choose_ends(plant_study(engine, BY_SETTINGS, 0, 3))
     assert ends.from_number is None
     assert (ends.baseline["hidden_width"], ends.baseline["epochs"]) == (32, 20)
     assert baseline_words(ends) == "the baseline"
 
 
 def test_a_baseline_that_was_not_tried_is_said_with_the_command(engine: Engine) -> None:
-    study = planted(engine, BY_SETTINGS, 0, 3)
+    study = plant_study(engine, BY_SETTINGS, 0, 3)
     said = "`sweep enqueue study hidden_width=32 loss=bce`"
     assert f"The baseline was not tried; {said} queues it." in sentences(study)
     # On the first screen, and among all sentences.
@@ -127,7 +127,7 @@ def test_the_questions_configuration_outside_of_the_space_is_no_baseline(engine:
 def test_a_baseline_without_a_result_is_named_with_its_state(
     engine: Engine, mark: str, why: str
 ) -> None:
-    study = planted(engine, BY_NUMBER, 0, 3)
+    study = plant_study(engine, BY_NUMBER, 0, 3)
     config = TrialConfig(hidden_width=32, epochs=20)
     state = "COMPLETE" if mark == "invalid" else mark
     values = 0.08 if mark == "invalid" else None
@@ -138,7 +138,7 @@ def test_a_baseline_without_a_result_is_named_with_its_state(
 
 
 def test_a_number_that_no_trial_has_is_told_in_one_message(engine: Engine) -> None:
-    study = planted(engine, "8")
+    study = plant_study(engine, "8")
     assert "The baseline is trial 8, which this study does not have yet." in sentences(study)
     with pytest.raises(NotFoundError, match="names trial 8 as its baseline, and does not have it"):
         choose_ends(study)

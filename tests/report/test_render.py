@@ -22,7 +22,7 @@ from sweep.report import render
 from sweep.store import annotate, schema
 from sweep.store.derived_studies import Retrained
 from sweep.store.handle import open_study
-from tests.support.statements import Statement, counted
+from tests.support.statements import Statement, count_statements
 from tests.support.store_factories import (
     EPOCH,
     add_attributes,
@@ -538,6 +538,6 @@ def test_a_report_reads_with_the_same_few_statements_however_many_trials(engine:
 
 
 def statements_of_a_report(engine: Engine) -> list[Statement]:
-    with counted(engine) as statements:
+    with count_statements(engine) as statements:
         render(engine, "study")
     return statements

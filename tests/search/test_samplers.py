@@ -78,7 +78,7 @@ def test_another_seed_draws_other_trials(sampler: Sampler) -> None:
     assert run_trials(make_study(one), one, 3) != run_trials(make_study(other), other, 3)
 
 
-def resumed(study: optuna.Study, study_file: StudyFile) -> optuna.Study:
+def resume(study: optuna.Study, study_file: StudyFile) -> optuna.Study:
     """The study in a new process: its trials and attributes, and a new sampler."""
     n_existing = len(study.trials)
     again = optuna.create_study(sampler=make_sampler(study_file, n_existing))
@@ -93,7 +93,7 @@ def test_a_resumed_study_draws_new_trials(sampler: Sampler) -> None:
     study_file = study_file_for(sampler)
     study = make_study(study_file)
     before = run_trials(study, study_file, 4)
-    after = run_trials(resumed(study, study_file), study_file, 2)
+    after = run_trials(resume(study, study_file), study_file, 2)
     assert not set(before) & set(after)
 
 
@@ -104,7 +104,7 @@ def test_a_range_widened_on_resume_is_searched(sampler: Sampler) -> None:
     study = make_study(narrow)
     run_trials(study, narrow, 15)
     wide = study_file_for(sampler)
-    configs = run_trials(resumed(study, wide), wide, 25, lambda config: 1 / config.hidden_width)
+    configs = run_trials(resume(study, wide), wide, 25, lambda config: 1 / config.hidden_width)
     assert max(config.hidden_width for config in configs) > 16
 
 

@@ -19,7 +19,7 @@ from sweep.store.column_types import is_json
 from sweep.store.engine import Engine, write_transaction
 from tests.support.dashboard_requests import PAGES, dashboard_of
 from tests.support.page_client import Answer, components_of
-from tests.support.statements import counted
+from tests.support.statements import count_statements
 from tests.support.store_factories import change_study_file, sqlite_store
 from tests.support.synthetic import add_study
 
@@ -36,7 +36,7 @@ COMPONENT = {
 }
 
 
-def planted(value: Any) -> list[Any]:
+def find_planted(value: Any) -> list[Any]:
     """Every mapping in an answer that a browser would make the planted component of."""
     return [of for of in components_of(value) if of["props"].get("id") == MARK]
 
@@ -65,13 +65,13 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from leaves(of, (*path, key))
 
 
-def replaced(value: Any, path: tuple[Any, ...]) -> Any:
+def replace_leaf(value: Any, path: tuple[Any, ...]) -> Any:
     """The value with the component in the place of a leaf."""
     if not path:
         return COMPONENT
     key, *rest = path
     try:
-        inner = replaced(value[key], tuple(rest))
+        inner = replace_leaf(value[key], tuple(rest))
     except (KeyError, IndexError, TypeError):  # a row without that leaf
         return value
     if isinstance(value, list):
@@ -89,8 +89,8 @@ def test_a_child_that_is_no_text_is_shown_as_text() -> None:
         return answer
 
     app.check_requests()
-    told = asked(app.server.test_client(), "in")
-    assert planted(told) == []
+    told = ask(app.server.test_client(), "in")
+    assert find_planted(told) == []
     assert json.dumps(told).count(MARK) == 4
 
 
@@ -105,11 +105,11 @@ def test_a_child_of_a_patch_is_shown_as_text_too() -> None:
         return rows
 
     app.check_requests()
-    told = asked(app.server.test_client(), "in")
-    assert planted(told) == [] and MARK in json.dumps(told)
+    told = ask(app.server.test_client(), "in")
+    assert find_planted(told) == [] and MARK in json.dumps(told)
 
 
-def asked(client: FlaskClient, id: str) -> Any:
+def ask(client: FlaskClient, id: str) -> Any:
     body = {
         "output": "page.children",
         "outputs": {"id": "page", "property": "children"},
@@ -134,8 +134,8 @@ def statements(engine: Engine) -> dict[str, str]:
     """The SQL that each page and its callbacks issue."""
     issued = {}
     for page in ("/", *(f"/study/study{page}" for page in PAGES)):
-        with counted(engine) as said:
-            shown(engine, [page])
+        with count_statements(engine) as said:
+            ask_pages(engine, [page])
         issued[page] = "\n".join(of.sql for of in said)
     return issued
 
@@ -149,9 +149,11 @@ def test_no_leaf_of_a_json_column_comes_out_as_a_component(
         rows = [dict(row) for row in connection.execute(table.select()).mappings()]
     come_out = {}
     for name, paths in leaves_by_name(rows, column).items():
-        changed = [reduce(replaced, paths, row[column]) for row in rows]
+        changed = [reduce(replace_leaf, paths, row[column]) for row in rows]
         write(engine, table, column, zip(rows, changed, strict=True))
-        come_out[name] = [of.body[:80] for of in shown(engine, pages) if planted(decoded(of))]
+        come_out[name] = [
+            of.body[:80] for of in ask_pages(engine, pages) if find_planted(decode(of))
+        ]
     write(engine, table, column, [(row, row[column]) for row in rows])
     assert {name: where for name, where in come_out.items() if where} == {}
 
@@ -173,7 +175,7 @@ def test_pages_read_what_is_planted(statements: dict[str, str]) -> None:
         assert column in read
 
 
-def shown(engine: Engine, pages: Sequence[str]) -> list[Answer]:
+def ask_pages(engine: Engine, pages: Sequence[str]) -> list[Answer]:
     """What pages and every callback on them answer."""
     heard: list[Answer] = []
     dashboard = dashboard_of(engine, heard)
@@ -183,7 +185,7 @@ def shown(engine: Engine, pages: Sequence[str]) -> list[Answer]:
     return heard
 
 
-def decoded(answer: Answer) -> Any:
+def decode(answer: Answer) -> Any:
     """What a browser looks for components in."""
     return answer.json() if answer.headers.get("content-type", "").endswith("json") else None
 
@@ -208,7 +210,7 @@ DESCRIPTION = ("study", "description")
 def test_a_report_shows_a_description_that_is_no_text_as_text(engine: Engine) -> None:
     with engine.connect() as connection:
         rows = [dict(row) for row in connection.execute(schema.sweep_studies.select()).mappings()]
-    change_study_file(engine, "study", replaced({"study": {"description": ""}}, DESCRIPTION))
+    change_study_file(engine, "study", replace_leaf({"study": {"description": ""}}, DESCRIPTION))
     try:
         html = render(engine, "study")
     except SweepError:  # refused is as good

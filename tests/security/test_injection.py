@@ -32,7 +32,7 @@ TEXTS = {
 }
 
 
-def poisoned(folder: Path, text: str) -> Engine:
+def poison(folder: Path, text: str) -> Engine:
     """A study of 40 trials that says this text wherever it has words."""
     engine = sqlite_store(folder)
     add_study(engine, "study", 40)
@@ -41,20 +41,20 @@ def poisoned(folder: Path, text: str) -> Engine:
             if table is schema.sweep_workers or "name" not in columns:
                 connection.execute(update(table).values(dict.fromkeys(columns, text[:60])))
         rows = connection.execute(schema.sweep_studies.select()).one()
-        provenance = _said(rows.provenance, text)
+        provenance = _replace_texts(rows.provenance, text)
         connection.execute(update(schema.sweep_studies).values(provenance=provenance))
     told = {"study": {"description": text}, "data": {"name": text}}
     change_study_file(engine, text[:60], told)
     return engine
 
 
-def _said(value: Any, text: str) -> Any:
+def _replace_texts(value: Any, text: str) -> Any:
     """JSON with every text in it replaced, but those that a page must find."""
     match value:
         case dict():
-            return {k: v if k == "resumed" else _said(v, text) for k, v in value.items()}
+            return {k: v if k == "resumed" else _replace_texts(v, text) for k, v in value.items()}
         case list():
-            return [_said(inner, text) for inner in value]
+            return [_replace_texts(inner, text) for inner in value]
         case str():
             return text
     return value
@@ -73,7 +73,7 @@ class Tags(HTMLParser):
 
 
 def test_a_report_runs_nothing_that_anybody_wrote(tmp_path: Path) -> None:
-    html = render(poisoned(tmp_path, EVIL), EVIL[:60])
+    html = render(poison(tmp_path, EVIL), EVIL[:60])
     assert html.count("alert(1)") > 10
     tags = Tags(html).found
     assert not [(tag, said) for tag, said in tags if said in ("src=x", "onerror=alert(1)")]
@@ -81,7 +81,7 @@ def test_a_report_runs_nothing_that_anybody_wrote(tmp_path: Path) -> None:
 
 
 def test_no_page_of_the_dashboard_runs_what_anybody_wrote(tmp_path: Path) -> None:
-    client = create_app(poisoned(tmp_path, EVIL)).server.test_client()
+    client = create_app(poison(tmp_path, EVIL)).server.test_client()
     for path in ("/", f"/study/{EVIL[:60]}", "/study/%22"):
         html = client.get(path).get_data(as_text=True)
         assert "<script>alert" not in html and "src=x" not in html
@@ -92,14 +92,14 @@ def cells_of(text: str) -> set[str]:
 
 
 def test_no_cell_of_an_export_is_a_formula(cli: Cli, tmp_path: Path) -> None:
-    poisoned(tmp_path, FORMULA)
+    poison(tmp_path, FORMULA)
     found = cells_of(cli("export", FORMULA).out)
     assert f"'{FORMULA}" in found
     assert not [cell for cell in found if cell.startswith("=")]
 
 
 def test_no_cell_of_the_dashboards_csv_is_a_formula(tmp_path: Path) -> None:
-    client = create_app(poisoned(tmp_path, FORMULA)).server.test_client()
+    client = create_app(poison(tmp_path, FORMULA)).server.test_client()
     query = {"study": FORMULA, "columns": "number,value,activation,note,tags,worker,loss"}
     answer = client.get("/api/trials.csv", query_string=query)
     found = cells_of(answer.get_data(as_text=True))

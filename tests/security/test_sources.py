@@ -119,7 +119,7 @@ def test_what_is_allowed_is_not(source: str) -> None:
 PASTED = re.compile(r"\bsweep [a-z]+( [a-z]+)? $")
 
 
-def unquoted(source: str) -> Iterator[str]:
+def find_unquoted(source: str) -> Iterator[str]:
     """Each word of a command to paste that is filled in as it is."""
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.JoinedStr):
@@ -133,9 +133,11 @@ def unquoted(source: str) -> Iterator[str]:
 
 
 def test_a_word_in_a_command_to_paste_is_quoted() -> None:
-    assert [*unquoted('f"sweep delete {name}"')] and not [*unquoted('f"sweep delete {quote(x)}"')]
+    assert [*find_unquoted('f"sweep delete {name}"')] and not [
+        *find_unquoted('f"sweep delete {quote(x)}"')
+    ]
     sources = [path for path in SOURCES if path.is_relative_to(ROOT / "sweep")]
-    found = {str(path.relative_to(ROOT)): [*unquoted(path.read_text())] for path in sources}
+    found = {str(path.relative_to(ROOT)): [*find_unquoted(path.read_text())] for path in sources}
     assert {path: what for path, what in found.items() if what} == {}
     for template in (ROOT / "sweep").rglob("*.j2"):
         assert not re.findall(r"sweep [a-z]+ \{\{ [^|]*? \}\}", template.read_text())

@@ -51,7 +51,7 @@ class StoreContract:
     def test_one_of_many_coordinators_holds_a_study(self, engine: Engine) -> None:
         create_study(engine, new_study("x"))
         with ThreadPoolExecutor(4) as pool:
-            held = list(pool.map(lambda _: _held(engine), range(4)))
+            held = list(pool.map(lambda _: _is_held(engine), range(4)))
         assert sorted(held) == [False, False, False, True]
 
     def test_an_expired_lease_is_taken_and_its_holder_writes_no_more(
@@ -313,7 +313,7 @@ def count(engine: Engine, table: Any) -> int:
         return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
 
 
-def _held(engine: Engine) -> bool:
+def _is_held(engine: Engine) -> bool:
     try:
         hold_study(engine, "x")
     except StudyHeldError:

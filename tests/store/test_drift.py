@@ -26,12 +26,12 @@ def change(engine: Engine, *statements: str) -> None:
             connection.execute(sqlalchemy.text(statement))
 
 
-def said(engine: Engine) -> list[str]:
+def describe(engine: Engine) -> list[str]:
     return [difference.what for difference in drift.differences(engine)]
 
 
 def test_a_new_store_has_no_differences(engine: Engine) -> None:
-    assert said(engine) == []
+    assert describe(engine) == []
 
 
 def test_what_is_missing_is_named_and_added(engine: Engine) -> None:
@@ -42,7 +42,7 @@ def test_what_is_missing_is_named_and_added(engine: Engine) -> None:
         "ALTER TABLE sweep_trials DROP COLUMN reused_from",
         "ALTER TABLE sweep_leases DROP COLUMN held_seconds",
     )
-    assert sorted(said(engine)) == [
+    assert sorted(describe(engine)) == [
         "the column sweep_leases.held_seconds is missing",
         "the column sweep_trials.reused_from is missing",
         "the index sweep_events_study is missing",
@@ -50,7 +50,7 @@ def test_what_is_missing_is_named_and_added(engine: Engine) -> None:
         "the table sweep_tags is missing",
     ]
     drift.repair(engine, "x", drift.differences(engine))
-    assert said(engine) == []
+    assert describe(engine) == []
 
 
 def test_what_is_lost_for_good_or_not_ours_is_only_told(engine: Engine) -> None:
@@ -77,7 +77,7 @@ def test_an_older_version_is_upgraded(
     (difference,) = drift.differences(engine)
     assert difference.is_behind
     drift.repair(engine, "x", [difference])
-    assert said(engine) == []
+    assert describe(engine) == []
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def weights(engine: Engine) -> Path:
     return Path(f"{engine.url.database}.artifacts")
 
 
-def kept(engine: Engine) -> int:
+def find_kept(engine: Engine) -> int:
     """A trial that has weights."""
     return int(one(engine, "SELECT min(number) FROM sweep_trials WHERE artifact_id IS NOT NULL"))
 
@@ -106,7 +106,7 @@ def old_file(engine: Engine) -> Path:
 
 
 def lose_weights(engine: Engine) -> None:
-    name = one(engine, f"SELECT artifact_id FROM sweep_trials WHERE number = {kept(engine)}")
+    name = one(engine, f"SELECT artifact_id FROM sweep_trials WHERE number = {find_kept(engine)}")
     (weights(engine) / name).unlink()
 
 
@@ -121,7 +121,7 @@ def numbers_of_reused(engine: Engine) -> set[int]:
         return set(connection.execute(text(query)).scalars())
 
 
-def reused(engine: Engine) -> int:
+def find_reused(engine: Engine) -> int:
     return max(numbers_of_reused(engine))
 
 
@@ -259,7 +259,7 @@ def checks(found: list[Fault]) -> set[str]:
 
 def test_a_study_as_a_coordinator_leaves_it_has_no_faults(engine: Engine) -> None:
     assert examine.examine(engine, "x") == []
-    assert reused(engine) > 1  # so that the check of reused values has something to look at
+    assert find_reused(engine) > 1  # so that the check of reused values has something to look at
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -304,7 +304,7 @@ def test_a_trial_that_is_trained_again_comes_to_the_same(engine: Engine) -> None
 
 
 def test_a_reused_value_is_taken_from_its_twin_again(engine: Engine) -> None:
-    number = reused(engine)
+    number = find_reused(engine)
     value = open_study(engine, "x").trial(number).value
     change(
         engine,
@@ -372,7 +372,7 @@ def test_weights_in_a_folder_that_is_elsewhere_are_not_forgotten(
     monkeypatch.setenv("SWEEP_ARTIFACTS", str(tmp_path / "not mounted"))
     _, left = examine.repair(engine, "x")
     assert [(f.check, f.repairable) for f in left] == [("weights", False)]
-    assert open_study(engine, "x").trial(kept(engine)).artifact_id is not None
+    assert open_study(engine, "x").trial(find_kept(engine)).artifact_id is not None
 
 
 def test_a_file_of_no_trial_is_set_aside_and_a_young_one_left(engine: Engine) -> None:

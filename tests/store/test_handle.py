@@ -15,7 +15,7 @@ from sweep.store.lookup import find_key
 from sweep.store.migrate import open_store
 from sweep.store.table_reader import TableReader
 from sweep.store.usage import Usage
-from tests.support.statements import counted
+from tests.support.statements import count_statements
 from tests.support.store_factories import EPOCH, add_rows, add_study, add_trial
 
 
@@ -66,7 +66,7 @@ def reads_of_one(study: StudyHandle) -> list[Callable[[], Any]]:
 
 
 def test_no_read_looks_the_name_up_again(engine: Engine, study: StudyHandle) -> None:
-    with counted(engine) as statements:
+    with count_statements(engine) as statements:
         read_collections(study)
         for read in reads_of_one(study):
             read()
@@ -134,7 +134,7 @@ def test_trials_as_of_a_revision_that_is_known_cost_no_statement(
 ) -> None:
     reader = TableReader(engine, find_key(engine, "study"))
     known = reader.look()
-    with counted(engine) as statements:
+    with count_statements(engine) as statements:
         assert reader.look(at=known.revision) is known
     assert statements == []
     annotate.invalidate(engine, "study", 1, "a reason")

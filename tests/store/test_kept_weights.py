@@ -24,7 +24,7 @@ from tests.support.fake_workers import ANALYSIS
 from tests.support.store_factories import add_study, add_trial, sqlite_store
 
 
-def kept(number: int, width: int, val_mse: float, **marks: bool) -> KeptWeights:
+def make_weights(number: int, width: int, val_mse: float, **marks: bool) -> KeptWeights:
     return KeptWeights(
         number=number, artifact_id=f"a{number}", hidden_width=width, val_mse=val_mse, **marks
     )
@@ -35,7 +35,12 @@ def numbers(found: list[KeptWeights]) -> list[int]:
 
 
 #: Trials 0, 1 and 3 are of one width class, 2 of another.
-KEPT = [kept(0, 64, 0.3), kept(1, 65, 0.1), kept(2, 8, 0.5), kept(3, 64, 0.2)]
+KEPT = [
+    make_weights(0, 64, 0.3),
+    make_weights(1, 65, 0.1),
+    make_weights(2, 8, 0.5),
+    make_weights(3, 64, 0.2),
+]
 
 
 def test_the_best_of_each_width_are_analysed_first_the_narrowest_before_the_others() -> None:
@@ -61,7 +66,9 @@ def test_a_trial_that_is_marked_invalid_neither_supersedes_nor_is_superseded() -
 
 def test_of_equal_errors_the_first_is_kept() -> None:
     assert numbers(
-        superseded_weights([kept(0, 64, 0.1), kept(1, 64, 0.1)], until_analysed=False)
+        superseded_weights(
+            [make_weights(0, 64, 0.1), make_weights(1, 64, 0.1)], until_analysed=False
+        )
     ) == [1]
 
 
@@ -81,8 +88,8 @@ def engine(tmp_path) -> Engine:
 
 
 def test_weights_are_read_with_what_decides_over_them(engine: Engine) -> None:
-    assert kept_weights(engine, "x") == [kept(0, 64, 0.1), kept(1, 64, 1.1)]
-    write_analysis(engine, "x", kept(0, 64, 0.1), ANALYSIS)
+    assert kept_weights(engine, "x") == [make_weights(0, 64, 0.1), make_weights(1, 64, 1.1)]
+    write_analysis(engine, "x", make_weights(0, 64, 0.1), ANALYSIS)
     assert kept_weights(engine, "x")[0].is_analysed
 
 
@@ -108,7 +115,9 @@ def test_an_analysis_of_other_weights_than_the_trial_has_now_is_dropped(engine: 
 
 
 def test_a_network_whose_code_is_not_finite_counts_as_analysed(engine: Engine) -> None:
-    write_analysis(engine, "x", kept(0, 64, 0.1), NetworkAnalysis(decomposition=None, probe=None))
+    write_analysis(
+        engine, "x", make_weights(0, 64, 0.1), NetworkAnalysis(decomposition=None, probe=None)
+    )
     assert [one.is_analysed for one in kept_weights(engine, "x")] == [True, False]
     (event,) = open_study(engine, "x").trial(0).events
     assert (event.kind, event.message) == (EventKind.CODE_NOT_FINITE, NOT_FINITE)
@@ -117,15 +126,15 @@ def test_a_network_whose_code_is_not_finite_counts_as_analysed(engine: Engine) -
 def test_superseded_weights_are_dropped_once_they_are_analysed(engine: Engine) -> None:
     drop_superseded(engine, "x")
     assert len(kept_weights(engine, "x")) == 2
-    write_analysis(engine, "x", kept(1, 64, 1.1), ANALYSIS)
+    write_analysis(engine, "x", make_weights(1, 64, 1.1), ANALYSIS)
     drop_superseded(engine, "x")
-    assert kept_weights(engine, "x") == [kept(0, 64, 0.1)]
+    assert kept_weights(engine, "x") == [make_weights(0, 64, 0.1)]
     assert not artifact_path(engine.url, "a1").exists()
     assert artifact_path(engine.url, "a0").exists()
 
 
 def test_a_study_that_runs_keeps_its_files_for_its_coordinator_to_drop(engine: Engine) -> None:
-    write_analysis(engine, "x", kept(1, 64, 1.1), ANALYSIS)
+    write_analysis(engine, "x", make_weights(1, 64, 1.1), ANALYSIS)
     with write_transaction(engine) as connection:
         lease.take(
             connection, open_study(engine, "x").summary().study_id, lease.Holder.this_process()

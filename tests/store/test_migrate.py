@@ -38,14 +38,14 @@ def test_the_migrations_make_what_the_schema_says(storage_url: str) -> None:
 def test_a_second_opening_changes_nothing(storage_url: str) -> None:
     engine = open_store(storage_url, create=True)
     add_trial(engine, add_study(engine), 0, 0.1)
-    before = _everything(engine)
+    before = _read_everything(engine)
     assert {"trials", "sweep_trials"} <= before.keys()
     open_store(storage_url, create=True).dispose()
     open_store(storage_url).dispose()
-    assert _everything(engine) == before
+    assert _read_everything(engine) == before
 
 
-def _everything(engine: sqlalchemy.Engine) -> dict[str, list[str]]:
+def _read_everything(engine: sqlalchemy.Engine) -> dict[str, list[str]]:
     """Of each table its columns, constraints and indexes, and its rows."""
     found = sqlalchemy.MetaData()
     found.reflect(engine)
@@ -77,7 +77,7 @@ def test_optunas_tables_are_those_that_optuna_makes(
         (postgres_store_url, postgres_url),
     ):
         optuna.storages.RDBStorage(theirs).remove_session()
-        made, expected = (_everything(sqlalchemy.create_engine(of)) for of in (url, theirs))
+        made, expected = (_read_everything(sqlalchemy.create_engine(of)) for of in (url, theirs))
         assert len(expected) > 10
         assert {name: made[name] for name in expected} == expected
 

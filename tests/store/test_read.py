@@ -17,7 +17,7 @@ from sweep.store.engine import write_transaction
 from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.migrate import open_store
 from sweep.store.records import ChoiceDomain, NumberDomain, Reconstruction
-from tests.support.spectrum_factories import BANDS, by_the_law, packed
+from tests.support.spectrum_factories import BANDS, by_the_law, pack
 from tests.support.store_factories import (
     DISTRIBUTIONS,
     EPOCH,
@@ -446,9 +446,9 @@ def test_error_spectra_are_means_over_the_seeds_and_leave_out_what_was_not_measu
 ) -> None:
     study_id = add_study(engine, spectrum_bands=asdict(BANDS))
     first, second = by_the_law(0.3, [1, 2]), by_the_law(0.1, [1])
-    trial_id = add_trial(engine, study_id, 0, 0.1, curve=[0.2, 0.1], spectra=packed(first))
+    trial_id = add_trial(engine, study_id, 0, 0.1, curve=[0.2, 0.1], spectra=pack(first))
     with write_transaction(engine) as connection:
-        add_curve(connection, trial_id, [0.2, 0.1], 1, packed(second))
+        add_curve(connection, trial_id, [0.2, 0.1], 1, pack(second))
     study = open_study(engine, "study")
     assert study.record().spectrum_bands == BANDS
     (point,) = study.spectra()[0]

@@ -331,11 +331,11 @@ def test_a_second_look_reads_only_what_is_new(
     made = table_reader._table
     n_rows: list[int] = []
 
-    def counted(rows: Sequence[Any], objectives: tuple[str, ...]) -> TrialTable:
+    def make_table(rows: Sequence[Any], objectives: tuple[str, ...]) -> TrialTable:
         n_rows.append(len(rows))
         return made(rows, objectives)
 
-    monkeypatch.setattr(table_reader, "_table", counted)
+    monkeypatch.setattr(table_reader, "_table", make_table)
     reader = TableReader(engine, find_key(engine, "large"))
     reader.look()
     annotate.invalidate(engine, "large", 150)

@@ -65,7 +65,7 @@ def run(study: optuna.Study) -> None:
     study.enqueue_trial({"loss": "mse"})
 
 
-def told(trial: FrozenTrial) -> dict[str, object]:
+def describe_trial(trial: FrozenTrial) -> dict[str, object]:
     """All that matters of a trial; NaN made comparable."""
     return {
         "number": trial.number,
@@ -81,8 +81,10 @@ def told(trial: FrozenTrial) -> dict[str, object]:
     }
 
 
-def stored(url: str) -> list[dict[str, object]]:
-    return [told(trial) for trial in optuna.load_study(study_name="x", storage=url).trials]
+def read_stored(url: str) -> list[dict[str, object]]:
+    return [
+        describe_trial(trial) for trial in optuna.load_study(study_name="x", storage=url).trials
+    ]
 
 
 def test_optuna_reads_what_it_would_have_written_itself(
@@ -93,7 +95,7 @@ def test_optuna_reads_what_it_would_have_written_itself(
     run(optuna.create_study(study_name="x", storage=theirs, sampler=sampler))
     run(memory(opened))
     opened.writer.flush()
-    assert stored(store_url) == stored(theirs)
+    assert read_stored(store_url) == read_stored(theirs)
     for study in (optuna.load_study(study_name="x", storage=u) for u in (store_url, theirs)):
         assert study.user_attrs == {"who": {"us": [1, None]}}
 
@@ -111,7 +113,7 @@ def test_it_does_not_matter_when_the_ticks_fall(opened: OpenStudy, store_url: st
     opened.storage.set_trial_param = write_often  # type: ignore[method-assign]
     run(study)
     opened.writer.flush()
-    assert stored(store_url) == [told(trial) for trial in whole.trials]
+    assert read_stored(store_url) == [describe_trial(trial) for trial in whole.trials]
 
 
 def test_a_study_opened_again_is_the_one_that_was_written(
@@ -120,8 +122,8 @@ def test_a_study_opened_again_is_the_one_that_was_written(
     run(memory(opened))
     opened.writer.flush()
     opened.writer.release()
-    before = [told(t) for t in opened.storage.get_all_trials(0)]
-    again = [told(t) for t in hold_study(engine, "x").storage.get_all_trials(0)]
+    before = [describe_trial(t) for t in opened.storage.get_all_trials(0)]
+    again = [describe_trial(t) for t in hold_study(engine, "x").storage.get_all_trials(0)]
     running = before.pop(4)
     assert running["state"] == TrialState.RUNNING
     assert again.pop(4) == {**running, "state": TrialState.WAITING}
@@ -183,7 +185,7 @@ def test_the_rows_of_a_tick_that_failed_are_written_by_the_next(
     assert opened.writer.has_pending
     study.tell(trial, 0.5)
     opened.writer.flush()
-    assert [t["values"] for t in stored(store_url)] == [[0.5]]
+    assert [t["values"] for t in read_stored(store_url)] == [[0.5]]
 
 
 def _away(*args: object) -> None:
@@ -208,7 +210,7 @@ def test_a_commit_whose_answer_was_lost_is_not_repeated(
         opened.writer.flush()
     study.tell(trial, 0.5)
     opened.writer.flush()
-    assert [t["values"] for t in stored(store_url)] == [[0.5]]
+    assert [t["values"] for t in read_stored(store_url)] == [[0.5]]
     with engine.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(schema.sweep_events)) == 1
 
@@ -267,7 +269,7 @@ def test_attributes_that_come_after_a_write_are_written(opened: OpenStudy, store
     trial.set_user_attr("user", 1)
     opened.storage.set_trial_system_attr(trial._trial_id, "sampler", [2])
     opened.writer.flush()
-    (found,) = stored(store_url)
+    (found,) = read_stored(store_url)
     assert (found["user"], found["system"]) == ({"user": 1}, {"sampler": [2]})
 
 

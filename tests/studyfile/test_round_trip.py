@@ -89,7 +89,7 @@ def value_of(setting: Setting) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def searched(draw: st.DrawFn, setting: Setting) -> dict[str, Any]:
+def draw_searched(draw: st.DrawFn, setting: Setting) -> dict[str, Any]:
     if not setting.choices and setting.kind is not bool and draw(st.booleans()):
         low, high = sorted(draw(st.lists(value_of(setting), min_size=2, max_size=2, unique=True)))
         return {"low": low, "high": high, "log": draw(st.booleans())}
@@ -104,7 +104,7 @@ def spaces(draw: st.DrawFn) -> dict[str, Any]:
     space: dict[str, Any] = {}
     for name in names:
         setting = SETTINGS[name]
-        space[name] = draw(value_of(setting) | searched(setting))
+        space[name] = draw(value_of(setting) | draw_searched(setting))
     deciding = [
         name for name in names if isinstance(space[name], dict) and "choices" in space[name]
     ]
@@ -155,7 +155,7 @@ SCALARS = (
 )
 
 
-def nested(key: st.SearchStrategy[str]) -> st.SearchStrategy[dict[str, Any]]:
+def nest(key: st.SearchStrategy[str]) -> st.SearchStrategy[dict[str, Any]]:
     values = st.recursive(
         SCALARS,
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(key, inner, max_size=4),
@@ -176,20 +176,20 @@ def reads_or_refuses(text: str, *overrides: str) -> None:
     assert not any("Input should be" in line for line in problems)
 
 
-@given(nested(st.sampled_from(KEYS)))
+@given(nest(st.sampled_from(KEYS)))
 @settings(max_examples=150, deadline=None)
 def test_tables_of_known_words_are_read_or_refused(tables: dict[str, Any]) -> None:
     reads_or_refuses(tomlkit.dumps(tables))
 
 
-@given(st.sampled_from([*SECTIONS, "space", "enqueue"]), nested(st.sampled_from(KEYS)))
+@given(st.sampled_from([*SECTIONS, "space", "enqueue"]), nest(st.sampled_from(KEYS)))
 @settings(max_examples=150, deadline=None)
 def test_a_file_with_one_wild_section_is_read_or_refused(name: str, table: dict[str, Any]) -> None:
     tables = {"study": {"name": "x"}, "space": {"epochs": 3}, "budget": {"trials": 3}}
     reads_or_refuses(tomlkit.dumps({**tables, name: [table] if name == "enqueue" else table}))
 
 
-@given(nested(st.sampled_from([*SETTINGS, "low", "high", "log", "step", "choices", "when"])))
+@given(nest(st.sampled_from([*SETTINGS, "low", "high", "log", "step", "choices", "when"])))
 @settings(max_examples=150, deadline=None)
 def test_a_wild_space_is_read_or_refused(space: dict[str, Any]) -> None:
     tables = {"study": {"name": "x"}, "budget": {"trials": 3}, "sampler": {"name": "grid"}}

@@ -13,7 +13,7 @@ STUDIES = Path(__file__).parents[2] / "studies"
 ALL = sorted(STUDIES.glob("*.toml"))
 
 
-def shipped(name: str) -> StudyFile:
+def load_shipped(name: str) -> StudyFile:
     return load(STUDIES / f"{name}.toml")
 
 
@@ -35,25 +35,25 @@ def test_a_shipped_study_file_reads_back_equal(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["quickstart", "search"])
 def test_trial_0_is_the_questions_configuration(name: str) -> None:
-    study_file = shipped(name)
+    study_file = load_shipped(name)
     params = enqueue_params(study_file, study_file.enqueue[0])
     assert config_from_params(study_file, params) == (BASELINE, None)
 
 
 def test_the_question_study_repeats_that_configuration_over_five_seeds() -> None:
-    question = shipped("question")
+    question = load_shipped("question")
     assert config_from_params(question, {}) == (BASELINE, None)
     assert (question.study.repeat, question.budget.trials) == (5, 1)
 
 
 def test_the_width_ladder_varies_the_width_of_that_configuration_alone() -> None:
-    width = shipped("width")
+    width = load_shipped("width")
     assert list(width.space.domains()) == ["hidden_width"]
     assert config_from_params(width, {"hidden_width": 784}) == (BASELINE, None)
 
 
 def test_the_quickstart_asks_for_at_least_20_trials_over_what_the_demo_promises() -> None:
-    quickstart = shipped("quickstart")
+    quickstart = load_shipped("quickstart")
     searched = {node.setting for node in quickstart.space.search_space()}
     assert quickstart.budget.trials is not None
     assert quickstart.budget.trials >= 20
@@ -61,7 +61,7 @@ def test_the_quickstart_asks_for_at_least_20_trials_over_what_the_demo_promises(
 
 
 def test_the_broad_search_varies_every_setting_and_offers_every_name() -> None:
-    nodes = shipped("search").space.search_space()
+    nodes = load_shipped("search").space.search_space()
     offered = {str(choice) for node in nodes for choice in getattr(node.domain, "choices", ())}
     # Without what would keep the study from the fused trainer, which it is meant for.
     slow = {"hidden_layers", "layer_width_factor", "noise", "noise_std", "masked_share"}

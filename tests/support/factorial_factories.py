@@ -40,7 +40,7 @@ def product(causes: frozenset[str]) -> float:
     return -sum(math.log(factor) for cause, factor in PLANTED.items() if cause in causes)
 
 
-def counteracted(causes: frozenset[str]) -> float:
+def counteract(causes: frozenset[str]) -> float:
     """Two causes divide the error by 3 each, a third doubles it."""
     lowers = len({Cause.UPDATES, Cause.OUTPUT} & causes)
     return math.log(2.0) * (Cause.ACTIVATION in causes) - math.log(3.0) * lowers
@@ -51,7 +51,7 @@ def with_interaction(causes: frozenset[str]) -> float:
     return product(causes) - (math.log(5.0) if {OUTPUT, SCHEDULE} <= causes else 0.0)
 
 
-def planted(of: LogError, n_seeds: int = 3, noise: float = 0.0, seed: int = 0) -> Factorial:
+def plant_factorial(of: LogError, n_seeds: int = 3, noise: float = 0.0, seed: int = 0) -> Factorial:
     rng = np.random.default_rng(seed)
     errors = {
         cell.config: tuple(

@@ -59,7 +59,7 @@ ERRORS = {
 }
 
 
-def explained(n: int = len(ERRORS), n_seeds: int = 2) -> StudyExplanation:
+def make_explanation(n: int = len(ERRORS), n_seeds: int = 2) -> StudyExplanation:
     """By the first so many of the configurations."""
     errors: dict[TrialConfig, Sequence[float]] = {
         config: of[:n_seeds] for config, of in list(ERRORS.items())[:n]

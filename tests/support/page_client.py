@@ -115,7 +115,7 @@ def body_of(callback: Mapping[str, Any], page: OpenPage) -> dict[str, Any] | Non
     inputs = [_part(of, page) for of in callback["inputs"]]
     states = [_part(of, page) for of in callback["state"]]
     outputs = [_output(name, page) for name in output_names(callback["output"])]
-    changed = next((of for part in inputs for of in _listed(part)), None)
+    changed = next((of for part in inputs for of in _as_list(part)), None)
     if changed is None or any(of is None for of in (*inputs, *states, *outputs)):
         return None
     return {
@@ -156,7 +156,7 @@ def _value(id: Any, prop: str, page: OpenPage) -> dict[str, Any]:
     return {"id": id, "property": prop, "value": value}
 
 
-def _listed(part: Any) -> list[Any]:
+def _as_list(part: Any) -> list[Any]:
     return part if isinstance(part, list) else [] if part is None else [part]
 
 

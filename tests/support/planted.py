@@ -120,10 +120,10 @@ class Plant:
 
 def domains_of(study_file: StudyFile) -> dict[str, Domain]:
     """The domains as the store gives them."""
-    return {name: _stored(of) for name, of in study_file.space.domains().items()}
+    return {name: _domain_of(of) for name, of in study_file.space.domains().items()}
 
 
-def _stored(of: Any) -> Domain:
+def _domain_of(of: Any) -> Domain:
     if isinstance(of, Categorical):
         return ChoiceDomain(choices=of.choices)
     integer = isinstance(of, Int)

@@ -30,20 +30,20 @@ def by_the_law(constant: float, epochs: Iterable[int]) -> list[SpectrumPoint]:
     return [point(e, lambda v, e=e: 0.5 ** (v * e / constant)) for e in epochs]  # type: ignore[misc]
 
 
-def planted(points: Iterable[SpectrumPoint]) -> Spectrum:
+def plant_spectrum(points: Iterable[SpectrumPoint]) -> Spectrum:
     found = Spectrum.of(BANDS, list(points))
     assert found is not None
     return found
 
 
-def packed(points: Iterable[SpectrumPoint]) -> list[bytes]:
+def pack(points: Iterable[SpectrumPoint]) -> list[bytes]:
     """As they are stored."""
     stored = [pack_spectrum(of.errors) for of in points]
     assert all(of is not None and len(of) == 4 * N_BANDS for of in stored)
     return [of for of in stored if of is not None]
 
 
-def stopped(at: int, last: int) -> list[SpectrumPoint]:
+def stop_learning(at: int, last: int) -> list[SpectrumPoint]:
     """Learns by the law until an epoch, and nothing afterwards."""
     learning = by_the_law(0.3, range(1, at + 1))
     return [*learning, *(learning[-1]._replace(epoch=e) for e in range(at + 1, last + 1))]

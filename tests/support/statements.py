@@ -21,7 +21,7 @@ class Statement(NamedTuple):
 
 
 @contextmanager
-def counted(engine: Engine) -> Iterator[list[Statement]]:
+def count_statements(engine: Engine) -> Iterator[list[Statement]]:
     """The statements that the block issues on an engine, as they are issued."""
     statements: list[Statement] = []
 

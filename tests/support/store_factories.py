@@ -43,7 +43,7 @@ from sweep.store.measurements import add_probe_baselines
 from sweep.store.migrate import initialise
 from sweep.store.records import METRICS, TrialRow
 from sweep.store.table import Choices, Column, TrialTable, states_of
-from tests.support.spectrum_factories import BANDS, by_the_law, packed
+from tests.support.spectrum_factories import BANDS, by_the_law, pack
 
 EPOCH = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
 
@@ -110,7 +110,7 @@ def baselines(*widths: int, key: str = DATA_KEY) -> list[ProbeBaseline]:
     return [ProbeBaseline(data_key=key, width=width, **of) for width, of in of_width.items()]
 
 
-def probed(
+def make_probed(
     number: int, width: int, test_mse: float, probe: Mapping[str, Any] = PROBE
 ) -> ProbedTrial:
     """A probed trial, as a study that ``add_study`` adds would have it."""
@@ -395,7 +395,7 @@ def fill_study(engine: Engine, name: str) -> None:
         0.1,
         params={"loss": "mse"},
         curve=[0.1],
-        spectra=packed(by_the_law(0.3, [1])),
+        spectra=pack(by_the_law(0.3, [1])),
         artifact_id="weights",
     )
     of_trial = {"trial_id": trial_id}

@@ -94,7 +94,7 @@ def test_trials_are_random_until_enough_have_finished() -> None:
     assert mine == [other.ask(SPACE).params for _ in range(15)]
 
 
-def started(asks_per_fit: int) -> tuple[optuna.Study, TPE]:
+def start_search(asks_per_fit: int) -> tuple[optuna.Study, TPE]:
     """A study that has left its random beginning; nothing was asked or told since the last fit."""
     sampler = tpe(asks_per_fit)
     study = optuna.create_study(sampler=sampler)
@@ -113,12 +113,12 @@ def fits_of_asks(study: optuna.Study, sampler: TPE, n: int) -> list[int]:
 
 
 def test_a_fit_serves_as_many_asks_as_said_and_no_more() -> None:
-    study, sampler = started(asks_per_fit=4)
+    study, sampler = start_search(asks_per_fit=4)
     assert fits_of_asks(study, sampler, 9) == [0, 0, 0, 0, 4, 4, 4, 4, 8]
 
 
 def test_a_fit_is_given_up_after_as_many_tells() -> None:
-    study, sampler = started(asks_per_fit=4)
+    study, sampler = start_search(asks_per_fit=4)
     asked = [study.ask(SPACE) for _ in range(2)]
     first = sampler._fit
     for trial in asked:
@@ -132,7 +132,7 @@ def test_a_fit_is_given_up_after_as_many_tells() -> None:
 
 
 def test_a_fit_for_each_ask_reacts_to_each_tell() -> None:
-    study, sampler = started(asks_per_fit=1)
+    study, sampler = start_search(asks_per_fit=1)
     study.tell(study.ask(SPACE), -1.0)
     study.ask(SPACE)
     assert sampler._fit is not None
