@@ -16,9 +16,10 @@ from sweep.launch.launcher import Gone
 from sweep.launch.local import LocalLauncher
 from sweep.launch.preload import preload
 from sweep.launch.process import COMMAND, WorkerProcess
-from sweep.messages import Ready, Train, TrialDone, WorkerSetup
-from tests.support.launcher_contract import SETUP, LauncherContract, spec
+from sweep.messages import Ready, Train, TrialDone, TrialRequest, WorkerSetup
+from tests.support.launcher_contract import SETUP, SIMULATION, LauncherContract, spec
 from tests.support.processes import wait_for
+from tests.support.simulated_worker import SimulatedLauncher
 
 
 def test_a_machine_that_has_no_room_for_a_worker_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,12 +71,17 @@ class TestLocalLauncher(LauncherContract):
         self.worker.kill()
         self.worker.wait(10)
 
+    def start_simulated(self) -> None:
+        self.launcher = SimulatedLauncher(SIMULATION)
+        self.start()
+
     def test_a_worker_whose_coordinator_is_gone_exits_within_seconds(self) -> None:
         # Its input closes, as it does however a coordinator ends; a trial of an hour is no excuse.
         self.start()
         self.hear(Ready)
         self.worker.send(Train(specs=(spec(epochs=100_000),)))
-        time.sleep(1)
+        while not self.hear(TrialRequest).began:
+            pass
         self.worker._process.stdin.close()  # type: ignore[attr-defined]
         assert self.worker.wait(20)
 
@@ -95,7 +101,7 @@ class TestLocalLauncher(LauncherContract):
         assert "exit code 1: it received an unreadable order" in gone.reason
 
     def test_ctrl_c_in_the_terminal_does_not_reach_a_worker(self) -> None:
-        self.start()
+        self.start_simulated()
         self.hear(Ready)
         wait_for(lambda: self.worker.pid)
         os.kill(self.worker.pid, signal.SIGINT)
@@ -126,6 +132,9 @@ class TestLocalLauncher(LauncherContract):
 
 
 class TestForkedWorkers(TestLocalLauncher):
+    def start_simulated(self) -> None:
+        self.start()  # a process that forks workers has loaded torch
+
     def start(self, setup: WorkerSetup = SETUP) -> None:
         ahead = preload([COMMAND])
         self.launcher = LocalLauncher(ahead=ahead)

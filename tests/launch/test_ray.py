@@ -37,6 +37,9 @@ HAS = ClusterResources(n_gpus=2, n_cpus=3, cores_per_cpu_worker=2)
 #: What workers run that are given no setup, so that it is never called; it loads no torch.
 IDLE = "time:sleep"
 
+#: What workers run that train nothing.
+SIMULATE = "tests.support.launcher_contract:simulate"
+
 
 def idle(*_: object) -> None:
     """What a worker runs that is given nothing to train."""
@@ -77,7 +80,7 @@ def until_placed(worker: RayWorker) -> RayWorker:
     deadline = time.monotonic() + 60
     while worker.host == NO_HOST:
         assert time.monotonic() < deadline, "Ray found no place"
-        time.sleep(0.05)
+        time.sleep(0.02)
     return worker
 
 
@@ -126,8 +129,8 @@ class WorkerPool:
 
 @pytest.fixture(scope="class")
 def launchers(address: str) -> Iterator[tuple[RayLauncher, RayLauncher]]:
-    """One whose workers train, and one whose workers are told nothing."""
-    both = RayLauncher(address), RayLauncher(address, work=IDLE)
+    """One whose workers train, and one whose workers load no torch."""
+    both = RayLauncher(address), RayLauncher(address, work=SIMULATE)
     yield both
     for launcher in both:
         launcher.close()
@@ -139,7 +142,7 @@ class TestRayLauncher(LauncherContract):
 
     @pytest.fixture(autouse=True)
     def _launcher(self, launchers: tuple[RayLauncher, RayLauncher]) -> Iterator[None]:
-        self.launcher, self._idle = launchers
+        self.launcher, self._simulated = launchers
         yield
         self.worker.kill()
         assert self.worker.wait(15)
@@ -148,8 +151,12 @@ class TestRayLauncher(LauncherContract):
                 launcher.inbox.get()
 
     def start_process(self) -> None:
-        self.launcher = self._idle
-        self.worker = until_placed(self._idle.start("w0", "cpu"))
+        self.launcher = self._simulated
+        self.worker = until_placed(self.launcher.start("w0", "cpu"))
+
+    def start_simulated(self) -> None:
+        self.start_process()
+        self.worker.send(SETUP)
 
     def test_a_worker_whose_process_dies_is_reported_in_rays_words(self) -> None:
         self.start_process()
@@ -164,7 +171,7 @@ class TestRayLauncher(LauncherContract):
         process.wait(20)
 
     def test_a_worker_is_one_process_of_ray(self) -> None:
-        self.start()
+        self.start_simulated()
         self.hear(Ready)  # in training, too
         process = psutil.Process(self.worker.pid)
         assert process.name().startswith("ray::WorkerActor")
