@@ -96,7 +96,7 @@ def _gather(reader: StudyReader) -> ImportanceBars | None:
 
 
 def _why_none(reader: StudyReader) -> str:
-    return f"Importance: {reader.importances.reason}." if reader.importances.reason else ""
+    return f"{capitalise(reader.importances.reason)}." if reader.importances.reason else ""
 
 
 def _describe(bars: ImportanceBars) -> str:

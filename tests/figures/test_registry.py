@@ -76,7 +76,7 @@ def test_a_study_without_trials_is_told_what_a_figure_needs(engine: Engine, name
 
 def test_importances_of_too_few_trials_say_how_many_there_are(engine: Engine) -> None:
     add_study(engine, "empty")
-    with pytest.raises(NotFoundError, match="needs 20 finished .* there are 0 finished trials"):
+    with pytest.raises(NotFoundError, match="needs 20 finished .* There are 0 finished trials"):
         draw_figure(open_study(engine, "empty"), "importances")
 
 
