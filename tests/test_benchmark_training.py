@@ -173,10 +173,8 @@ def test_whoever_draws_its_own_orders_gets_none(monkeypatch: pytest.MonkeyPatch)
     assert isinstance(timed, measuring.Timed)
 
 
-@pytest.mark.parametrize(
-    "module", ["benchmarks.training", "benchmarks.whole", "sweep.worker.fused"]
-)
-def test_it_loads_where_nothing_is_installed_but_what_training_needs(module: str) -> None:
-    code = without_modules(MISSING_WHERE_ONLY_TRAINED) + f"import {module}"
+def test_they_load_where_nothing_is_installed_but_what_training_needs() -> None:
+    modules = "benchmarks.training, benchmarks.whole, sweep.worker.fused"
+    code = without_modules(MISSING_WHERE_ONLY_TRAINED) + f"import {modules}"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert loaded.returncode == 0, loaded.stderr

@@ -53,7 +53,8 @@ def _doubled(kind: Kind) -> Kind:
 
 
 def _fma(x: Array, y: Array, z: Array) -> Array:
-    wide: Array = x.astype(np.float64) * y + z
+    wide: Array = np.multiply(x, y, dtype=np.float64)
+    wide += z
     return wide.astype(x.dtype)
 
 

@@ -22,7 +22,7 @@ from tests.ptx.program import Program, parse
 from tests.support.compile_fused import PretendedH100
 
 #: Threads that run side by side: more make arrays that are slower than Python is.
-_MOST_THREADS = 8192
+_MOST_THREADS = 4096
 
 
 @contextmanager

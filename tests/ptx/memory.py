@@ -41,7 +41,8 @@ class Memory:
         """Of elements: (n, elements)."""
         offsets = addresses - self.start
         _check(offsets, addresses, kind.itemsize * n_elements, len(self.content))
-        return (offsets // kind.itemsize)[:, None] + np.arange(n_elements)
+        first: Array = (offsets >> kind.itemsize.bit_length() - 1)[:, None]
+        return first if n_elements == 1 else first + np.arange(n_elements)
 
 
 class SharedMemory:
@@ -82,7 +83,7 @@ class SharedMemory:
 def _check(offsets: Array, addresses: Array, n_bytes: int, size: int) -> None:
     if offsets.min() < 0 or offsets.max() + n_bytes > size:
         raise IndexError(f"bytes {offsets.min()} to {offsets.max() + n_bytes} of {size}")
-    if (addresses % n_bytes).any():
+    if (addresses & n_bytes - 1).any():  # a power of 2, and much quicker than a remainder
         raise IndexError(f"an address is no multiple of the {n_bytes} bytes that are accessed")
 
 
