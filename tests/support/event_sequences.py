@@ -24,6 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial
 from sqlalchemy import event, func, select, update
 
 from sweep.coordinator.requests import request_trial
@@ -418,6 +419,8 @@ class Sequences(RuleBasedStateMachine):
 
     @invariant()
     def the_database_optuna_and_the_model_agree(self) -> None:
+        optunas = self.optuna.get_all_trials(self.optuna.get_study_id_from_name("x"))
+        self._check_params(optunas)
         if not self.reachable:
             return
         there = self._in_database()
@@ -429,7 +432,7 @@ class Sequences(RuleBasedStateMachine):
                 known.attempt = max(known.attempt, found.attempt)
         assert there == self.trials
         self.written = copy.deepcopy(self.trials)
-        assert self._as_optuna_has_them() == {n: _optunas(t) for n, t in self.trials.items()}
+        assert _as_optuna_has_them(optunas) == {n: _optunas(t) for n, t in self.trials.items()}
 
     @invariant()
     def what_was_written_never_goes_back(self) -> None:
@@ -439,9 +442,9 @@ class Sequences(RuleBasedStateMachine):
             if trial.state in ENDED:
                 assert (there[number].state, there[number].curve) == (trial.state, trial.curve)
 
-    @invariant()
-    def a_trial_keeps_its_params(self) -> None:
-        for trial in self.optuna.get_all_trials(self._study_id()):
+    def _check_params(self, trials: list[FrozenTrial]) -> None:
+        """A trial keeps its parameters."""
+        for trial in trials:
             known = self.params.setdefault(trial.number, {})
             fixed = trial.system_attrs.get("fixed_params", {})
             for name, value in (trial.params or fixed).items():
@@ -451,9 +454,6 @@ class Sequences(RuleBasedStateMachine):
     def no_trial_is_begun_beyond_the_budget(self) -> None:
         if self.reachable:
             assert len(self.trials) <= max(self.n_trials, len(self.written))
-
-    def _study_id(self) -> int:
-        return self.optuna.get_study_id_from_name("x")
 
     def _in_database(self) -> dict[int, Trial]:
         """By our own tables, states by Optuna's."""
@@ -482,21 +482,22 @@ class Sequences(RuleBasedStateMachine):
             found[number].curve.append(error)
         return found
 
-    def _as_optuna_has_them(self) -> dict[int, tuple[Any, ...]]:
-        return {
-            trial.number: (
-                trial.state.name,
-                list(trial.intermediate_values.values()),
-                trial.value if trial.state.name == "COMPLETE" else None,
-            )
-            for trial in self.optuna.get_all_trials(self._study_id())
-        }
-
     def teardown(self) -> None:
         self.weather.away = self.weather.answer_lost = False
         with self._stack:  # what is patched here is so for the whole process
             for coordinator in (self.coordinator, *self.zombies):
                 coordinator.kill()
+
+
+def _as_optuna_has_them(trials: list[FrozenTrial]) -> dict[int, tuple[Any, ...]]:
+    return {
+        trial.number: (
+            trial.state.name,
+            list(trial.intermediate_values.values()),
+            trial.value if trial.state.name == "COMPLETE" else None,
+        )
+        for trial in trials
+    }
 
 
 def _optunas(trial: Trial) -> tuple[Any, ...]:
