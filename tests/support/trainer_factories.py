@@ -71,5 +71,11 @@ def train(
 
 def analysed(weights: bytes | None, data: DeviceData) -> NetworkAnalysis:
     """The analysis of a network that was trained on these data."""
-    assert weights is not None
-    return NetworkAnalyser(data.to(CPU)).analyse(weights)
+    (found,) = all_analysed(data, weights)
+    return found
+
+
+def all_analysed(data: DeviceData, *weights: bytes | None) -> list[NetworkAnalysis]:
+    """The analyses of networks; only the first of each width has what it is compared with."""
+    analyser = NetworkAnalyser(data.to(CPU))
+    return [analyser.analyse(of) for of in weights if of is not None]

@@ -12,6 +12,7 @@ from sweep.messages import Decomposition
 from sweep.trainer.decomposition import decompose, effective_rank, end_to_end, singular_values
 from sweep.trainer.initialisation import Weights
 from sweep.trainer.model import Autoencoder
+from tests.support.factories import make_unlabelled
 from tests.support.trainer_factories import CPU, SHORT, analysed, make_data, train
 
 LINEAR = replace(
@@ -76,7 +77,7 @@ def test_a_code_that_never_changes_has_rank_0_and_one_that_overflows_none() -> N
 def test_only_a_linear_network_has_singular_values(
     config: TrialConfig, n_values: int | None
 ) -> None:
-    data = make_data()
+    data = make_data(make_unlabelled())  # which nothing is probed on
     found = analysed(train(config, data).result().weights, data).decomposition
     assert found is not None
     assert (None if found.end_to_end is None else len(found.end_to_end)) == n_values
