@@ -49,14 +49,10 @@ def test_a_trial_is_trained_again_to_compare_it_or_to_have_its_weights(tmp_path:
     names = "x-0.safetensors", "x-0.py"
     for name in names:
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "kept" / name).read_bytes()
-        (tmp_path / "again" / name).unlink()
 
     _change(tmp_path, "UPDATE sweep_epochs SET val_mse = val_mse * 1.1 WHERE epoch > 2")
     code, found = verified(tmp_path)
     assert (code, found["agreement"], found["first"]["epoch"]) == (11, "diverged", 3)
-    refused = sweep(tmp_path, *again)
-    assert refused.returncode == 1 and "does not train to the results on record" in refused.stderr
-    assert not any((tmp_path / "again").iterdir())
 
 
 def _change(folder: Path, statement: str) -> None:

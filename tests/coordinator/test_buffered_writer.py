@@ -181,7 +181,7 @@ def test_no_more_is_handed_out_when_no_more_can_wait(
     seen: list[Progress] = []
 
     def stands_still(progress: Progress) -> bool:
-        return len(seen) > 20 and seen[-20].n_complete == progress.n_complete
+        return len(seen) > 8 and seen[-8].n_complete == progress.n_complete
 
     observer = between(hanging, 2, stands_still, seen)
     assert run(engine, FakeLauncher(slowly), observer=observer) == "finished"

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from sweep.coordinator.replay import Agreement
-from sweep.coordinator.verify import Verification, VerifyOptions, verify
+from sweep.coordinator.verify import Verification, VerifyOptions, train_weights, verify
 from sweep.errors import SweepError, UsageError
 from sweep.messages import TrialSpec
-from sweep.store.engine import write_transaction
+from sweep.store.engine import Engine, write_transaction
 from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.schema import sweep_studies, sweep_trials
 from tests.support.coordinator_runs import STUDY, diverge_at, go_on, run, study_file
@@ -49,6 +49,21 @@ def test_a_trial_comes_out_bit_for_bit_the_same(engine) -> None:
     assert (found.n_epochs, found.n_seeds) == (3, 2)
     assert found.comparison.n_numbers == 3 * 2 * 3 + 2 * 6
     assert found.differs == ()
+
+
+def test_weights_come_of_a_training_with_the_results_on_record_alone(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(engine)
+    monkeypatch.setattr(
+        "sweep.coordinator.verify.verify",
+        lambda *args, **options: verify(*args, **options, launcher=FakeLauncher()),
+    )
+    study = open_study(engine, "x")
+    assert train_weights(study, 1, say=lambda line: None) == b"weights"
+    otherwise_from(2, monkeypatch)
+    with pytest.raises(SweepError, match="does not train to the results on record"):
+        train_weights(study, 1, say=lambda line: None)
 
 
 def test_it_is_trained_from_its_own_settings_and_seeds(engine) -> None:
