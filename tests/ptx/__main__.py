@@ -7,6 +7,7 @@
     python -m tests.ptx chain          how far a chain of two steps is from its twin in torch
     python -m tests.ptx conflicts      how often each kernel waits for shared memory's banks
     python -m tests.ptx counted        write benchmarks/counted.json, for benchmarks.bounds
+    python -m tests.ptx chain + card 20 9    several of these in one process
 
 Everything here is counted and nothing measured. The table's counts, at D = 784 and B = 128, are of
 a kernel's first program. Its microseconds are what all programs would take, alone on 132
@@ -19,7 +20,9 @@ not counted. All of it needs TRITON_INTERPRET=0.
 
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, replace
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -45,31 +48,39 @@ UNKNOWN_INSTRUCTION = 3
 
 def main() -> None:
     try:
-        run()
+        with pretended_h100():
+            for command in list(commands(sys.argv[1:])) or [[]]:
+                run(command)
     except UnknownInstructionError as error:
         print(error, file=sys.stderr)
         sys.exit(UNKNOWN_INSTRUCTION)
 
 
-def run() -> None:
-    with pretended_h100():
-        match sys.argv[1:]:
-            case ["check", n_inputs, *batch_sizes]:
-                for batch_size in batch_sizes:
-                    print_differences(int(n_inputs), int(batch_size))
-            case ["card", batch_size, side]:
-                print_check(int(batch_size), int(side))
-            case ["chain"]:
-                print_chain()
-            case ["conflicts"]:
-                print_conflicts()
-            case ["counted"]:
-                write_counted()
-            case [*widths] if widths and all(width.isdecimal() for width in widths):
-                for width in widths:
-                    print(*table(int(width)), "", sep="\n")
-            case _:
-                sys.exit(__doc__)
+def commands(arguments: list[str]) -> Iterator[list[str]]:
+    """What stands between the pluses."""
+    for is_plus, words in groupby(arguments, key="+".__eq__):
+        if not is_plus:
+            yield list(words)
+
+
+def run(command: list[str]) -> None:
+    match command:
+        case ["check", n_inputs, *batch_sizes]:
+            for batch_size in batch_sizes:
+                print_differences(int(n_inputs), int(batch_size))
+        case ["card", batch_size, side]:
+            print_check(int(batch_size), int(side))
+        case ["chain"]:
+            print_chain()
+        case ["conflicts"]:
+            print_conflicts()
+        case ["counted"]:
+            write_counted()
+        case [*widths] if widths and all(width.isdecimal() for width in widths):
+            for width in widths:
+                print(*table(int(width)), "", sep="\n")
+        case _:
+            sys.exit(__doc__)
 
 
 def print_differences(n_inputs: int, batch_size: int) -> None:
