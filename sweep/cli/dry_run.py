@@ -87,7 +87,7 @@ def _time(planned: Plan, estimate: TimeEstimate | None) -> str:
 def _may_end_early(planned: Plan) -> bool:
     """Return whether a rule may end trials or the study before all epochs are trained."""
     file = planned.study_file
-    return file.pruner.name is not Pruner.NONE or bool(_other_budgets(file, planned) != "never")
+    return file.pruner.name is not Pruner.NONE or bool(budgets.limits(file.budget))
 
 
 def about(seconds: float) -> str:

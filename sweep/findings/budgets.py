@@ -8,15 +8,6 @@ from sweep.store.handle import StudyHandle
 from sweep.store.records import StudySummary
 from sweep.studyfile.sections import BudgetSection
 
-#: Settings that limit a study in addition to its trials and their failures.
-_LIMITS = (
-    "max_seconds",
-    "max_gpu_hours",
-    "target_value",
-    "plateau_trials",
-    "max_trial_seconds",
-)
-
 
 def of_study(handle: StudyHandle, study: StudySummary) -> list[BudgetStatus]:
     """Return every budget of a study, and how much of it is used."""
@@ -40,8 +31,7 @@ def of_study(handle: StudyHandle, study: StudySummary) -> list[BudgetStatus]:
 
 def budget_table(handle: StudyHandle, study: StudySummary) -> FindingTable:
     """Tabulate the budgets; no rows if trials, which are shown anyway, are the only one."""
-    budget = handle.record().settings.budget
-    is_plain = study.n_failed == 0 and all(getattr(budget, limit) is None for limit in _LIMITS)
+    is_plain = study.n_failed == 0 and not limits(handle.record().settings.budget)
     shown = [] if is_plain else of_study(handle, study)
     return FindingTable(
         title="Budgets",

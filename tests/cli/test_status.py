@@ -139,9 +139,11 @@ def test_status_says_why_a_study_ended_and_what_was_reused(cli: Cli, store: Engi
     assert cli("show", "study", 1, "--json").json["reused_from"] == 0
 
 
-def test_every_budget_but_the_trials_is_looked_for() -> None:
-    not_shown = {"trials", "max_failures", "max_away_seconds", "plateau_improvement"}
-    assert set(BudgetSection.model_fields) - not_shown == set(budgets._LIMITS)
+def test_every_budget_but_those_of_trials_is_a_limit() -> None:
+    plateau = {"plateau_trials": 10, "plateau_improvement": 1e-4}
+    for field in {*BudgetSection.model_fields} - {"trials", "max_failures", "max_away_seconds"}:
+        budget = BudgetSection(**(plateau if field in plateau else {field: 1.0}))
+        assert len(budgets.limits(budget)) == 1, field
 
 
 @pytest.mark.parametrize("n_trials", [1, 40])
