@@ -128,13 +128,13 @@ class Compose(NamedTuple):
         is_old = self.version.startswith("1.")
         file.write_text(TEXT.replace("\nname: sweep\n", "\n") if is_old else TEXT)
         profiles = ("--profile=cpu", "--profile=gpu", "--profile=optuna")
-        answer = said(*self.command, f"--file={file}", *profiles, "config")
+        answer = run(*self.command, f"--file={file}", *profiles, "config")
         assert answer.returncode == 0, answer.stderr
         found: dict[str, Any] = yaml.safe_load(answer.stdout)
         return found
 
 
-def said(*command: str) -> subprocess.CompletedProcess[str]:
+def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
@@ -142,7 +142,7 @@ def find_compose() -> Compose | None:
     for command in (("docker", "compose"), ("docker-compose",)):
         if shutil.which(command[0]) is None:
             continue
-        answer = said(*command, "version", "--short")
+        answer = run(*command, "version", "--short")
         if answer.returncode == 0:
             return Compose(command, answer.stdout.strip().removeprefix("v"))
     return None

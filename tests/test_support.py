@@ -12,10 +12,10 @@ def modules(*folders: str) -> Iterator[tuple[str, set[str]]]:
     """Each module of these folders, and what it imports: modules, and names of modules."""
     for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        yield name, set(imported(ast.parse(path.read_text(encoding="utf-8"))))
+        yield name, set(list_imports(ast.parse(path.read_text(encoding="utf-8"))))
 
 
-def imported(tree: ast.AST) -> Iterator[str]:
+def list_imports(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

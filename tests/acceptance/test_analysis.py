@@ -9,7 +9,7 @@ from sweep.store.handle import open_study
 from sweep.store.kept_weights import due, kept_weights
 from sweep.store.migrate import open_store
 from tests.support.factories import make_images, write_dataset
-from tests.support.processes import killed_at_the_end, sweep, wait_for
+from tests.support.processes import kill_at_the_end, sweep, wait_for
 
 STUDY = """
 study.name = "x"
@@ -67,7 +67,7 @@ def test_a_study_survives_the_death_of_its_analysis_process_and_of_its_coordinat
     (tmp_path / "x.toml").write_text(STUDY + f'data.name = "{data}"\n')
     where = {"url": f"sqlite:///{tmp_path / 'x.db'}", "folder": tmp_path}
     run = Run("start", str(tmp_path / "x.toml"), **where)
-    with killed_at_the_end(run.process):
+    with kill_at_the_end(run.process):
         (first := run.await_analysis()).kill()
         assert run.end(signal.SIGINT, run.await_analysis(after=first.pid)) == 130
     assert "run `sweep analyse x`" in run.log()
@@ -75,12 +75,12 @@ def test_a_study_survives_the_death_of_its_analysis_process_and_of_its_coordinat
     assert len(due(kept_weights(engine, "x"))) == 2
 
     run = Run("resume", "x", **where)
-    with killed_at_the_end(run.process):
+    with kill_at_the_end(run.process):
         assert run.end(signal.SIGKILL, run.await_analysis()) == -signal.SIGKILL
     assert len(due(kept_weights(engine, "x"))) == 2
 
     process = sweep("analyse", "x", **where)
-    with killed_at_the_end(process):
+    with kill_at_the_end(process):
         assert process.wait(timeout=60) == 0, (tmp_path / "log").read_text()
     assert "analysing networks: 2 of 2" in (tmp_path / "log").read_text()
     study = open_study(engine, "x")

@@ -56,7 +56,7 @@ def study(disk: FaultyDisk, tmp_path: Path) -> Iterator[Field]:
     study.end()
 
 
-def finished(study: Field) -> dict[int, tuple[float | None, int]]:
+def read_finished(study: Field) -> dict[int, tuple[float | None, int]]:
     """Value and attempt of each trial that anybody can read as finished."""
     rows = open_study(study.engine, "chaos").trials()
     return {row.number: (row.value, row.attempt) for row in rows if row.outcome is not None}
@@ -105,8 +105,8 @@ def test_a_disk_that_stays_broken_ends_each_run_until_one_completes_the_study(
         log = (study.folder / "log").read_text()
         assert says in log and str(study.folder / "x.db") in log and "sweep resume NAME" in log
         disk.set()
-        assert confirmed.items() <= finished(study).items()
-        confirmed = finished(study)
+        assert confirmed.items() <= read_finished(study).items()
+        confirmed = read_finished(study)
     assert 8 <= len(confirmed) < 48
     assert study.finish() == []
-    assert confirmed.items() <= finished(study).items()
+    assert confirmed.items() <= read_finished(study).items()

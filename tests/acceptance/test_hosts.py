@@ -133,7 +133,7 @@ def answers(address: str, port: int) -> bool:
 
 
 @contextmanager
-def cabled(host: Host) -> Iterator[Host]:
+def connect_cable(host: Host) -> Iterator[Host]:
     host.folder.mkdir()
     ip("netns", "add", host.namespace)
     try:
@@ -180,7 +180,7 @@ def hosts(tmp_path: Path) -> Iterator[tuple[Host, Host, PostgresServer]]:
             stack.enter_context(network())
             both = [
                 stack.enter_context(
-                    cabled(Host(name=name, address=address, folder=tmp_path / name))
+                    connect_cable(Host(name=name, address=address, folder=tmp_path / name))
                 )
                 for name, address in (("head", f"{PREFIX}.2"), ("far", f"{PREFIX}.3"))
             ]

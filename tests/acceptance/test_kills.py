@@ -19,7 +19,7 @@ from tests.support.processes import (
     STUDY,
     assert_complete,
     children_of,
-    killed_at_the_end,
+    kill_at_the_end,
     n_finished,
     sweep,
     wait_for,
@@ -27,11 +27,11 @@ from tests.support.processes import (
 
 
 def test_a_study_survives_the_death_of_a_worker_and_of_its_coordinator(tmp_path: Path) -> None:
-    dice = random.Random()
+    dice = random.Random(5)
     url = f"sqlite:///{tmp_path / 'x.db'}"
     (tmp_path / "x.toml").write_text(STUDY)
     process = sweep("start", str(tmp_path / "x.toml"), "--gpus", "cpu", url=url, folder=tmp_path)
-    with killed_at_the_end(process) as tree:
+    with kill_at_the_end(process) as tree:
         wait_for(lambda: n_finished(url) >= 3)
         workers = children_of(tree)
         assert workers
@@ -47,7 +47,7 @@ def test_a_study_survives_the_death_of_a_worker_and_of_its_coordinator(tmp_path:
         assert not alive
     assert n_finished(url) < N_TRIALS, "killed too late to matter"
     process = sweep("resume", "x", "--gpus", "cpu", url=url, folder=tmp_path)
-    with killed_at_the_end(process):
+    with kill_at_the_end(process):
         assert process.wait(120) == 0, (tmp_path / "log").read_text()
     # The lease of a coordinator that is provably dead is not waited for.
     assert "may still run it" not in (tmp_path / "log").read_text()
@@ -59,7 +59,7 @@ def test_ctrl_c_loses_nothing_and_says_how_to_go_on(tmp_path: Path, times: int) 
     url = f"sqlite:///{tmp_path / 'x.db'}"
     (tmp_path / "x.toml").write_text(STUDY)
     process = sweep("start", str(tmp_path / "x.toml"), "--gpus", "cpu", url=url, folder=tmp_path)
-    with killed_at_the_end(process) as tree:
+    with kill_at_the_end(process) as tree:
         wait_for(lambda: n_finished(url) >= 3)
         for _ in range(times):
             tree.send_signal(signal.SIGINT)

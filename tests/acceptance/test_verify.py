@@ -27,7 +27,7 @@ def sweep(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def verified(folder: Path, *options: str) -> tuple[int, Any]:
+def verify(folder: Path, *options: str) -> tuple[int, Any]:
     answer = sweep(folder, "verify", "x", "0", "--json", *options)
     return answer.returncode, json.loads(answer.stdout)
 
@@ -36,7 +36,7 @@ def test_a_trial_is_trained_again_to_compare_it_or_to_have_its_weights(tmp_path:
     (tmp_path / "x.toml").write_text(STUDY)
     started = sweep(tmp_path, "start", str(tmp_path / "x.toml"), "--gpus", "cpu", "--workers", "1")
     assert started.returncode == 0, started.stderr
-    code, found = verified(tmp_path)
+    code, found = verify(tmp_path)
     assert (code, found["agreement"], found["differs"]) == (0, "equal", [])
     assert found["trainer"] == "cpu"
 
@@ -51,7 +51,7 @@ def test_a_trial_is_trained_again_to_compare_it_or_to_have_its_weights(tmp_path:
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "kept" / name).read_bytes()
 
     _change(tmp_path, "UPDATE sweep_epochs SET val_mse = val_mse * 1.1 WHERE epoch > 2")
-    code, found = verified(tmp_path)
+    code, found = verify(tmp_path)
     assert (code, found["agreement"], found["first"]["epoch"]) == (11, "diverged", 3)
 
 

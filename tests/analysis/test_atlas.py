@@ -17,26 +17,26 @@ def images(*pixels: list[int]) -> NDArray[np.uint8]:
     return np.array([[row] for row in pixels], dtype=np.uint8)
 
 
-def measured(copies: NDArray, error_map: NDArray, number: int = 0, width: int = 8) -> AtlasTrial:
+def make_trial(copies: NDArray, error_map: NDArray, number: int = 0, width: int = 8) -> AtlasTrial:
     config = TrialConfig(hidden_width=width)
     row = trial_row(number=number, values=(0.1,), config=config)
     return atlas_trial(row, ORIGINALS, copies, error_map)
 
 
-def planted() -> AtlasTrial:
+def plant_errors() -> AtlasTrial:
     """The first image is off by the whole scale at its white pixel, the second by 0.1 at a grey."""
     copies = images([0, 100, 100, 0], [0, 100, 126, 255])
-    return measured(copies, images([0, 0, 0, 255], [0, 0, 51, 0]))
+    return make_trial(copies, images([0, 0, 0, 255], [0, 0, 51, 0]))
 
 
 def test_errors_come_from_the_maps_and_where_they_are_white_from_the_copies() -> None:
-    found = planted()
+    found = plant_errors()
     assert found.image_mse.tolist() == pytest.approx([1 / 4, 0.1**2 / 4])
     assert found.image_exact.tolist() == [0.75, 0.75]
 
 
 def test_pixels_that_are_exactly_0_or_1_are_counted_apart() -> None:
-    kinds = {of.kind.value: of for of in planted().kinds}
+    kinds = {of.kind.value: of for of in plant_errors().kinds}
     assert [(name, of.share, of.exact) for name, of in kinds.items()] == [
         ("black", 0.25, 1.0),
         ("in between", 0.5, 0.75),
@@ -44,7 +44,7 @@ def test_pixels_that_are_exactly_0_or_1_are_counted_apart() -> None:
     ]
     assert [of.mse for of in kinds.values()] == pytest.approx([0, 0.01 / 4, 0.5])
     shares = sum(of.share * of.mse for of in kinds.values())
-    assert shares == pytest.approx(planted().image_mse.mean())
+    assert shares == pytest.approx(plant_errors().image_mse.mean())
 
 
 def test_a_kind_of_pixel_that_does_not_occur_is_not_told() -> None:
@@ -69,7 +69,7 @@ def test_an_error_stops_where_no_wider_layer_lowers_it_by_a_tenth() -> None:
 def test_errors_below_the_pictures_steps_are_not_told_apart() -> None:
     exact = images([0, 100, 100, 255], [0, 100, 100, 255])
     none, least = images([0] * 4, [0] * 4), images([0, 1, 0, 0], [0] * 4)
-    trials = [measured(exact, of, width=width) for of, width in ((none, 8), (least, 16))]
+    trials = [make_trial(exact, of, width=width) for of, width in ((none, 8), (least, 16))]
     assert trials[0].image_mse[0] < RESOLUTION < trials[1].image_mse[0]
     assert [of.width for of in image_stops(trials, ["a", "b"])] == [8, 8]
 

@@ -143,7 +143,7 @@ def bounds(**others: Any) -> Floors:
     )  # fmt: skip
 
 
-def diagnosed(
+def diagnose_planted(
     *errors: float, test_mse: float | None = None, known: Gains | None = None,
     about: Floors | None = None, loss: float | None = None, trained_on: Loss = Loss.MSE,
     **config: Any,
@@ -170,7 +170,7 @@ FLAT = (0.04, 0.03, 0.03, 0.03, 0.03, 0.03)
 def test_what_threw_it_off_must_fall_and_what_hardly_moves_must_rise(
     errors: Sequence[float], remedy: Remedy
 ) -> None:
-    found = diagnosed(*errors, hidden_width=2)
+    found = diagnose_planted(*errors, hidden_width=2)
     assert (found.limit, found.remedy) == (Limit.WORSE_THAN_MEAN, remedy)
 
 
@@ -184,7 +184,7 @@ def test_what_threw_it_off_must_fall_and_what_hardly_moves_must_rise(
 )
 def test_the_largest_gain_gives_the_label(known: Gain, limit: Limit, remedy: Remedy) -> None:
     others = {of: gain(of, 0.11) for of in Doubling}
-    found = diagnosed(*FLAT, hidden_width=2, known={**others, known.of: known})
+    found = diagnose_planted(*FLAT, hidden_width=2, known={**others, known.of: known})
     assert (found.limit, found.remedy) == (limit, remedy)
     assert "by " + str(known) in found.because and "trial 7" in found.because
 
@@ -194,26 +194,26 @@ def test_the_largest_gain_gives_the_label(known: Gain, limit: Limit, remedy: Rem
 )
 def test_a_gain_that_is_small_or_not_told_from_none_gives_no_label(known: Gain) -> None:
     none = gain(Doubling.WIDTH, 0.0)
-    found = diagnosed(*FLAT, hidden_width=2, known={known.of: known, none.of: none})
+    found = diagnose_planted(*FLAT, hidden_width=2, known={known.of: known, none.of: none})
     assert found.limit is Limit.STUCK
 
 
 def test_with_as_many_units_as_inputs_it_is_never_too_narrow() -> None:
     known = {Doubling.WIDTH: gain(Doubling.WIDTH, 0.5)}
-    assert diagnosed(*FLAT, hidden_width=3, known=known).limit is Limit.TOO_NARROW
-    assert diagnosed(*FLAT, hidden_width=4, known=known).limit is Limit.STUCK
+    assert diagnose_planted(*FLAT, hidden_width=3, known=known).limit is Limit.TOO_NARROW
+    assert diagnose_planted(*FLAT, hidden_width=4, known=known).limit is Limit.STUCK
 
 
 def test_a_gap_between_two_errors_that_are_nothing_is_no_overfitting() -> None:
     apart = {"loss": 0.01, "hidden_width": 2}
-    assert diagnosed(*FLAT, **apart).limit is Limit.OVERFITS
+    assert diagnose_planted(*FLAT, **apart).limit is Limit.OVERFITS
     close = [1e-2 * of for of in FLAT]
-    found = diagnosed(*close, hidden_width=4, loss=1e-4)
+    found = diagnose_planted(*close, hidden_width=4, loss=1e-4)
     assert found.loss_gap == pytest.approx(3) and found.limit is not Limit.OVERFITS
 
 
 def test_an_error_below_that_of_rounding_is_limited_by_nothing() -> None:
-    found = diagnosed(*FLAT, test_mse=1.2e-6, hidden_width=4, loss=1e-7)
+    found = diagnose_planted(*FLAT, test_mse=1.2e-6, hidden_width=4, loss=1e-7)
     assert (found.limit, found.remedy) == (Limit.NOTHING, None)
 
 
@@ -223,16 +223,16 @@ def test_a_linear_code_at_the_bound_of_sigmoid_outputs_has_the_wrong_loss() -> N
         "hidden_width": 4, "trained_on": Loss.BCE, "output_activation": Output.SIGMOID,
         "activation": Activation.LINEAR, "about": bounds(sigmoid=bound),
     }  # fmt: skip
-    found = diagnosed(*FLAT, loss=0.2125, **network)
+    found = diagnose_planted(*FLAT, loss=0.2125, **network)
     assert (found.limit, found.remedy) == (Limit.WRONG_LOSS, Remedy.OUTPUT)
     assert found.because.endswith("has 80 % of its excess loss")
-    far = diagnosed(*FLAT, loss=0.4, **network)
+    far = diagnose_planted(*FLAT, loss=0.4, **network)
     assert far.limit is Limit.STUCK  # 5 % of it
 
 
 def test_jumps_about_the_trend_of_a_constant_rate_are_told() -> None:
     jumps = [0.05 * 0.9**epoch * (1.5 if epoch % 2 else 1) for epoch in range(12)]
-    found = diagnosed(*jumps, hidden_width=4, loss=1.0)
+    found = diagnose_planted(*jumps, hidden_width=4, loss=1.0)
     assert (found.limit, found.remedy) == (Limit.UNSTABLE, Remedy.CALMER)
 
 

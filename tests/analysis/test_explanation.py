@@ -49,7 +49,9 @@ def planted_error(config: TrialConfig, seed: int = 0, noise: float = 0.0) -> flo
     return 0.01 / product * math.exp(0.1 * seed + spread)
 
 
-def trained(*, n_seeds: int = 3, noise: float = 0.0) -> tuple[Explanation, dict[TrialConfig, int]]:
+def train_all(
+    *, n_seeds: int = 3, noise: float = 0.0
+) -> tuple[Explanation, dict[TrialConfig, int]]:
     """An explanation that is whole, and in which round each configuration was trained."""
     errors: dict[TrialConfig, tuple[float, ...]] = {}
     rounds: dict[TrialConfig, int] = {}
@@ -68,7 +70,7 @@ def order(found: Explanation) -> list[str]:
 
 
 def test_the_planted_order_is_found_forward_and_undone_in_reverse() -> None:
-    found, _ = trained()
+    found, _ = train_all()
     assert order(found) == TRUE_ORDER
     # Undoing the output helps, but with bce the linear output could not be trained: it goes first.
     assert [step.groups for step in found.reverse.steps] == [
@@ -83,7 +85,7 @@ def test_the_planted_order_is_found_forward_and_undone_in_reverse() -> None:
 
 
 def test_the_steps_of_both_paths_multiply_to_the_whole() -> None:
-    found, _ = trained(noise=0.3)
+    found, _ = train_all(noise=0.3)
     assert found.whole is not None
     assert found.baseline_errors is not None
     assert found.forward.steps[-1].errors == found.target_errors
@@ -94,7 +96,7 @@ def test_the_steps_of_both_paths_multiply_to_the_whole() -> None:
 
 
 def test_only_what_can_be_trained_and_is_needed_is_asked_for() -> None:
-    found, rounds = trained()
+    found, rounds = train_all()
     assert found.is_whole
     assert all(map(is_valid, rounds))
     assert len(rounds) <= most_configurations(len(found.groups)) == 30

@@ -17,7 +17,7 @@ TABLE = trial_table(
 )
 
 
-def shown(text: str) -> list[int]:
+def select(text: str) -> list[int]:
     return list(Filter.parse(text).apply(TABLE).numbers)
 
 
@@ -38,11 +38,11 @@ def shown(text: str) -> list[int]:
     ],
 )
 def test_a_filter_lets_trials_through(text: str, numbers: list[int]) -> None:
-    assert shown(text) == numbers
+    assert select(text) == numbers
 
 
 def test_a_range_leaves_out_trials_without_the_value() -> None:
-    assert shown("value:..100") == [0, 1]
+    assert select("value:..100") == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_range_leaves_out_trials_without_the_value() -> None:
 )
 def test_a_filter_that_cannot_be_is_told(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        shown(text)
+        select(text)
 
 
 NAMES = st.sampled_from(["hidden_width", "value", "activation"])

@@ -30,7 +30,7 @@ def curve_of(errors: Sequence[float]) -> list[CurvePoint]:
     ]
 
 
-def fitted(errors: Any, schedule: Schedule = Schedule.CONSTANT, **config: Any) -> Any:
+def fit_planted(errors: Any, schedule: Schedule = Schedule.CONSTANT, **config: Any) -> Any:
     row = trial_row(
         number=0, config=TrialConfig(epochs=len(errors), lr_schedule=schedule, **config)
     )
@@ -41,7 +41,7 @@ def fitted(errors: Any, schedule: Schedule = Schedule.CONSTANT, **config: Any) -
 def test_a_power_law_tells_the_next_doubling(floor: float, gain: float) -> None:
     exact, held = floor + 0.1 * np.arange(1.0, 21.0) ** -0.6, 0
     for seed in range(40):
-        found = fitted(exact * np.exp(0.01 * np.random.default_rng(seed).normal(size=20))).gain
+        found = fit_planted(exact * np.exp(0.01 * np.random.default_rng(seed).normal(size=20))).gain
         assert found.estimate == pytest.approx(gain, abs=0.07)
         held += found.low <= gain <= found.high
     assert 30 <= held <= 40  # of 40 intervals of 90 %
@@ -57,13 +57,13 @@ def test_the_fall_at_a_cosines_end_is_no_gain_of_more_epochs() -> None:
     summed, rate = cosine(20)
     settled = 0.01 * (1 + 0 * summed) + 0.05 * rate
     assert 1 - settled[-1] / settled[-4] > 0.1
-    assert fitted(settled, Schedule.COSINE).gain.estimate < 0.03
-    assert fitted(settled, Schedule.CONSTANT).gain.estimate > 0.1  # what its shape alone says
+    assert fit_planted(settled, Schedule.COSINE).gain.estimate < 0.03
+    assert fit_planted(settled, Schedule.CONSTANT).gain.estimate > 0.1  # what its shape alone says
 
 
 def test_a_cosine_that_still_learns_gains_by_more_epochs() -> None:
     summed, rate = cosine(20)
-    found = fitted(0.1 * summed**-0.6 + 0.01 * rate, Schedule.COSINE).gain
+    found = fit_planted(0.1 * summed**-0.6 + 0.01 * rate, Schedule.COSINE).gain
     assert found.low > 0.1 and found.low - 0.005 <= 1 - 2**-0.6 <= found.high
 
 
@@ -72,13 +72,13 @@ def test_the_shares_of_a_warm_up_count_by_their_rates() -> None:
     epochs = np.arange(1.0, 21.0)
     rising = np.minimum(epochs, warmup)
     summed = epochs - rising + rising**2 / (2 * warmup)
-    found = fitted(0.1 * summed**-0.6, Schedule.LINEAR_WARMUP, warmup_epochs=warmup)
+    found = fit_planted(0.1 * summed**-0.6, Schedule.LINEAR_WARMUP, warmup_epochs=warmup)
     assert found.gain.estimate == pytest.approx(1 - 2**-0.6, abs=0.01)
 
 
 def test_a_curve_that_jumps_tells_no_gain() -> None:
     jumps = 0.05 * np.array([1.0, 3.0] * 8)
-    found = fitted(jumps)
+    found = fit_planted(jumps)
     assert found.gain is None and found.scatter > 0.3
 
 
@@ -86,7 +86,7 @@ def test_a_curve_that_jumps_tells_no_gain() -> None:
 def test_of_few_epochs_the_last_doubling_is_what_is_known(
     errors: Sequence[float], gain: float | None
 ) -> None:
-    found = fitted(errors)
+    found = fit_planted(errors)
     assert (found.gain.estimate if found else None) == gain
 
 

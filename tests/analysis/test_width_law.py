@@ -20,7 +20,7 @@ from tests.support.store_factories import trial_row, trial_table
 WIDTHS = np.array([8.0, 16, 32, 64, 128, 256, 512, 1024])
 
 
-def planted(e_inf: float, a: float, alpha: float, noise: float = 0.0, seed: int = 0) -> NDArray:
+def plant_law(e_inf: float, a: float, alpha: float, noise: float = 0.0, seed: int = 0) -> NDArray:
     exact = e_inf + a * WIDTHS**-alpha
     return exact * np.exp(noise * np.random.default_rng(seed).normal(size=len(WIDTHS)))
 
@@ -34,7 +34,7 @@ def errors_of(best: NDArray, widths: NDArray = WIDTHS) -> WidthErrors:
 
 @pytest.mark.parametrize(("e_inf", "a", "alpha"), [(0.004, 0.2, 0.9), (0.0, 0.5, 0.5)])
 def test_an_exact_law_is_found_again(e_inf: float, a: float, alpha: float) -> None:
-    law = fit_law(WIDTHS, planted(e_inf, a, alpha))
+    law = fit_law(WIDTHS, plant_law(e_inf, a, alpha))
     assert law.alpha.estimate == pytest.approx(alpha, rel=1e-3)
     assert law.a.estimate == pytest.approx(a, rel=3e-3)
     assert law.e_inf.estimate == pytest.approx(e_inf, abs=1e-5)
@@ -45,7 +45,7 @@ def test_nine_in_ten_intervals_hold_the_planted_numbers() -> None:
     held = {"e_inf": 0, "alpha": 0, "knee": 0}
     truth = {"e_inf": 0.004, "alpha": 0.9, "knee": (0.2 / 0.004) ** (1 / 0.9)}
     for seed in range(500, 600):
-        law = fit_law(WIDTHS, planted(0.004, 0.2, 0.9, 0.05, seed), seed)
+        law = fit_law(WIDTHS, plant_law(0.004, 0.2, 0.9, 0.05, seed), seed)
         assert law.knee is not None
         for name, value in truth.items():
             low, _, high = getattr(law, name)
@@ -55,7 +55,7 @@ def test_nine_in_ten_intervals_hold_the_planted_numbers() -> None:
 
 
 def test_the_knee_is_where_half_of_the_error_is_beyond_any_width() -> None:
-    law = fit_law(WIDTHS, planted(0.004, 0.2, 0.9))
+    law = fit_law(WIDTHS, plant_law(0.004, 0.2, 0.9))
     assert law.knee is not None
     assert law.at(law.knee.estimate) == pytest.approx(2 * law.e_inf.estimate)
     assert law.knee.estimate == pytest.approx(50 ** (1 / 0.9), rel=0.05)
@@ -65,7 +65,7 @@ def test_the_knee_is_where_half_of_the_error_is_beyond_any_width() -> None:
 def test_intervals_hold_what_a_law_without_a_floor_says_where_it_fits_as_well(seed: int) -> None:
     """Resamples about a law that found a floor by chance alone gave intervals that were too short:
     of 100 studies whose error falls to nothing 78 held the true gain."""
-    errors = planted(0.0, 0.5, 0.5, 0.1, seed)
+    errors = plant_law(0.0, 0.5, 0.5, 0.1, seed)
     law, line = fit_law(WIDTHS, errors), linregress(np.log(WIDTHS), np.log(errors))
     steepest = line.slope - 1.5 * line.stderr  # 1.94 of them are 90 %
     assert law.e_inf.low == 0 < law.e_inf.estimate
@@ -74,7 +74,7 @@ def test_intervals_hold_what_a_law_without_a_floor_says_where_it_fits_as_well(se
 
 
 def test_a_law_that_falls_to_nothing_has_no_knee_or_a_far_one() -> None:
-    law = fit_law(WIDTHS, planted(0.0, 0.5, 0.5, 0.03, seed=1))
+    law = fit_law(WIDTHS, plant_law(0.0, 0.5, 0.5, 0.03, seed=1))
     assert law.knee is None or law.knee.high > WIDTHS[-1]
 
 
@@ -85,13 +85,13 @@ def test_a_law_that_falls_to_nothing_has_no_knee_or_a_far_one() -> None:
 def test_the_verdict_is_right_in_all_of_forty_noisy_studies(
     law: tuple[float, float, float], verdict: WidthVerdict
 ) -> None:
-    found = [width_law(errors_of(planted(*law, 0.05, seed))).verdict for seed in range(40)]
+    found = [width_law(errors_of(plant_law(*law, 0.05, seed))).verdict for seed in range(40)]
     assert found == [verdict] * 40
 
 
 def test_a_verdict_whose_interval_holds_its_turn_is_open() -> None:
-    clear = width_law(errors_of(planted(0.004, 0.2, 0.9)))
-    open_ = width_law(errors_of(planted(0.004, 0.2, 0.9, 0.2, seed=1)))
+    clear = width_law(errors_of(plant_law(0.004, 0.2, 0.9)))
+    open_ = width_law(errors_of(plant_law(0.004, 0.2, 0.9, 0.2, seed=1)))
     assert (clear.is_open, open_.is_open) == (False, True)
     assert "leaves the verdict open: its threshold is 10 %" in open_.because
 
@@ -108,7 +108,7 @@ def test_residuals_that_bend_make_no_law() -> None:
 def test_laws_that_hold_are_seldom_called_bent() -> None:
     laws = ((0.004, 0.2, 0.9), (0.0, 0.5, 0.5))
     found = [
-        width_law(errors_of(planted(*law, 0.05, seed))).verdict
+        width_law(errors_of(plant_law(*law, 0.05, seed))).verdict
         for law in laws
         for seed in range(100, 120)
     ]

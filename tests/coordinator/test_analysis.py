@@ -111,7 +111,7 @@ def stage(engine: Engine, *overrides: str) -> Iterator[Stage]:
         yield Stage(coordinator)
 
 
-def analysed(engine: Engine) -> set[int]:
+def list_analysed(engine: Engine) -> set[int]:
     probes = open_study(engine, "x").probes()
     assert set(open_study(engine, "x").decompositions()) == set(probes)
     assert ANALYSIS.probe is not None
@@ -120,7 +120,7 @@ def analysed(engine: Engine) -> set[int]:
     return set(probes)
 
 
-def told(engine: Engine, kind: str) -> list[tuple[int | None, str]]:
+def read_events(engine: Engine, kind: str) -> list[tuple[int | None, str]]:
     return [(e.number, e.message) for e in open_study(engine, "x").events() if e.kind == kind]
 
 
@@ -135,11 +135,11 @@ def test_the_best_of_each_width_are_analysed_before_the_study_ends(engine: Engin
         assert [worker.state for worker in open_study(engine, "x").workers()] == ["gone"]
         assert open_study(engine, "x").summary().phase is StudyPhase.ANALYSING
         study.answer()
-        assert study.asked() == [0, 1] and analysed(engine) == {0}
+        assert study.asked() == [0, 1] and list_analysed(engine) == {0}
         study.answer()
         assert study.coordinator.phase == "finished"
-    assert analysed(engine) == {0, 1}
-    assert told(engine, "analysing networks") == [
+    assert list_analysed(engine) == {0, 1}
+    assert read_events(engine, "analysing networks") == [
         (None, "training is complete; 2 networks still to be analysed")
     ]
 
@@ -155,7 +155,7 @@ def test_a_network_is_analysed_beside_the_training_on_a_free_core(
         (order,) = [o for o in study.process.orders if isinstance(o, AnalyseNetwork)]
         assert (order.number, order.n_threads) == (first.number, 1)
         study.answer()
-        assert analysed(engine) == {first.number}
+        assert list_analysed(engine) == {first.number}
         study.finish(second)  # it went on training
         study.settle()
         assert study.process.orders[-1] == replace(
@@ -192,8 +192,8 @@ def test_a_process_that_is_killed_costs_no_study_and_its_network_is_tried_again(
         study.answer()
         study.answer()
         assert study.coordinator.phase == "finished"
-    assert analysed(engine) == {0, 1}
-    assert told(engine, "network not analysed") == [(0, "killed by signal 9")]
+    assert list_analysed(engine) == {0, 1}
+    assert read_events(engine, "network not analysed") == [(0, "killed by signal 9")]
 
 
 def test_what_codes_are_compared_with_is_computed_once_in_a_database(engine: Engine) -> None:
@@ -223,7 +223,7 @@ def test_a_network_that_kills_its_process_twice_is_left_out_and_stays_due(engine
         assert study.asked() == [0, 0, 1]
         study.answer()
         assert study.coordinator.phase == "finished"
-    assert analysed(engine) == {1}
+    assert list_analysed(engine) == {1}
     assert [one.number for one in due(kept_weights(engine, "x"))] == [0]
 
 
@@ -235,7 +235,7 @@ def test_a_process_that_never_comes_up_is_not_started_for_ever(engine: Engine) -
             study.settle()
         assert study.coordinator.phase == "finished"
         assert len(study.coordinator.puppets.analyses) == analysis.MOST_STARTS
-    assert analysed(engine) == set()
+    assert list_analysed(engine) == set()
 
 
 def test_an_analysis_that_fails_is_told_with_its_reason(engine: Engine) -> None:
@@ -244,9 +244,11 @@ def test_an_analysis_that_fails_is_told_with_its_reason(engine: Engine) -> None:
         study.answer(None, failure="DataError: these bytes are no weights")
         study.answer(NetworkAnalysis(decomposition=None, probe=None))
         assert study.coordinator.phase == "finished"
-    assert analysed(engine) == set()
-    assert told(engine, "network not analysed") == [(0, "DataError: these bytes are no weights")]
-    assert told(engine, "code not finite") == [(1, NOT_FINITE)]
+    assert list_analysed(engine) == set()
+    assert read_events(engine, "network not analysed") == [
+        (0, "DataError: these bytes are no weights")
+    ]
+    assert read_events(engine, "code not finite") == [(1, NOT_FINITE)]
 
 
 def test_a_network_whose_code_is_not_finite_is_not_tried_again(engine: Engine) -> None:
@@ -258,7 +260,7 @@ def test_a_network_whose_code_is_not_finite_is_not_tried_again(engine: Engine) -
     assert due(kept_weights(engine, "x")) == []
     launcher = FakeLauncher()
     resume(engine, "x", ONE, lambda _: None, say=lambda _: None, launcher=launcher)
-    assert launcher.analyses == [] and analysed(engine) == {1}
+    assert launcher.analyses == [] and list_analysed(engine) == {1}
 
 
 def test_data_that_are_not_there_end_the_analyses_alone(engine: Engine) -> None:
@@ -267,7 +269,7 @@ def test_data_that_are_not_there_end_the_analyses_alone(engine: Engine) -> None:
         study.process.say(WorkerFailed(error="DataError", message="no such folder"))
         study.settle()
         assert study.coordinator.phase == "finished"
-    assert told(engine, "network not analysed") == [(None, "no such folder")]
+    assert read_events(engine, "network not analysed") == [(None, "no such folder")]
 
 
 def test_a_failure_of_the_process_is_told_once_while_trials_train(
@@ -283,7 +285,7 @@ def test_a_failure_of_the_process_is_told_once_while_trials_train(
         study.finish(study.worker.given()[1])
         study.settle()
         assert study.coordinator.phase == "finished" and study.asked() == [0]
-    assert told(engine, "network not analysed") == [(None, "no such folder")]
+    assert read_events(engine, "network not analysed") == [(None, "no such folder")]
 
 
 def test_a_study_whose_time_runs_out_in_its_analyses_waits_for_none_and_is_finished(
@@ -297,7 +299,7 @@ def test_a_study_whose_time_runs_out_in_its_analyses_waits_for_none_and_is_finis
         usage.append(Usage(wall_seconds=61.0))
         study.settle()
         assert study.coordinator.phase == "finished"
-    assert analysed(engine) == set()
+    assert list_analysed(engine) == set()
     assert (
         open_study(engine, "x").summary().ended_because == "all 2 trials are done (budget.trials)"
     )
@@ -354,7 +356,7 @@ class Job:
         self.killed: list[str] = []
         self.events: list[tuple[int | None, str]] = []
         monkeypatch.setattr(Puppet, "kill", lambda puppet: self.killed.append(puppet.name))
-        weights = SimpleNamespace(due=[kept(0), kept(1)], folder=Path())
+        weights = SimpleNamespace(due=[make_weights(0), make_weights(1)], folder=Path())
         events = SimpleNamespace(
             add=lambda _, reason, number=None: self.events.append((number, reason))
         )
@@ -385,7 +387,7 @@ class Job:
                 self.job.handle(self.processes[-1].name, Heartbeat())
 
 
-def kept(number: int) -> KeptWeights:
+def make_weights(number: int) -> KeptWeights:
     return KeptWeights(
         number=number, artifact_id=f"{number}", hidden_width=8, val_mse=0.5, is_invalid=False
     )
@@ -455,7 +457,7 @@ def test_a_study_does_not_wait_for_a_network_that_takes_too_long(
         while not study.coordinator.ended:
             study.coordinator.tick()
         assert study.coordinator.phase == "finished"
-    assert "took more than" in told(engine, "network not analysed")[0][1]
+    assert "took more than" in read_events(engine, "network not analysed")[0][1]
 
 
 def test_networks_are_analysed_on_the_cores_of_a_paused_study(engine: Engine) -> None:
@@ -472,7 +474,7 @@ def test_networks_are_analysed_on_the_cores_of_a_paused_study(engine: Engine) ->
         assert progress is not None and progress.phase is StudyPhase.PAUSED
         assert len(study.asked()) == 1
         study.answer()
-        assert len(analysed(engine)) == 1
+        assert len(list_analysed(engine)) == 1
         n_given = len(study.worker.given())
         commands.post(engine, "x", CommandKind.CONTINUE)
         study.settle()
@@ -496,10 +498,10 @@ def test_a_study_that_is_told_to_end_waits_for_no_analysis_and_resume_goes_on(
             interrupts[0]()
         study.settle()
         assert study.coordinator.phase == ends
-    assert analysed(engine) == {0}
+    assert list_analysed(engine) == {0}
     launcher = FakeLauncher()
     again = resume(engine, "x", ONE, lambda _: None, say=lambda _: None, launcher=launcher)
-    assert again == "finished" and analysed(engine) == {0, 1}
+    assert again == "finished" and list_analysed(engine) == {0, 1}
     assert len(launcher.analyses) == 1 and len(open_study(engine, "x").workers()) == 1
 
 
@@ -508,7 +510,7 @@ def test_a_coordinator_that_dies_takes_no_analysis_with_it(engine: Engine) -> No
         study.finish_all()
         study.answer()
     resume(engine, "x", ONE, lambda _: None, say=lambda _: None, launcher=FakeLauncher())
-    assert analysed(engine) == {0, 1}
+    assert list_analysed(engine) == {0, 1}
 
 
 def test_a_study_that_was_killed_as_it_analysed_goes_on_without_workers(engine: Engine) -> None:
@@ -519,7 +521,7 @@ def test_a_study_that_was_killed_as_it_analysed_goes_on_without_workers(engine: 
         connection.execute(update(sweep_studies).values(phase=StudyPhase.ANALYSING))
     launcher = FakeLauncher()
     resume(engine, "x", ONE, lambda _: None, say=lambda _: None, launcher=launcher)
-    assert analysed(engine) == {0, 1} and launcher.workers == []
+    assert list_analysed(engine) == {0, 1} and launcher.workers == []
 
 
 def test_a_study_that_waits_for_analyses_still_trains_what_is_enqueued(engine: Engine) -> None:
@@ -559,7 +561,7 @@ def test_of_a_study_that_is_probed_weights_stay_until_they_are_analysed(engine: 
         study.answer()
         study.answer()
         assert study.coordinator.phase == "finished"
-    assert analysed(engine) == {0, 1}
+    assert list_analysed(engine) == {0, 1}
     assert [one.number for one in kept_weights(engine, "x")] == [0]
 
 

@@ -12,7 +12,7 @@ from tests.support.coordinator_runs import STUDY, study_file
 WIDTHS = IntDistribution(8, 1024, log=True)
 
 
-def finished(number: int, value: float, width: int | None = 8) -> optuna.trial.FrozenTrial:
+def make_finished(number: int, value: float, width: int | None = 8) -> optuna.trial.FrozenTrial:
     searched: dict[str, Any] = {} if width is None else {"hidden_width": width}
     trial = optuna.trial.create_trial(
         value=value, params=searched, distributions=dict.fromkeys(searched, WIDTHS)
@@ -30,22 +30,22 @@ def best_of(
 
 
 def test_the_best_of_all_is_told_apart_from_the_best_of_a_width_class() -> None:
-    best = best_of(finished(0, 0.2, 8), finished(1, 0.1, 512))
+    best = best_of(make_finished(0, 0.2, 8), make_finished(1, 0.1, 512))
     assert (best.number, best.value) == (1, 0.1)
     assert (best.lowest_error(8), best.lowest_error(64)) == (0.2, float("inf"))
 
 
 def test_an_invalid_trial_sets_no_limit() -> None:
-    best = best_of(finished(0, 0.2), finished(1, 0.1), invalid=frozenset({1}))
+    best = best_of(make_finished(0, 0.2), make_finished(1, 0.1), invalid=frozenset({1}))
     assert (best.number, best.lowest_error(8)) == (0, 0.2)
 
 
 def test_a_trial_that_plain_optuna_added_without_our_settings_counts_by_its_value() -> None:
-    best = best_of(finished(0, 0.2, None))
+    best = best_of(make_finished(0, 0.2, None))
     assert (best.value, best.lowest_error(8)) == (0.2, float("inf"))
 
 
 def test_a_value_that_is_not_finite_or_a_trial_that_failed_is_no_best() -> None:
     failed = optuna.trial.create_trial(state=TrialState.FAIL)
-    best = best_of(finished(0, float("inf")), failed)
+    best = best_of(make_finished(0, float("inf")), failed)
     assert (best.number, best.value) == (None, None)

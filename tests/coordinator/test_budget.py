@@ -17,7 +17,7 @@ def budget(**keys: float) -> BudgetSection:
     return BudgetSection.model_validate({"trials": 10, **keys})
 
 
-def judged(spent: BudgetUsage, **keys: float) -> BudgetVerdict:
+def judge(spent: BudgetUsage, **keys: float) -> BudgetVerdict:
     found = check_budget(budget(**keys), spent)
     assert found is not None
     return found
@@ -31,29 +31,29 @@ def test_without_other_budgets_only_the_trials_count() -> None:
 
 def test_time_is_up_when_it_is_used_up_and_not_before() -> None:
     assert check_budget(budget(max_seconds=60), BudgetUsage(wall_seconds=59.9)) is None
-    found = judged(BudgetUsage(wall_seconds=60.0), max_seconds=60)
+    found = judge(BudgetUsage(wall_seconds=60.0), max_seconds=60)
     assert (found.phase, found.lets_finish) == ("out of time", False)
     assert "max_seconds is 60" in found.reason
 
 
 def test_gpu_hours_are_hours() -> None:
     assert check_budget(budget(max_gpu_hours=2), BudgetUsage(gpu_seconds=7199.0)) is None
-    assert "2 GPU-hours" in judged(BudgetUsage(gpu_seconds=7200.0), max_gpu_hours=2).reason
+    assert "2 GPU-hours" in judge(BudgetUsage(gpu_seconds=7200.0), max_gpu_hours=2).reason
 
 
 def test_the_failure_that_is_one_too_many_ends_it_and_failures_are_shown_once_there_are() -> None:
     assert check_budget(budget(max_failures=2), BudgetUsage(n_failed=2)) is None
-    found = judged(BudgetUsage(n_failed=3), max_failures=2)
+    found = judge(BudgetUsage(n_failed=3), max_failures=2)
     assert (found.phase, found.lets_finish) == ("failed", False)
     assert "max_failures" not in [part.name for part in list_budgets(budget(), 10, BudgetUsage())]
     assert list_budgets(budget(), 10, BudgetUsage(n_failed=3))[1] == ("max_failures", 10, 3, 7)
 
 
 def test_a_space_that_is_trained_out_ends_the_study_whatever_is_left_of_its_trials() -> None:
-    found = judged(BudgetUsage(n_finished=2, n_trained_out=2))
+    found = judge(BudgetUsage(n_finished=2, n_trained_out=2))
     assert (found.phase, found.lets_finish) == ("finished", True)
     assert found.reason.startswith("all 2 configurations of the space are trained")
-    found = judged(BudgetUsage(n_finished=1, n_trained_out=1))
+    found = judge(BudgetUsage(n_finished=1, n_trained_out=1))
     assert found.reason.startswith("its one configuration is trained")
 
 
@@ -63,7 +63,7 @@ def test_a_target_is_reached_by_a_value_at_or_below_it() -> None:
         check_budget(budget(target_value=0.01), BudgetUsage(best_value=0.011, best_number=3))
         is None
     )
-    found = judged(BudgetUsage(best_value=0.01, best_number=7), target_value=0.01)
+    found = judge(BudgetUsage(best_value=0.01, best_number=7), target_value=0.01)
     assert (found.phase, found.lets_finish) == ("finished", True)
     assert "trial 7 has 0.01" in found.reason
 
@@ -72,7 +72,7 @@ def test_a_plateau_is_an_improvement_of_less_than_asked() -> None:
     keys = {"plateau_trials": 5, "plateau_improvement": 0.1}
     assert check_budget(budget(**keys), BudgetUsage(improvement=None)) is None
     assert check_budget(budget(**keys), BudgetUsage(improvement=0.1)) is None
-    assert "the last 5 trials improved" in judged(BudgetUsage(improvement=0.09), **keys).reason
+    assert "the last 5 trials improved" in judge(BudgetUsage(improvement=0.09), **keys).reason
 
 
 def test_improvement_is_counted_from_the_first_value_on() -> None:

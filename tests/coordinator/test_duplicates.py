@@ -50,7 +50,7 @@ class Counting:
             self.trained.append(spec.number)
 
 
-def finished(number: int, **params: Any) -> optuna.trial.FrozenTrial:
+def make_finished(number: int, **params: Any) -> optuna.trial.FrozenTrial:
     distributions = {
         name: optuna.distributions.CategoricalDistribution([value])
         for name, value in params.items()
@@ -63,7 +63,7 @@ def finished(number: int, **params: Any) -> optuna.trial.FrozenTrial:
 # --- in memory ------------------------------------------------------------------------------
 
 
-def counted(
+def make_finder(
     *trials: optuna.trial.FrozenTrial, invalid: frozenset[int] = frozenset()
 ) -> DuplicateFinder:
     found = DuplicateFinder()
@@ -71,31 +71,31 @@ def counted(
     return found
 
 
-def running(number: int, **params: Any) -> RunningTrial:
+def make_running(number: int, **params: Any) -> RunningTrial:
     return RunningTrial(spec=make_spec(number=number), configuration=searched_configuration(params))
 
 
 def test_equal_settings_are_a_twin_whatever_their_order() -> None:
-    known = counted(finished(3, width=8, loss="bce"))
+    known = make_finder(make_finished(3, width=8, loss="bce"))
     same, other = {"loss": "bce", "width": 8}, {"loss": "mse", "width": 8}
     assert known.find_twin(5, searched_configuration(same)) == Twin(3, finished=True)
     assert known.find_twin(6, searched_configuration(other)) is None
 
 
 def test_the_seed_is_a_setting_like_any_other() -> None:
-    known = counted(finished(3, width=8, seed=1))
+    known = make_finder(make_finished(3, width=8, seed=1))
     assert known.find_twin(5, searched_configuration({"width": 8, "seed": 2})) is None
 
 
 def test_an_invalid_trial_lends_nothing_and_a_borrower_does_not_lend_on() -> None:
-    borrowed = finished(4, width=8)
+    borrowed = make_finished(4, width=8)
     borrowed.set_user_attr(REUSED_FROM, 3)
-    known = counted(finished(3, width=8), borrowed, invalid=frozenset({3}))
+    known = make_finder(make_finished(3, width=8), borrowed, invalid=frozenset({3}))
     assert known.find_twin(5, searched_configuration({"width": 8})) is None
 
 
 def test_who_waits_for_a_trial_in_training_is_given_back_at_its_end() -> None:
-    known, trial = DuplicateFinder(), running(0, width=8)
+    known, trial = DuplicateFinder(), make_running(0, width=8)
     assert known.find_twin(0, trial.configuration) is None
     known.begin(trial)
     assert known.find_twin(1, trial.configuration) == Twin(0, finished=False)
@@ -170,11 +170,11 @@ def test_where_a_configuration_is_in_its_space_is_looked_up_once(engine, monkeyp
     # At every trial's end, and at every tick while the last ones train: of thousands, each time.
     looked_up = Counter[tuple[tuple[str, Any], ...]]()
 
-    def counting(nodes: Any, params: dict[str, Any]) -> int | None:
+    def count_configurations(nodes: Any, params: dict[str, Any]) -> int | None:
         looked_up[tuple(params.items())] += 1
         return index_of(nodes, params)
 
-    monkeypatch.setattr(duplicates, "index_of", counting)
+    monkeypatch.setattr(duplicates, "index_of", count_configurations)
     run(engine, FakeLauncher(slowly), study_file(COUNTED, "budget.trials=200"), options=THREE)
     assert set(looked_up.values()) == {1} and len(looked_up) == 2
 

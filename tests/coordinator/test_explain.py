@@ -117,7 +117,7 @@ def run(engine: Engine, *numbers: int, n_seeds: int | None = None) -> str:
     return run_explanation(engine, of, options, lambda state: None, say=lambda line: None)
 
 
-def found(engine: Engine) -> StudyExplanation:
+def read_explanation(engine: Engine) -> StudyExplanation:
     explanation = study_explanation(open_study(engine, "x"))
     assert explanation is not None
     return explanation
@@ -157,7 +157,7 @@ def test_both_paths_are_trained_in_rounds_and_nothing_twice(
     engine: Engine, workers: Pretended
 ) -> None:
     assert run(engine) == "finished"
-    explanation = found(engine)
+    explanation = read_explanation(engine)
     assert (explanation.child, explanation.found.is_whole) == ("x-explain", True)
     assert [step.groups for step in explanation.found.forward.steps] == [
         ("width",),
@@ -179,7 +179,7 @@ def test_it_is_an_ordinary_study_that_says_what_it_explains(engine: Engine) -> N
     assert study.counts["COMPLETE"] == study.n_trials
     assert study.description.startswith("Why trial 1 of x")
     same = study_explanation(open_study(engine, "x-explain"))
-    assert same == found(engine)
+    assert same == read_explanation(engine)
 
 
 # Killed between the rounds' hand-outs, or while a round trains: both leave trials that wait, and
@@ -199,11 +199,11 @@ def test_a_run_that_was_cut_short_goes_on_and_repeats_nothing_that_was_done(
     with pytest.raises(KeyboardInterrupt):
         run(engine)
     monkeypatch.setattr(handlers.MessageHandler, "_finish", real)
-    assert not found(engine).found.is_whole
+    assert not read_explanation(engine).found.is_whole
     done = {row.number for row in open_study(engine, "x-explain").trials(states=["COMPLETE"])}
     n_before = len(workers.trained)
     assert run(engine) == "finished"
-    assert found(engine).found.is_whole
+    assert read_explanation(engine).found.is_whole
     assert not done & {spec.number for spec in workers.trained[n_before:]}
     rows = open_study(engine, "x-explain").trials()
     assert len(rows) == len({repr(row.config) for row in rows})
@@ -230,12 +230,15 @@ def test_configurations_asked_for_by_a_run_that_died_before_it_began_are_trained
 def test_another_number_of_seeds_or_another_end_is_another_study(engine: Engine) -> None:
     run(engine)
     run(engine, n_seeds=1)
-    assert found(engine).child == "x-explain-2"
-    assert found(engine).found.forward.steps[0].effect.low is None
+    assert read_explanation(engine).child == "x-explain-2"
+    assert read_explanation(engine).found.forward.steps[0].effect.low is None
     shorter = replace(TARGET, epochs=2)
     add_trial(engine, open_study(engine, "x").summary().study_id, 2, 0.3, config=shorter)
     run(engine, 0, 2)
-    assert (found(engine).child, found(engine).ends.to_number) == ("x-explain-3", 2)
+    assert (read_explanation(engine).child, read_explanation(engine).ends.to_number) == (
+        "x-explain-3",
+        2,
+    )
     assert choose_ablation(open_study(engine, "x"), 0, 1, 3).child == "x-explain"
 
 
@@ -276,7 +279,7 @@ def test_a_study_made_anew_is_explained_anew(engine: Engine, workers: Pretended)
     assert study_explanation(open_study(engine, "x")) is None
     assert "another study that was named 'x'" in list_ignored(open_study(engine, "x"))[0]
     assert run(engine) == "finished"
-    assert (found(engine).child, len(workers.trained)) == ("x-explain-2", 2 * n_before)
+    assert (read_explanation(engine).child, len(workers.trained)) == ("x-explain-2", 2 * n_before)
     with pytest.raises(UsageError, match="not there any more: `sweep report x-explain`"):
         choose_ablation(open_study(engine, "x-explain"))
 

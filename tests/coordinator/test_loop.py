@@ -148,7 +148,7 @@ def _of_four_seeds(spec: TrialSpec) -> EpochsDone:
     return EpochsDone(epochs=(replace(one, metrics=one.metrics * 2),))
 
 
-def _stopped(spec: TrialSpec, epoch: int) -> TrialStopped:
+def _make_stopped(spec: TrialSpec, epoch: int) -> TrialStopped:
     return TrialStopped(number=spec.number, attempt=spec.attempt, epoch=epoch)
 
 
@@ -167,7 +167,7 @@ def _good(spec: TrialSpec, last: int) -> list[Event]:
         (lambda spec: [epochs_done(spec, 1, math.nan)], "not finite"),
         (lambda spec: [trial_done(spec)], "a result after 0 of 3 epochs"),
         (lambda spec: [*_good(spec, 2), trial_done(spec)], "a result after 2 of 3 epochs"),
-        (lambda spec: [_stopped(spec, 0)], "the end of a trial that was not told to stop"),
+        (lambda spec: [_make_stopped(spec, 0)], "the end of a trial that was not told to stop"),
         (lambda spec: [TrialRequest(n=-1)], "a request for -1 trials, with room for 3"),
         (lambda spec: [TrialRequest(n=4)], "a request for 4 trials, with room for 3"),
     ],

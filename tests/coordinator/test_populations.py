@@ -107,7 +107,7 @@ def test_pictures_come_of_the_best_and_the_curves_of_all(engine: Engine, url: st
     assert open_study(engine, "x").best(1)[0].number in shown
     assert 0 < len(shown) < 40
     assert best_of_widths(engine) <= set(shown)
-    assert all(kept(engine, number) for number in best_of_widths(engine))
+    assert all(is_kept(engine, number) for number in best_of_widths(engine))
     assert all(set(trial.intermediate_values) == {1, 2, 3} for trial in trials(url))
 
 
@@ -118,7 +118,7 @@ def best_of_widths(engine: Engine) -> set[int]:
     return set({width_class(row.hidden_width or 1): row.number for row in rows}.values())
 
 
-def kept(engine: Engine, number: int) -> bool:
+def is_kept(engine: Engine, number: int) -> bool:
     return open_study(engine, "x").trial(number).artifact_id is not None
 
 
@@ -126,7 +126,7 @@ def test_every_network_is_analysed_that_the_study_asks_for(engine: Engine) -> No
     run(engine, FakeLauncher(capacity=CAPACITY), study_file(STUDY, "study.probe=true"))
     # But for those that are analysed by now and not the best of their width.
     assert open_study(engine, "x").probes().keys() == set(range(12))
-    assert {n for n in range(12) if kept(engine, n)} == best_of_widths(engine)
+    assert {n for n in range(12) if is_kept(engine, n)} == best_of_widths(engine)
 
 
 def test_a_pruned_study_with_one_worker_repeats(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def run(engine: Engine, n_top: int | None = None, n_seeds: int | None = None) ->
     return run_retraining(engine, of, options, lambda state: None, say=lambda line: None)
 
 
-def found(engine: Engine) -> TieSet:
+def read_ties(engine: Engine) -> TieSet:
     ties = retrained_ties(open_study(engine, "x"))
     assert ties is not None
     return ties
@@ -137,7 +137,7 @@ def test_the_ties_are_those_of_the_child_by_the_studys_numbers(
 ) -> None:
     assert study_ties(open_study(engine, "x")) is None  # one seed each
     assert run(engine) == "finished"
-    ties = found(engine)
+    ties = read_ties(engine)
     # pretended errors are 1 / width + 0.1 / epochs: the wider is better, whatever was measured
     assert [of.candidate.number for of in ties.compared] == [2, 3, 4, 0]
     assert {len(of.candidate.errors) for of in ties.compared} == {5}
@@ -158,7 +158,7 @@ def own(engine: Engine) -> Any:
 def test_a_configuration_trained_again_in_vain_is_named(engine: Engine) -> None:
     run(engine)
     invalidate(engine, "x-ties", 0, "the disk was full")
-    assert found(engine).left_out == (3,)
+    assert read_ties(engine).left_out == (3,)
 
 
 # Killed after the first trial: what waits is trained by the next run, whatever was found meanwhile.
@@ -182,7 +182,7 @@ def test_a_run_that_was_cut_short_goes_on_and_repeats_nothing(
     n_before = len(workers.trained)
     assert done and run(engine) == "finished"
     assert not done & {spec.number for spec in workers.trained[n_before:]}
-    assert [len(of.candidate.errors) for of in found(engine).compared] == [4, 4, 4]
+    assert [len(of.candidate.errors) for of in read_ties(engine).compared] == [4, 4, 4]
     assert choose_retraining(open_study(engine, "x"), 2).trials.numbers == [5, 3]
 
 
@@ -190,7 +190,7 @@ def test_another_number_of_seeds_or_configurations_is_another_study(engine: Engi
     run(engine, 3, 3)
     run(engine, 3, 4)
     run(engine, 2)
-    assert found(engine).retrained_in == "x-ties-3"
+    assert read_ties(engine).retrained_in == "x-ties-3"
     assert choose_retraining(open_study(engine, "x"), 3, 3).child == "x-ties"
     assert choose_retraining(open_study(engine, "x"), 3).child == "x-ties-2"
 
@@ -203,7 +203,7 @@ def test_a_study_made_anew_has_its_best_trained_anew(engine: Engine) -> None:
     assert study_ties(open_study(engine, "x")) is None
     assert "retrains another study that was named 'x'" in ignored_ties(open_study(engine, "x"))[0]
     run(engine)
-    assert found(engine).retrained_in == "x-ties-2"
+    assert read_ties(engine).retrained_in == "x-ties-2"
 
 
 def test_ties_by_other_data_are_ignored(engine: Engine) -> None:

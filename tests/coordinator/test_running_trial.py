@@ -12,7 +12,7 @@ def epoch(epoch: int, *seconds: float) -> EpochDone:
     return EpochDone(number=0, attempt=1, epoch=epoch, metrics=metrics)
 
 
-def exceeded(trial: RunningTrial, limit: float | None, *epochs: EpochDone) -> list[bool]:
+def check_limit(trial: RunningTrial, limit: float | None, *epochs: EpochDone) -> list[bool]:
     """After each epoch, whether that one took the trial over its limit."""
     found = []
     for one in epochs:
@@ -24,15 +24,15 @@ def exceeded(trial: RunningTrial, limit: float | None, *epochs: EpochDone) -> li
 def test_a_trial_is_over_its_time_once() -> None:
     trial = RunningTrial(spec=make_spec())
     epochs = [epoch(n, 1.0) for n in (1, 2, 3, 4)]
-    assert exceeded(trial, 2.5, *epochs) == [False, False, True, False]
+    assert check_limit(trial, 2.5, *epochs) == [False, False, True, False]
 
 
 def test_a_trials_time_is_the_mean_of_its_seeds() -> None:
     trial = RunningTrial(spec=make_spec())
-    assert exceeded(trial, 2.5, epoch(1, 1.0, 3.0), epoch(2, 0.0, 2.0)) == [False, True]
+    assert check_limit(trial, 2.5, epoch(1, 1.0, 3.0), epoch(2, 0.0, 2.0)) == [False, True]
     assert trial.val_mse == 1.0
 
 
 def test_without_a_limit_no_time_is_too_long() -> None:
     trial = RunningTrial(spec=make_spec())
-    assert exceeded(trial, None, epoch(1, 1e9)) == [False]
+    assert check_limit(trial, None, epoch(1, 1e9)) == [False]

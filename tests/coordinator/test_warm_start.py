@@ -200,11 +200,11 @@ def test_a_resumed_study_goes_on_learning_from_the_other(
     run(source, file())
     seen: list[WarmStart] = []
 
-    def reading(*args: Any, **kwargs: Any) -> WarmStart:
+    def read_warm(*args: Any, **kwargs: Any) -> WarmStart:
         seen.append(read_warm_start(*args, **kwargs))
         return seen[-1]
 
-    monkeypatch.setattr("sweep.coordinator.run.read_warm_start", reading)
+    monkeypatch.setattr("sweep.coordinator.run.read_warm_start", read_warm)
     go_on(source, trials=10)
     assert [len(warm.history) for warm in seen] == [12]
     assert len(widths(source)) == 10

@@ -31,7 +31,7 @@ from benchmarks import bounds
 from benchmarks.bounds import TILE_UNITS
 from sweep.trainer.fused.kernel_config import PRECISIONS
 from tests.ptx.card import check_card
-from tests.ptx.costs import counted, slot_costs, table
+from tests.ptx.costs import count_costs, slot_costs, table
 from tests.ptx.emulator import Emulator, pretended_h100
 from tests.ptx.program import UnknownInstructionError
 from tests.ptx.training import check_training
@@ -125,7 +125,7 @@ def write_counted() -> None:
     """Of every kernel that multiplies, for slots of one, two and four tiles."""
     found: dict[str, dict[int, dict[str, float]]] = {}
     for n_tiles in COUNTED_TILES:
-        for name, counts in counted(slot_costs(n_tiles * TILE_UNITS)).items():
+        for name, counts in count_costs(slot_costs(n_tiles * TILE_UNITS)).items():
             found.setdefault(name, {})[n_tiles] = counts._asdict()
     kept = {name: by_tiles for name, by_tiles in found.items() if name != "begin_step"}
     COUNTED.write_text(json.dumps(kept, indent=1) + "\n")

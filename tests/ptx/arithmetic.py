@@ -27,7 +27,7 @@ def same(function: Function) -> Operation:
     return operation
 
 
-def mixed(kinds_of: Callable[[Kind], list[Kind]], function: Function) -> Operation:
+def mix_kinds(kinds_of: Callable[[Kind], list[Kind]], function: Function) -> Operation:
     """Operands of types that follow from the last one that the instruction names."""
 
     def operation(blocks: Blocks, instruction: Instruction, active: Array) -> None:
@@ -38,7 +38,7 @@ def mixed(kinds_of: Callable[[Kind], list[Kind]], function: Function) -> Operati
     return operation
 
 
-def converted(function: Function) -> Operation:
+def convert_between(function: Function) -> Operation:
     """Of two types: to, from."""
 
     def operation(blocks: Blocks, instruction: Instruction, active: Array) -> None:
@@ -48,7 +48,7 @@ def converted(function: Function) -> Operation:
     return operation
 
 
-def _doubled(kind: Kind) -> Kind:
+def _double(kind: Kind) -> Kind:
     return np.dtype(f"{kind.kind}{2 * kind.itemsize}")
 
 
@@ -59,7 +59,7 @@ def _fma(x: Array, y: Array, z: Array) -> Array:
 
 
 def _wide_product(x: Array, y: Array) -> Array:
-    wide = _doubled(x.dtype)
+    wide = _double(x.dtype)
     product: Array = x.astype(wide) * y.astype(wide)
     return product
 
@@ -67,12 +67,12 @@ def _wide_product(x: Array, y: Array) -> Array:
 def _shift(shift: Function) -> Function:
     """By more than all bits is by all of them."""
 
-    def shifted(x: Array, amount: Array) -> Array:
+    def shift_bits(x: Array, amount: Array) -> Array:
         bits = 8 * x.dtype.itemsize
         almost = shift(x, np.minimum(amount, bits - 1).astype(x.dtype))
         return np.where(amount < bits, almost, shift(almost, x.dtype.type(1)))
 
-    return shifted
+    return shift_bits
 
 
 def _bit_field(x: Array, position: Array, length: Array) -> Array:
@@ -83,7 +83,7 @@ def _bit_field(x: Array, position: Array, length: Array) -> Array:
     return np.where(negative, field - (1 << count), field).astype(x.dtype)
 
 
-def _permuted(low: Array, high: Array, selector: Array) -> Array:
+def _permute(low: Array, high: Array, selector: Array) -> Array:
     """Four bytes of eight, each chosen by three bits; a fourth asks for the byte's sign instead."""
     eight = np.stack([low, high], axis=1).view(np.uint8)
     choice = (selector[:, None] >> np.arange(0, 16, 4, dtype=np.uint32)) & 15
@@ -92,7 +92,7 @@ def _permuted(low: Array, high: Array, selector: Array) -> Array:
     return np.ascontiguousarray(chosen).view(np.uint32)[:, 0]
 
 
-def _selected(x: Array, y: Array, first: Array) -> Array:
+def _select(x: Array, y: Array, first: Array) -> Array:
     return np.where(first, x, y)
 
 
@@ -105,7 +105,7 @@ def _leading_zeros(x: Array) -> Array:
 
 
 def _set(compare: Function) -> Operation:
-    return mixed(lambda kind: [kind, kind], compare)
+    return mix_kinds(lambda kind: [kind, kind], compare)
 
 
 #: Comparisons that are false where an operand is NaN, and their opposites, then true.
@@ -131,10 +131,10 @@ ARITHMETIC: dict[str, Operation] = {
     "sub": same(np.subtract),
     "mul": same(np.multiply),
     "mul.lo": same(np.multiply),
-    "mul.wide": mixed(lambda kind: [kind, kind], _wide_product),
+    "mul.wide": mix_kinds(lambda kind: [kind, kind], _wide_product),
     "mad.lo": same(lambda x, y, z: x * y + z),
-    "mad.wide": mixed(
-        lambda kind: [kind, kind, _doubled(kind)], lambda x, y, z: _wide_product(x, y) + z
+    "mad.wide": mix_kinds(
+        lambda kind: [kind, kind, _double(kind)], lambda x, y, z: _wide_product(x, y) + z
     ),
     "fma": same(_fma),
     "div": same(np.divide),
@@ -151,14 +151,14 @@ ARITHMETIC: dict[str, Operation] = {
     "or": same(np.bitwise_or),
     "xor": same(np.bitwise_xor),
     "not": same(np.invert),
-    "shl": mixed(lambda kind: [kind, _U32], _shift(np.left_shift)),
-    "shr": mixed(lambda kind: [kind, _U32], _shift(np.right_shift)),
-    "bfe": mixed(lambda kind: [kind, _U32, _U32], _bit_field),
-    "prmt": same(_permuted),
-    "popc": mixed(lambda kind: [kind], np.bitwise_count),
-    "clz": mixed(lambda kind: [kind], _leading_zeros),
-    "selp": mixed(lambda kind: [kind, kind, _PRED], _selected),
-    "cvt": converted(lambda x: x),
-    "cvt.rni": converted(np.rint),
+    "shl": mix_kinds(lambda kind: [kind, _U32], _shift(np.left_shift)),
+    "shr": mix_kinds(lambda kind: [kind, _U32], _shift(np.right_shift)),
+    "bfe": mix_kinds(lambda kind: [kind, _U32, _U32], _bit_field),
+    "prmt": same(_permute),
+    "popc": mix_kinds(lambda kind: [kind], np.bitwise_count),
+    "clz": mix_kinds(lambda kind: [kind], _leading_zeros),
+    "selp": mix_kinds(lambda kind: [kind, kind, _PRED], _select),
+    "cvt": convert_between(lambda x: x),
+    "cvt.rni": convert_between(np.rint),
     **{f"setp.{name}": _set(compare) for name, compare in (_ORDERED | _UNORDERED).items()},
 }

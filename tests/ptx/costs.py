@@ -107,7 +107,7 @@ def table(hidden_width: int, n_inputs: int = 784, batch_size: int = 128) -> list
     return [*lines, "", last]
 
 
-def counted(costs: dict[str, Cost]) -> dict[str, Counted]:
+def count_costs(costs: dict[str, Cost]) -> dict[str, Counted]:
     """One program's counts, as ``benchmarks.bounds`` keeps them."""
     return {
         name: Counted(

@@ -144,12 +144,12 @@ def _take(program: Program, statement: str) -> None:
     if statement.startswith(".branchtargets"):
         program.tables[label] = re.findall(r"\$\w+", statement)
     elif statement.startswith(".reg"):
-        program.registers.update(_declared(statement))
+        program.registers.update(_parse_declaration(statement))
     elif statement and not statement.startswith((".local", ".param", ".pragma")):
         program.instructions.append(instruction_of(statement))
 
 
-def _declared(statement: str) -> dict[str, Kind]:
+def _parse_declaration(statement: str) -> dict[str, Kind]:
     ((kind, name, count),) = _REGISTER.findall(statement)
     names = [f"{name}{i}" for i in range(int(count))] if count else [name]
     bits = kind.strip("bfsu")

@@ -54,8 +54,8 @@ def multiply_by_warpgroups(blocks: Blocks, instruction: Instruction, active: Arr
             products.append(np.zeros((64, n_columns)))
             continue
         warps = slice(first // WARP, (first + _WARPGROUP) // WARP)
-        rows = _described(blocks, a, first, 64) if factor is None else factor[warps].reshape(64, 8)
-        products.append(rows @ _described(blocks, b, first, n_columns).T)
+        rows = _read_rows(blocks, a, first, 64) if factor is None else factor[warps].reshape(64, 8)
+        products.append(rows @ _read_rows(blocks, b, first, n_columns).T)
     tiles = np.stack(products).reshape(blocks.n_warps, 16, -1, 8).transpose(0, 2, 1, 3)
     elements = tiles[:, :, *_D]  # (warps, N / 8, elements, lanes)
     sums = elements.transpose(1, 2, 0, 3).reshape(-1, blocks.n_threads)
@@ -104,10 +104,10 @@ def _count_rows(blocks: Blocks, addresses: Array, n_matrices: int) -> None:
 
 def _factor(blocks: Blocks, operand: str) -> Array:
     """A factor's registers, (elements, threads)."""
-    return _cut(blocks, blocks.read_all(names_of(operand), _F32))
+    return _round_to_tf32(blocks, blocks.read_all(names_of(operand), _F32))
 
 
-def _cut(blocks: Blocks, values: Array) -> Array:
+def _round_to_tf32(blocks: Blocks, values: Array) -> Array:
     """As the card takes them: of 23 bits of a fraction the upper 10."""
     return (values.view(_U32) & _U32.type(0xFFFFE000)).view(_F32) if blocks.cuts else values
 
@@ -124,7 +124,7 @@ def _matrix(
     return matrix
 
 
-def _described(blocks: Blocks, operand: str, first_thread: int, n_rows: int) -> Array:
+def _read_rows(blocks: Blocks, operand: str, first_thread: int, n_rows: int) -> Array:
     """Rows of 8 numbers whose descriptor a warpgroup has, (rows, 8) float64.
 
     Bits 0-13 of a descriptor: where it starts, 32-45: from 8 rows to the next 8, both in 16 bytes;
@@ -141,7 +141,7 @@ def _described(blocks: Blocks, operand: str, first_thread: int, n_rows: int) -> 
     at ^= (at >> 7 & bits) << 4
     block = np.full(at.size, blocks.block_of[first_thread])
     values = blocks.shared.load(block, at.ravel(), _F32, 1).reshape(n_rows, 8)
-    return _cut(blocks, values).astype(np.float64)
+    return _round_to_tf32(blocks, values).astype(np.float64)
 
 
 #: All threads of a block have to be together.

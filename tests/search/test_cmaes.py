@@ -99,10 +99,10 @@ class Trap:
     """Whoever unpickles it hears of it."""
 
     def __reduce__(self) -> Any:
-        return _spring, ()
+        return _rise, ()
 
 
-def _spring() -> None:
+def _rise() -> None:
     raise AssertionError("a pickle was opened")
 
 

@@ -14,7 +14,7 @@ from sweep.store.study import hold_study
 from tests.support.coordinator_runs import SAME, STUDY, TWO, die_at, diverge_at, run, study_file
 from tests.support.fake_workers import FakeLauncher
 from tests.support.store_factories import sqlite_store
-from tests.support.written_storage import told
+from tests.support.written_storage import describe
 
 CONDITIONAL = (
     STUDY
@@ -63,18 +63,18 @@ def test_a_resume_goes_on_from_what_optuna_reads(engine: Engine, kind: str) -> N
     assert examine(engine, "x") == []
     rows = in_optuna(engine).trials
     assert len(rows) > 1
-    assert told(hold_study(engine, "x").storage.own_trials()) == told(rows)
+    assert describe(hold_study(engine, "x").storage.own_trials()) == describe(rows)
 
 
 def test_a_resume_does_not_read_what_was_projected(engine: Engine) -> None:
     run(engine)
-    before = told(hold_study(engine, "x").storage.own_trials())
+    before = describe(hold_study(engine, "x").storage.own_trials())
     with write_transaction(engine) as connection:
         connection.execute(text("UPDATE sweep_leases SET expires_at = 0"))
         connection.execute(text("DELETE FROM trial_values"))
         connection.execute(text("UPDATE trial_intermediate_values SET intermediate_value = 9"))
         connection.execute(text("UPDATE trials SET state = 'FAIL'"))
-    assert told(hold_study(engine, "x").storage.own_trials()) == before
+    assert describe(hold_study(engine, "x").storage.own_trials()) == before
 
 
 def test_a_trial_that_plain_optuna_added_is_as_its_rows_say(engine: Engine) -> None:
@@ -83,4 +83,4 @@ def test_a_trial_that_plain_optuna_added_is_as_its_rows_say(engine: Engine) -> N
     in_optuna(engine).add_trial(added)
     trial = hold_study(engine, "x").storage.own_trials()[-1]
     assert (trial.state, trial.values) == (TrialState.COMPLETE, [0.25])
-    assert told([trial]) == told(in_optuna(engine).trials[-1:])
+    assert describe([trial]) == describe(in_optuna(engine).trials[-1:])

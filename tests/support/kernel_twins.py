@@ -200,7 +200,7 @@ class Slot:
         weight, first, second = (
             self.arrays[key][at].double() for key in (name, f"{name}_first", f"{name}_second")
         )
-        weight, first, second = self._stepped(weight, first, second, gradient)
+        weight, first, second = self._step_weight(weight, first, second, gradient)
         self._write(name, at, weight)
         if self.choice(tables.USES_FIRST):
             self._write(f"{name}_first", at, first)
@@ -210,7 +210,7 @@ class Slot:
     def _write(self, name: str, at: Any, values: Tensor) -> None:
         self.arrays[name][at] = values.to(self.arrays[name].dtype)
 
-    def _stepped(
+    def _step_weight(
         self, weight: Tensor, first: Tensor, second: Tensor, gradient: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """As torch.optim's; sources in ``sweep.trainer.fused.kernels.optimizers``."""

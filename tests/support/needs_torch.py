@@ -41,10 +41,10 @@ def loads_torch(path: Path) -> bool:
 
 @cache
 def _names(path: Path) -> frozenset[str]:
-    return frozenset(_imported(ast.parse(path.read_text())))
+    return frozenset(_list_imports(ast.parse(path.read_text())))
 
 
-def _imported(node: ast.AST) -> Iterator[str]:
+def _list_imports(node: ast.AST) -> Iterator[str]:
     """Names that are imported when a module is, with those taken from them appended."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import):
@@ -54,7 +54,7 @@ def _imported(node: ast.AST) -> Iterator[str]:
         elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
             continue
         elif not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield from _imported(child)
+            yield from _list_imports(child)
 
 
 def _files(name: str) -> Iterator[Path]:

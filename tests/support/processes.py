@@ -46,7 +46,7 @@ def sweep(*arguments: str, url: str, folder: Path) -> subprocess.Popen[bytes]:
 
 
 @contextmanager
-def killed_at_the_end(process: subprocess.Popen[bytes]) -> Iterator[psutil.Process]:
+def kill_at_the_end(process: subprocess.Popen[bytes]) -> Iterator[psutil.Process]:
     """No process of a failed test survives it."""
     tree = psutil.Process(process.pid)
     try:

@@ -26,7 +26,7 @@ def quicken() -> None:
     interpreter._get_np_dtype = _numpy_types(interpreter._get_np_dtype)
     core.block_type.__init__ = _built_once(core.block_type.__init__)
     core.tensor.__init__ = _shaped_once
-    core._unwrap_if_constexpr = _unwrapped
+    core._unwrap_if_constexpr = _unwrap
     semantic.TritonSemantic.broadcast_impl_value = _broadcast(
         semantic.TritonSemantic.broadcast_impl_value
     )
@@ -56,13 +56,13 @@ def _with_tf32(create_dot: Callable[..., Any]) -> Callable[..., Any]:
 
     def dot(self: Any, a: Any, b: Any, d: Any, precision: Any, inexact: int) -> Any:
         if str(precision).endswith("TF32"):
-            a, b = (interpreter.TensorHandle(_cut(one.data), one.dtype) for one in (a, b))
+            a, b = (interpreter.TensorHandle(_round_to_tf32(one.data), one.dtype) for one in (a, b))
         return create_dot(self, a, b, d, precision, inexact)
 
     return dot
 
 
-def _cut(factor: NDArray[np.float32]) -> NDArray[np.float32]:
+def _round_to_tf32(factor: NDArray[np.float32]) -> NDArray[np.float32]:
     """To the 10 bits of a fraction that a GPU's tf32 products use."""
     bits = np.ascontiguousarray(factor).view(np.uint32) & np.uint32(0xFFFFE000)
     return bits.view(np.float32)
@@ -118,7 +118,7 @@ def _of_shape(semantic: Any, value: Any, shape: tuple[int, ...]) -> Any:
     return semantic.tensor(handle, core.block_type(value.type.scalar, list(shape)))
 
 
-def _unwrapped(one: Any, unwrap: Callable[[Any], Any] = core._unwrap_if_constexpr) -> Any:
+def _unwrap(one: Any, unwrap: Callable[[Any], Any] = core._unwrap_if_constexpr) -> Any:
     if type(one) is core.constexpr:
         return one.value
     return unwrap(one) if isinstance(one, list | tuple | core.tuple) else one
@@ -176,7 +176,7 @@ def _quick_operator(full: Callable[..., Any], operator: _Operator) -> Callable[.
             other = other.value
         kind = self.dtype.name
         if compute is np.add and type(self.dtype) is core.pointer_type:
-            moved = _moved(self, other)
+            moved = _move(self, other)
             return full(self, other, _semantic=_SEMANTIC) if moved is None else moved
         if type(other) is core.tensor:
             if kind in kinds and other.dtype.name == kind:
@@ -208,7 +208,7 @@ def _number(number: Any, kind: str) -> Any:
     return getattr(np, kind)(number) if -(2**31) <= number < 2**31 else None
 
 
-def _moved(pointer: Any, offset: Any) -> Any:
+def _move(pointer: Any, offset: Any) -> Any:
     """Pointer and offset added; None where Triton has rules of its own."""
     if type(offset) is core.tensor and offset.dtype.name in ("int32", "int64"):
         n_items = offset.handle.data.astype(np.uint64)

@@ -62,6 +62,6 @@ def spec(number: int = 0, epochs: int = 3, attempt: int = 1) -> TrialSpec:
     return TrialSpec(number=number, attempt=attempt, config=config, seeds=(1,))
 
 
-def pruned(epoch: int, attempt: int = 1) -> Stop:
+def prune(epoch: int, attempt: int = 1) -> Stop:
     """The judgement of an epoch: the trial ends with the next one."""
     return Stop(number=0, attempt=attempt, reason=StopReason.PRUNED, last_epoch=epoch + 1)

@@ -69,7 +69,7 @@ def train(
     return training
 
 
-def analysed(weights: bytes | None, data: DeviceData) -> NetworkAnalysis:
+def analyse(weights: bytes | None, data: DeviceData) -> NetworkAnalysis:
     """The analysis of a network that was trained on these data."""
     (found,) = all_analysed(data, weights)
     return found

@@ -171,7 +171,10 @@ class WrittenStorage(BaseStorage):
     def in_both(self) -> Iterator[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
         """The trials of each study as Optuna reads them, and as they are in memory."""
         for study_id, opened in self._opened.items():
-            yield told(self._optuna.get_all_trials(study_id)), told(opened.storage.own_trials())
+            yield (
+                describe(self._optuna.get_all_trials(study_id)),
+                describe(opened.storage.own_trials()),
+            )
 
     def close(self) -> None:
         for study_id in list(self._opened):
@@ -179,7 +182,7 @@ class WrittenStorage(BaseStorage):
         self._reader.engine.dispose()
 
 
-def told(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
+def describe(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
     """All that trials say, but their ids; as texts, so that NaN is like NaN."""
     return [
         {

@@ -13,7 +13,7 @@ from sweep.trainer.decomposition import decompose, effective_rank, end_to_end, s
 from sweep.trainer.initialisation import Weights
 from sweep.trainer.model import Autoencoder
 from tests.support.factories import make_unlabelled
-from tests.support.trainer_factories import CPU, SHORT, analysed, make_data, train
+from tests.support.trainer_factories import CPU, SHORT, analyse, make_data, train
 
 LINEAR = replace(
     SHORT, activation=Activation.LINEAR, output_activation=Output.LINEAR, loss=Loss.MSE
@@ -78,6 +78,6 @@ def test_only_a_linear_network_has_singular_values(
     config: TrialConfig, n_values: int | None
 ) -> None:
     data = make_data(make_unlabelled())  # which nothing is probed on
-    found = analysed(train(config, data).result().weights, data).decomposition
+    found = analyse(train(config, data).result().weights, data).decomposition
     assert found is not None
     assert (None if found.end_to_end is None else len(found.end_to_end)) == n_values

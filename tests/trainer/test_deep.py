@@ -18,7 +18,7 @@ from sweep.trainer.fused.checks import check_trial
 from sweep.trainer.fused.layout import Layout
 from sweep.trainer.randomness import initial_layers, initial_weights
 from tests.support.factories import make_images
-from tests.support.trainer_factories import SHORT, analysed, make_data, make_spec, start, train
+from tests.support.trainer_factories import SHORT, analyse, make_data, make_spec, start, train
 
 #: 36 pixels: layers of 22, 13, 8, 13, 22 and 36 units.
 DEEP = replace(SHORT, hidden_layers=2, batch_size=40)
@@ -142,7 +142,7 @@ def test_a_deep_linear_network_is_decomposed_as_the_map_that_it_is() -> None:
     config, data = replace(DEEP, loss=Loss.MSE, **linear), make_data()
     content = train(config, data).result().weights
     assert content is not None
-    found = analysed(content, data)
+    found = analyse(content, data)
     assert found.decomposition is not None and found.probe is not None
     model = trained_model(content).double()
     whole = jacrev(model.autoencoder)(torch.zeros(36, dtype=torch.float64))

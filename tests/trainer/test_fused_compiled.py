@@ -44,7 +44,7 @@ Rows = list[dict[str, Any]]
 pytestmark = [pytest.mark.emulated, pytest.mark.timeout(900)]
 
 
-def emulated(*arguments: str) -> Rows:
+def emulate(*arguments: str) -> Rows:
     """What the emulator prints; the test is skipped where it does not know an instruction."""
     try:
         return without_interpreter("tests.ptx", *arguments)
@@ -59,7 +59,7 @@ def all_kernels() -> Rows:
     """Of the three commands that run all kernels: in one process, which takes long to begin."""
     check = ["check", str(N_INPUTS), *map(str, BATCHES)]
     # Batches of 40 are taken whole in tf32, and not in ieee.
-    return emulated(*check, "+", "card", "40", "9", "+", "conflicts")
+    return emulate(*check, "+", "card", "40", "9", "+", "conflicts")
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_a_workers_check_of_its_card_passes(checked: Rows, precision: str) -> No
 
 
 def test_a_compiled_chain_of_steps_writes_what_its_twin_writes() -> None:
-    rows = emulated("chain")
+    rows = emulate("chain")
     assert {row["array"]: row["difference"] for row in rows if not row["difference"] < 2e-6} == {}
 
 
@@ -163,5 +163,5 @@ def test_only_an_unknown_instruction_skips(
 
     monkeypatch.setattr(subprocess, "run", end)
     with pytest.raises(BaseException, match=r"mul\.hi\.u32") as raised:
-        emulated("conflicts")
+        emulate("conflicts")
     assert raised.typename == expected

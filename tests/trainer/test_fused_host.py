@@ -103,7 +103,7 @@ def test_a_turns_orders_leave_in_one_copy() -> None:
         assert torch.equal(order[slot].cpu().long(), data_order(seed, 1, order.shape[1]))
 
 
-def sent(drawing: Draws, n_slots: int, n_train: int) -> torch.Tensor:
+def send_drawing(drawing: Draws, n_slots: int, n_train: int) -> torch.Tensor:
     target = torch.zeros((n_slots, n_train), dtype=torch.int32)
     drawing.send_orders(range(n_slots), target)
     return target
@@ -126,7 +126,7 @@ def test_the_order_of_a_slots_new_trial_is_written_after_that_of_one_that_left(
     (second,) = drawing.start_orders([0], [2], 1)
     may_end.set()
     second.result(10)
-    assert torch.equal(sent(drawing, 1, 50)[0].long(), data_order(2, 1, 50))
+    assert torch.equal(send_drawing(drawing, 1, 50)[0].long(), data_order(2, 1, 50))
     drawing.close()
 
 
@@ -134,10 +134,10 @@ def test_the_next_turns_orders_leave_those_on_their_way_alone() -> None:
     drawing = Draws(1, 50, 20, CPU)
     drawing.start_orders([0], [1], 1)[0].result()
     on_their_way = drawing._buffers[0]._orders
-    first = sent(drawing, 1, 50)
+    first = send_drawing(drawing, 1, 50)
     drawing.start_orders([0], [1], 2)[0].result()
     assert torch.equal(on_their_way, first)
-    assert torch.equal(sent(drawing, 1, 50)[0].long(), data_order(1, 2, 50))
+    assert torch.equal(send_drawing(drawing, 1, 50)[0].long(), data_order(1, 2, 50))
     drawing.close()
 
 

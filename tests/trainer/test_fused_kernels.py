@@ -131,13 +131,13 @@ def test_what_is_not_finite_is_counted_as_the_twin_counts_it(kernel: str, value:
 def test_arrays_that_are_swapped_are_noticed(kernel: str, one: str, other: str) -> None:
     case = case_of(kernel, CONFIGS["single block"])
 
-    def swapped(kernel: Any, grid: Grid, *arguments: object, **sizes: object) -> object:
+    def swap(kernel: Any, grid: Grid, *arguments: object, **sizes: object) -> object:
         names = [name for name in kernel.arg_names if name not in sizes]
         named = dict(zip(names, arguments, strict=True))
         named[one], named[other] = named[other], named[one]
         return run(kernel, grid, *named.values(), **sizes)
 
-    assert max(differences(case, swapped).values()) > 1e-2
+    assert max(differences(case, swap).values()) > 1e-2
 
 
 @pytest.mark.gpu

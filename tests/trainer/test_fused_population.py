@@ -48,7 +48,7 @@ overflows = pytest.mark.filterwarnings("ignore:(overflow|invalid value):RuntimeW
 WIDE = replace(FUSED, hidden_width=20, activation=Activation.GELU, optimizer=Optimizer.RMSPROP)
 
 
-def done(event: EpochDone | TrialDiverged) -> list[EpochMetrics]:
+def is_done(event: EpochDone | TrialDiverged) -> list[EpochMetrics]:
     """An epoch's numbers without its time."""
     assert isinstance(event, EpochDone)
     return [numbers(one) for one in event.metrics]
@@ -79,7 +79,7 @@ def test_a_trial_is_the_same_among_others_as_alone() -> None:
     single.admit(fused_spec(7, replace(WIDE, hidden_width=33)))
     expected = train_all(single, 2)
     events = [event for event in first + second if event.number == 7]
-    assert [done(event) for event in events] == [done(event) for event in expected]
+    assert [is_done(event) for event in events] == [is_done(event) for event in expected]
     assert same_bits(fused, single, 7)
     assert fused.result(7).results == single.result(7).results
     assert fused.result(7).reconstructions_png == single.result(7).reconstructions_png
@@ -268,7 +268,7 @@ def test_losses_in_tf32_are_close_to_float32_over_20_steps() -> None:
         for fused in (exact, fast):
             fused.admit(fused_spec(number, replace(FUSED, activation=activation)))
     for one, other in zip(train_all(exact, 2), train_all(fast, 2), strict=True):
-        (a,), (b,) = done(one), done(other)
+        (a,), (b,) = is_done(one), is_done(other)
         assert a != b, "products were cut to tf32"
         assert (a.train_loss, a.val_mse) == pytest.approx((b.train_loss, b.val_mse), rel=1e-3)
 

@@ -21,14 +21,14 @@ NOISY = [
 STILL = {"optimizer": Optimizer.SGD, "learning_rate": 0.0, "epochs": 1}
 
 
-def corrupted(config: TrialConfig, pixels: torch.Tensor) -> torch.Tensor:
+def corrupt(config: TrialConfig, pixels: torch.Tensor) -> torch.Tensor:
     return NOISES[config.noise](pixels, config, noise_generator(seed=1))
 
 
 def test_gaussian_noise_has_its_standard_deviation_and_is_not_cut() -> None:
     config = TrialConfig(noise=Noise.GAUSSIAN, noise_std=0.4)
     pixels = torch.full((300, 100), 0.9)
-    added = corrupted(config, pixels) - pixels
+    added = corrupt(config, pixels) - pixels
     assert float(added.std()) == pytest.approx(0.4, rel=0.02)
     assert float(added.mean()) == pytest.approx(0.0, abs=0.01)
     assert float(added.max()) > 1.0
@@ -36,7 +36,7 @@ def test_gaussian_noise_has_its_standard_deviation_and_is_not_cut() -> None:
 
 def test_masking_sets_its_share_of_pixels_to_0_and_leaves_the_others() -> None:
     config = TrialConfig(noise=Noise.MASKING, masked_share=0.3)
-    found = corrupted(config, torch.full((300, 100), 0.9))
+    found = corrupt(config, torch.full((300, 100), 0.9))
     assert found.unique().tolist() == [0.0, pytest.approx(0.9)]
     assert float((found == 0).float().mean()) == pytest.approx(0.3, abs=0.01)
 

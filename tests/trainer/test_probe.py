@@ -25,7 +25,7 @@ from sweep.trainer.probe import (
     vote,
 )
 from tests.support.factories import make_images, make_unlabelled
-from tests.support.trainer_factories import CPU, SHORT, analysed, make_data, train
+from tests.support.trainer_factories import CPU, SHORT, analyse, make_data, train
 
 
 def of_classes(n_train: int = 240, n_test: int = 60) -> Images:
@@ -41,8 +41,8 @@ def of_classes(n_train: int = 240, n_test: int = 60) -> Images:
     return images
 
 
-def probed(data: DeviceData) -> Probe:
-    found = analysed(train(SHORT, data).result().weights, data).probe
+def probe_trained(data: DeviceData) -> Probe:
+    found = analyse(train(SHORT, data).result().weights, data).probe
     assert found is not None
     return found
 
@@ -50,7 +50,7 @@ def probed(data: DeviceData) -> Probe:
 def test_classes_that_show_are_told_and_labels_at_random_are_not() -> None:
     images = of_classes()
     data = make_data(images)
-    found = probed(data)
+    found = probe_trained(data)
     assert (found.n_pixels, found.n_test, found.shown) == (36, 60, data.strip_rows)
     assert (found.code.n_train, found.code.n_few, found.code.n_draws) == (192, 192, 1)
     assert found.commonest == pytest.approx(1 / 3)
@@ -86,7 +86,7 @@ def by_line(n: int, seed: int) -> tuple[Tensor, Tensor]:
 Planted = Callable[[int, int], tuple[Tensor, Tensor]]
 
 
-def labelled(planted: Planted, n: int = 2_000) -> Labelled:
+def label(planted: Planted, n: int = 2_000) -> Labelled:
     return Labelled(*planted(n, 0), *planted(400, 1), n_classes=2)
 
 
@@ -101,7 +101,7 @@ def labelled(planted: Planted, n: int = 2_000) -> Labelled:
 def test_each_classifier_tells_what_it_can(
     planted: Planted, right: Sequence[str], wrong: Sequence[str]
 ) -> None:
-    known, test = labelled(planted), planted(400, 2)
+    known, test = label(planted), planted(400, 2)
     made = {name: make(known, Subsets(1, 2_000)) for name, make in CLASSIFIERS.items()}
     shares = {name: float(accuracies(of, *test)[0]) for name, of in made.items()}
     assert all(shares[name] > 0.9 for name in right)
@@ -113,7 +113,7 @@ def test_each_classifier_tells_what_it_can(
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_each_draw_has_a_classifier_of_its_own_images(name: str) -> None:
     """The labels of the second draw are those of other images: there is nothing to learn."""
-    known = labelled(by_line, 1_000)
+    known = label(by_line, 1_000)
     classes = torch.cat([known.train_classes[:500], known.train_classes[500:].flip(0)])
     of_both = CLASSIFIERS[name](known._replace(train_classes=classes), Subsets(2, 500))
     one, other = accuracies(of_both, *by_line(400, 2))
@@ -122,7 +122,7 @@ def test_each_draw_has_a_classifier_of_its_own_images(name: str) -> None:
 
 def test_as_many_neighbours_vote_as_do_best_on_the_validation_images() -> None:
     """A tenth of the training labels are wrong: one neighbour alone repeats them."""
-    known, test = labelled(rings), rings(400, 2)
+    known, test = label(rings), rings(400, 2)
     wrong = torch.arange(2_000) % 10 == 3
     noisy = known._replace(
         train_classes=torch.where(wrong, 1 - known.train_classes, known.train_classes)
@@ -137,7 +137,7 @@ def test_as_many_neighbours_vote_as_do_best_on_the_validation_images() -> None:
 
 def test_a_network_is_taken_from_the_step_that_does_best_on_the_validation_images() -> None:
     """Trained to the end on labels at random, it tells those, and no more of others."""
-    known = labelled(rings, 300)
+    known = label(rings, 300)
     shares = []
 
     def noted(classifier: Classifier, features: Tensor, classes: Tensor) -> Tensor:
@@ -256,12 +256,12 @@ def test_a_code_that_never_changes_tells_the_commonest_class_at_best() -> None:
 
 def test_labels_of_one_class_are_not_probed() -> None:
     data = make_data(make_images(60, 20, n_classes=1))
-    assert analysed(train(SHORT, data).result().weights, data).probe is None
+    assert analyse(train(SHORT, data).result().weights, data).probe is None
 
 
 def test_without_labels_there_is_a_decomposition_and_no_probe() -> None:
     data = make_data(make_unlabelled())
-    found = analysed(train(SHORT, data).result().weights, data)
+    found = analyse(train(SHORT, data).result().weights, data)
     assert found.probe is None and found.decomposition is not None
 
 

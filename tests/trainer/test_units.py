@@ -19,7 +19,7 @@ from tests.support.trainer_factories import CPU, SHORT, start, train
 BIASES = (-9.0, -1.0, 9.0, 1.0)
 
 
-def planted(activation: Activation) -> Diagnostics:
+def plant_units(activation: Activation) -> Diagnostics:
     weights = Weights(
         encoder_weight=torch.zeros(4, 6),
         encoder_bias=torch.tensor(BIASES),
@@ -34,7 +34,7 @@ def planted(activation: Activation) -> Diagnostics:
 
 @pytest.mark.parametrize("activation", Activation)
 def test_planted_units_are_counted(activation: Activation) -> None:
-    found = planted(activation)
+    found = plant_units(activation)
     assert found.dead_share == (0.5 if ACTIVATIONS[activation].can_die else 0.0)
     assert found.saturated_share == (0.5 if ACTIVATIONS[activation].is_bounded else 0.0)
     assert (found.encoder_norm, found.decoder_norm) == (0.0, pytest.approx(24**0.5 / 2))

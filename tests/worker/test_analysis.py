@@ -22,7 +22,7 @@ from sweep.messages import (
 )
 from sweep.worker.analysis import NICENESS, analyse_networks
 from tests.support.factories import make_images, write_dataset
-from tests.support.trainer_factories import SHORT, analysed, make_data, make_setup, train
+from tests.support.trainer_factories import SHORT, analyse, make_data, make_setup, train
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def answers(data: Path, *orders: Order) -> list[Event]:
 
 def test_a_network_is_analysed_on_the_data_of_its_study(data: Path, weights: Path) -> None:
     (answer,) = answers(data, order(3, weights))
-    expected = analysed(weights.read_bytes(), make_data())
+    expected = analyse(weights.read_bytes(), make_data())
     assert answer == NetworkAnalysed(number=3, analysis=expected)
     assert expected.probe is not None and expected.decomposition is not None
 

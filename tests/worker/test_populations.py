@@ -96,7 +96,7 @@ class Stage:
         if key in self.answers:
             self.inbox.put(self.answers[key])
         elif self.judges:
-            self.inbox.put(judged(*key))
+            self.inbox.put(judge(*key))
 
     def run(self) -> list[Event]:
         self.inbox.put(Shutdown())
@@ -113,11 +113,11 @@ class Stage:
         return [(e.number, type(e).__name__) for e in self.events if isinstance(e, ended)]
 
 
-def judged(number: int, epoch: int) -> EpochsJudged:
+def judge(number: int, epoch: int) -> EpochsJudged:
     return EpochsJudged(epochs=(JudgedEpoch(number, 1, epoch),))
 
 
-def pruned(number: int, epoch: int) -> Stop:
+def prune(number: int, epoch: int) -> Stop:
     """The judgement of an epoch: the trial ends with the next one."""
     return Stop(number=number, attempt=1, reason=StopReason.PRUNED, last_epoch=epoch + 1)
 
@@ -161,7 +161,7 @@ def test_the_seeds_of_a_repeated_trial_share_a_population_and_its_epochs() -> No
 def test_a_pruned_trial_ends_one_epoch_after_the_one_that_was_judged() -> None:
     stage = Stage(spec(0, epochs=6), spec(1, epochs=6), pruning=True)
     stage.judges = True
-    stage.answers[0, 2] = pruned(0, 2)
+    stage.answers[0, 2] = prune(0, 2)
     stage.run()
     left = next(event for event in stage.events if isinstance(event, TrialStopped))
     assert (left.number, left.epoch) == (0, 3)
@@ -297,7 +297,7 @@ def test_in_the_smallest_population_trials_that_fit_one_at_a_time_are_trained_so
     # A trial begins in the place of one whose last epoch is not measured yet.
     stage = Stage(*(spec(n) for n in range(4)), capacity=SMALLEST)
     runs_out_over(monkeypatch, lambda numbers: len(numbers) > 1)
-    told = trained_to_the_end(stage)
+    told = train_to_the_end(stage)
     assert (told.before, told.capacity) == (SMALLEST, SMALLEST)
     assert told.put_back == ((0, 1),)
 
@@ -307,7 +307,7 @@ def test_a_trial_that_does_not_fit_alone_fails_though_it_began_beside_another(
 ) -> None:
     stage = Stage(*(spec(n) for n in range(3)), capacity=SMALLEST)
     runs_out_over(monkeypatch, lambda numbers: 1 in numbers)
-    trained_to_the_end(stage, failed={1})
+    train_to_the_end(stage, failed={1})
 
 
 def runs_out_over(monkeypatch: pytest.MonkeyPatch, runs_out: Callable[[set[int]], bool]) -> None:
@@ -323,7 +323,7 @@ def runs_out_over(monkeypatch: pytest.MonkeyPatch, runs_out: Callable[[set[int]]
     monkeypatch.setattr(FakePopulation, "admit", admit_or_run_out)
 
 
-def trained_to_the_end(stage: Stage, failed: Collection[int] = ()) -> PopulationHalved:
+def train_to_the_end(stage: Stage, failed: Collection[int] = ()) -> PopulationHalved:
     """Train with a coordinator that hands out again what is put back; return the one message."""
     hear, halved = stage.hear, []
 
@@ -390,7 +390,7 @@ def requests(stage: Stage) -> list[tuple[int, list[int]]]:
     return [(ask.n, [number for number, _ in ask.began]) for ask in asks]
 
 
-def answering(stage: Stage, specs: Iterator[TrialSpec]) -> Callable[[Event], None]:
+def answer_with(stage: Stage, specs: Iterator[TrialSpec]) -> Callable[[Event], None]:
     """Hands out what is asked for, until there are no more."""
 
     def hear(event: Event) -> None:
@@ -404,7 +404,7 @@ def answering(stage: Stage, specs: Iterator[TrialSpec]) -> Callable[[Event], Non
 
 def test_a_population_asks_for_what_fits_and_a_quarter_more() -> None:
     stage = Stage(capacity=Capacity(slots=8, hidden_units=200))
-    stage.session._send = answering(stage, (spec(n, epochs=1) for n in range(14)))
+    stage.session._send = answer_with(stage, (spec(n, epochs=1) for n in range(14)))
     stage.session.run()
     assert requests(stage) == [
         (10, []),
@@ -420,7 +420,7 @@ def test_a_quarter_of_the_trials_is_queued_and_not_a_quarter_of_the_slots() -> N
     capacity = Capacity(slots=16, hidden_units=400, n_seeds=4)
     stage = Stage(capacity=capacity, expected=replace(TENS, n_seeds=4))
     specs = (spec(n, epochs=1, seeds=(n, n + 10, n + 20, n + 30)) for n in range(5))
-    stage.session._send = answering(stage, specs)
+    stage.session._send = answer_with(stage, specs)
     stage.session.run()
     assert requests(stage)[:2] == [(5, []), (0, [0, 1, 2, 3])]
 
@@ -428,7 +428,7 @@ def test_a_quarter_of_the_trials_is_queued_and_not_a_quarter_of_the_slots() -> N
 def test_wide_trials_are_asked_for_less_when_some_wait() -> None:
     # Two fit of the four that the estimate says; one wait is enough, however many slots are free.
     stage = Stage(capacity=Capacity(slots=4, hidden_units=40))
-    stage.session._send = answering(stage, (spec(n, width=20, epochs=1) for n in range(9)))
+    stage.session._send = answer_with(stage, (spec(n, width=20, epochs=1) for n in range(9)))
     stage.session.run()
     assert requests(stage)[:2] == [(5, []), (0, [0, 1])]
     assert sorted(stage.ends()) == [(n, "TrialDone") for n in range(9)]
@@ -437,7 +437,7 @@ def test_wide_trials_are_asked_for_less_when_some_wait() -> None:
 def test_a_halved_population_asks_for_as_many_as_it_holds_now() -> None:
     stage = Stage(*(spec(n) for n in range(3)), capacity=Capacity(slots=3, hidden_units=40))
     run_out_once(stage)
-    stage.session._send = answering(stage, (spec(n, epochs=1) for n in range(3, 5)))
+    stage.session._send = answer_with(stage, (spec(n, epochs=1) for n in range(3, 5)))
     stage.session.run()
     assert requests(stage) == [(1, [0, 1, 2]), (1, [3]), (0, [4]), (1, [])]
 
@@ -473,7 +473,7 @@ def test_trials_of_all_kinds_come_out_as_the_reference_trainer_has_them() -> Non
         events.append(EVENTS.decode(EVENTS.encode(event)))
         if isinstance(event, EpochsDone):
             for one in event.epochs:
-                answer = pruned if (one.number, one.epoch) == (4, 1) else judged
+                answer = prune if (one.number, one.epoch) == (4, 1) else judge
                 inbox.put(answer(one.number, one.epoch))
 
     capacity = Capacity(slots=4, hidden_units=96, tile_units=16, n_populations=2)

@@ -19,10 +19,10 @@ from sweep.messages import (
     TrialStopped,
 )
 from sweep.trainer.training import Diverged
-from tests.support.sessions import Stage, pruned, spec
+from tests.support.sessions import Stage, prune, spec
 
 
-def judged(epoch: int, attempt: int = 1) -> EpochsJudged:
+def judge(epoch: int, attempt: int = 1) -> EpochsJudged:
     return EpochsJudged(epochs=(JudgedEpoch(0, attempt, epoch),))
 
 
@@ -46,7 +46,7 @@ def test_trials_that_were_handed_over_are_trained_before_the_shutdown() -> None:
 def test_a_pruned_trial_ends_at_the_same_epoch_however_late_its_verdict(answered_at: int) -> None:
     # The verdict on epoch 1 may arrive before epoch 2 begins or after it ended.
     stage = Stage(Train(specs=(spec(epochs=5),)), Shutdown(), pruning=True)
-    stage.answers[answered_at] = pruned(1)
+    stage.answers[answered_at] = prune(1)
     assert stage.run()[-1] == "TrialStopped"
     assert isinstance(stage.events[-1], TrialStopped)
     assert stage.events[-1].epoch == 2
@@ -54,7 +54,7 @@ def test_a_pruned_trial_ends_at_the_same_epoch_however_late_its_verdict(answered
 
 def test_without_its_verdict_a_trial_waits() -> None:
     stage = Stage(Train(specs=(spec(epochs=3),)), Shutdown(), pruning=True)
-    stage.answers = {2: judged(1), 3: judged(2)}
+    stage.answers = {2: judge(1), 3: judge(2)}
     assert stage.run() == ["EpochDone"] * 3 + ["TrialDone"]
 
 
@@ -64,8 +64,8 @@ def test_a_verdict_to_leave_is_not_taken_back_by_a_later_one() -> None:
     def both(event: Event) -> None:
         stage.hear(event)
         if isinstance(event, EpochsDone) and event.epochs[0].epoch == 2:
-            stage.inbox.put(pruned(1))
-            stage.inbox.put(judged(2))
+            stage.inbox.put(prune(1))
+            stage.inbox.put(judge(2))
 
     stage._session._send = both
     assert stage.run() == ["EpochDone", "EpochDone", "TrialStopped"]
@@ -73,10 +73,10 @@ def test_a_verdict_to_leave_is_not_taken_back_by_a_later_one() -> None:
 
 def test_a_verdict_on_an_older_attempt_is_not_waited_for_no_more() -> None:
     # Attempt 1 had come to epoch 2 when its worker died; that verdict says nothing of attempt 2.
-    stage = Stage(judged(2), Train(specs=(spec(attempt=2),)), Shutdown(), pruning=True)
+    stage = Stage(judge(2), Train(specs=(spec(attempt=2),)), Shutdown(), pruning=True)
     stage.answers = {
-        2: pruned(1, attempt=2),
-        3: judged(2, attempt=2),
+        2: prune(1, attempt=2),
+        3: judge(2, attempt=2),
     }
     assert stage.run() == ["EpochDone", "EpochDone", "TrialStopped"]
 

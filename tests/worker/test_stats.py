@@ -14,7 +14,7 @@ from sweep.messages import EpochDone, Event, Order, Shutdown, Train, WorkerStats
 from sweep.worker import session
 from sweep.worker.stats import REPORT_SECONDS, Memory, StatsReporter, device_memory, device_meter
 from tests.support.fake_nvml import fake_nvml
-from tests.support.sessions import Stage, pruned, spec
+from tests.support.sessions import Stage, prune, spec
 
 
 class Clock:
@@ -132,6 +132,6 @@ def test_statistics_change_nothing_for_a_pruned_trial(
 ) -> None:
     at_once(monkeypatch)
     stage = Stage(Train(specs=(spec(epochs=5),)), Shutdown(), pruning=True)
-    stage.answers[2] = pruned(1)
+    stage.answers[2] = prune(1)
     stage.run()
     assert sum(isinstance(event, EpochDone) for event in stage.events) == 2
