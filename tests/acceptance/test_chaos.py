@@ -119,7 +119,8 @@ def test_workers_of_a_coordinator_that_stands_still_free_their_devices_and_nothi
     gone = [
         e.message for e in open_study(study.engine, "chaos").events() if e.kind == "worker gone"
     ]
-    assert [message.partition(": ")[2] for message in gone] == [
+    # On a busy machine those that replace them may take more than 5 s until their first heartbeat.
+    assert [message.partition(": ")[2] for message in gone[: study.n_workers]] == [
         "exit code 75: no heartbeat from its coordinator for 5 s"
     ] * study.n_workers
 
