@@ -1,6 +1,5 @@
 """What the coordinator's tests share: a store, in a folder of their own."""
 
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -17,12 +16,13 @@ def _in_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _read_known_data_once() -> Iterator[None]:
+_read_known = cache(library._read_known)
+
+
+@pytest.fixture(autouse=True)
+def _read_known_data_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Unpacking them took a tenth of the time: each run of a study reads its data."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(library, "_read_known", cache(library._read_known))
-        yield
+    monkeypatch.setattr(library, "_read_known", _read_known)
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def test_a_page_is_as_wide_as_the_phone_and_leads_to_all_others(
         expect(page.locator("#navigation").get_by_role("link", name=tab)).to_be_in_viewport(ratio=1)
     page.wait_for_load_state("networkidle")
     # A chart is as wide as Plotly makes it until it is fitted.
-    page.wait_for_function("document.documentElement.scrollWidth <= 390", timeout=20_000)
+    page.wait_for_function("() => document.documentElement.scrollWidth <= 390", timeout=20_000)
 
 
 def test_no_words_of_the_waterfall_are_cut_off(page: Page, dashboard: str, engine: Engine) -> None:

@@ -66,7 +66,9 @@ def test_a_click_on_a_heading_orders_all_trials(dashboard: str, page: Page) -> N
     page.locator(".ag-header-cell[col-id=number] .ag-header-cell-label").click()
     page.locator(".ag-header-cell[col-id=number] .ag-header-cell-label").click()
     expect(page).to_have_url(re.compile("sort=-number"))
-    page.wait_for_function("dash_ag_grid.getApi('trials-grid').getDisplayedRowAtIndex(0).id == 14")
+    page.wait_for_function(
+        "() => dash_ag_grid.getApi('trials-grid').getDisplayedRowAtIndex(0)?.id == 14"
+    )
     assert visible(page) == [14, 13, 12, 11, 10]
 
 
