@@ -93,10 +93,10 @@ def _beside(name: str, value: float, floor: float) -> Cell:
 
 def _pca_equivalent(floors: Floors, test_mse: float, width: int | None) -> Sequence[Cell]:
     components = pca_equivalent(floors, test_mse)
+    unit = "component" if components == 1 else "components"
+    said = unit if width is None else f"{unit}, with {count(width, 'hidden unit')}"
     label = Cell("as good as PCA with", "pca_components")
-    cell = Cell(count(components, "component"), components)
-    hidden = "" if width is None else f"{count(width, 'hidden unit')} here"
-    return label, cell, Cell(""), text_cell(hidden)
+    return label, Cell(f"{components:,}", components), Cell(""), text_cell(said)
 
 
 def classes_table(errors: Sequence[float] | None, class_names: Sequence[str]) -> FindingTable:

@@ -83,7 +83,7 @@ def test_errors_stand_beside_their_floors() -> None:
     assert measured["val_mse"][2] == "2.50 times PCA"
     assert measured["test_mse"][1:] == ("0.1200", "2.00 times PCA")
     assert measured["test_bce"][2].startswith("0.300 above")
-    assert measured["pca_components"] == ("2 components", "", "2 hidden units here")
+    assert measured["pca_components"] == ("2", "", "components, with 2 hidden units")
 
 
 def test_a_ratio_to_a_floor_is_there_for_programs() -> None:
