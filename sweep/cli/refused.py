@@ -24,13 +24,13 @@ _MUST_BE: Mapping[str, str] = {
 #: The rest of a value with braces, brackets or blanks that the shell split.
 _SPLIT = re.compile(r"Got unexpected extra argument\S* \((.*)\)")
 _BRACKETS = frozenset("{}[]")
-_UNKNOWN = re.compile(r"No such option: (--?)(\S+)")
+_UNKNOWN = re.compile(r"No such option: (\S+)")
 
 
 def in_words(error: typer.TyperException) -> str | None:
     """Return an error like ``-n: must be at least 1, got 0.``; None if Typer's own text is good."""
     if unknown := _UNKNOWN.match(error.format_message()):
-        return _unknown(unknown[1], unknown[2], getattr(error, "ctx", None))
+        return _unknown(unknown[1], getattr(error, "ctx", None))
     if (left_over := _SPLIT.fullmatch(error.format_message())) and _BRACKETS & {*left_over[1]}:
         return (
             f"{shorten(left_over[1])}: part of a value that the shell has split. Put the "
@@ -45,17 +45,17 @@ def in_words(error: typer.TyperException) -> str | None:
     return f"{_name(param)}: {_sentence(detail['type'], detail.get('ctx', {}), detail['input'])}"
 
 
-def _unknown(dashes: str, name: str, context: typer.Context | None) -> str | None:
+def _unknown(option: str, context: typer.Context | None) -> str | None:
     """Say that an option does not exist; suggest the key of a study file that it may stand for."""
-    if dashes == "-" and name[0].isdecimal():
-        return f"-{name}: trials are counted from 0."
+    if option[1:2].isdecimal():
+        return f"{option}: trials are counted from 0."
     params = () if context is None else context.command.params
     if not any("--set" in param.opts for param in params):
         return None
     from sweep.studyfile.sections import key_of_another_section
 
-    path = key_of_another_section(name.replace("-", "_"))
-    return f"No such option: --{name}. `--set {path}=…` changes a study file." if path else None
+    path = key_of_another_section(option.lstrip("-").replace("-", "_"))
+    return f"No such option: {option}. `--set {path}=…` changes a study file." if path else None
 
 
 def _name(param: Any) -> str:

@@ -73,33 +73,25 @@ def test_the_way_back_undoes_what_was_changed() -> None:
     )
 
 
-def test_a_later_step_that_does_more_is_named() -> None:
-    pay_together = {
-        BASELINE: (0.08, 0.08),
-        replace(BASELINE, epochs=50): (0.04, 0.04),
-        replace(BASELINE, hidden_width=1024): (0.09, 0.09),
-        TARGET: (0.01, 0.01),
+@pytest.mark.parametrize(
+    ("baseline", "epochs", "width", "target", "effect"),
+    [
+        (0.08, 0.04, 0.09, 0.01, "4.00"),
+        (0.02, 0.016, 0.03, 0.08, "5.00 times more"),  # the target is worse than the baseline
+    ],
+)
+def test_a_later_step_that_does_more_is_named(
+    baseline: float, epochs: float, width: float, target: float, effect: str
+) -> None:
+    errors = {
+        BASELINE: (baseline, baseline),
+        replace(BASELINE, epochs=50): (epochs, epochs),
+        replace(BASELINE, hidden_width=1024): (width, width),
+        TARGET: (target, target),
     }
-    chart = gather_waterfall(
-        replace(make_explanation(), found=explain(BASELINE, TARGET, pay_together))
-    )
-    assert (
-        "The largest step, after those before it, is hidden width 784 → 1024: 4.00" in chart.about
-    )
-
-
-def test_a_later_step_that_does_the_most_harm_is_named() -> None:
-    worse = {
-        BASELINE: (0.02, 0.02),
-        replace(BASELINE, epochs=50): (0.016, 0.016),
-        replace(BASELINE, hidden_width=1024): (0.03, 0.03),
-        TARGET: (0.08, 0.08),
-    }
-    chart = gather_waterfall(replace(make_explanation(), found=explain(BASELINE, TARGET, worse)))
-    assert (
-        "The largest step, after those before it, is hidden width 784 → 1024: 5.00 times more"
-        in chart.about
-    )
+    chart = gather_waterfall(replace(make_explanation(), found=explain(BASELINE, TARGET, errors)))
+    said = f"The largest step, after those before it, is hidden width 784 → 1024: {effect}"
+    assert said in chart.about
 
 
 def test_a_change_that_chance_could_have_made_is_named() -> None:

@@ -71,11 +71,11 @@ def train(
 
 def analyse(weights: bytes | None, data: DeviceData) -> NetworkAnalysis:
     """The analysis of a network that was trained on these data."""
-    (found,) = all_analysed(data, weights)
+    (found,) = analyse_all(data, weights)
     return found
 
 
-def all_analysed(data: DeviceData, *weights: bytes | None) -> list[NetworkAnalysis]:
+def analyse_all(data: DeviceData, *weights: bytes | None) -> list[NetworkAnalysis]:
     """The analyses of networks; only the first of each width has what it is compared with."""
     analyser = NetworkAnalyser(data.to(CPU))
     return [analyser.analyse(of) for of in weights if of is not None]

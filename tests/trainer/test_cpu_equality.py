@@ -26,7 +26,7 @@ from tests.support.fused_factories import (
     largest_difference,
     small_data,
 )
-from tests.support.trainer_factories import CPU, all_analysed, make_data, make_setup, start, train
+from tests.support.trainer_factories import CPU, analyse_all, make_data, make_setup, start, train
 
 #: The one that is tested, and the one that is right.
 BOTH = (Trainer.CPU, Trainer.REFERENCE)
@@ -131,7 +131,7 @@ def test_a_result_is_what_the_reference_gives(output: Output) -> None:
     assert got.reconstructions_png == expected.reconstructions_png
     assert got.errors_png == expected.errors_png
     assert got.weights is not None and len(got.weights) == len(expected.weights or b"")
-    one, other = all_analysed(data, got.weights, expected.weights)
+    one, other = analyse_all(data, got.weights, expected.weights)
     assert one.probe == other.probe and one.probe is not None
 
 

@@ -31,7 +31,7 @@ from tests.support.fused_factories import (
     small_data,
     train_all,
 )
-from tests.support.trainer_factories import all_analysed, make_data, start
+from tests.support.trainer_factories import analyse_all, make_data, start
 
 #: In colour.
 UNLABELLED = make_unlabelled(n_train=50, n_test=24)
@@ -204,7 +204,7 @@ def test_a_result_is_what_the_reference_gives(output: Output, images: Images) ->
         )
     assert got.reconstructions_png == expected.reconstructions_png
     assert got.errors_png == expected.errors_png
-    found, true = all_analysed(data, got.weights, expected.weights)
+    found, true = analyse_all(data, got.weights, expected.weights)
     assert_same_analysis(found, true)
     assert (found.probe is None) == (images.test_labels is None)
     assert got.weights is not None and len(got.weights) == len(expected.weights or b"")

@@ -45,7 +45,7 @@ from sweep.worker.trial_queue import PATIENCE
 from tests.support.fake_populations import FakePopulation
 from tests.support.fake_workers import half
 from tests.support.fused_factories import FUSED, make_fused, small_data
-from tests.support.trainer_factories import all_analysed, make_spec, start
+from tests.support.trainer_factories import analyse_all, make_spec, start
 
 CAPACITY = Capacity(slots=3, hidden_units=30)
 TENS = WorkloadEstimate(
@@ -507,7 +507,7 @@ def test_trials_of_all_kinds_come_out_as_the_reference_trainer_has_them() -> Non
         for result, true in zip(done.results, expected.results, strict=True):
             assert result.test_mse == pytest.approx(true.test_mse, rel=1e-4)
             assert result.diagnostics is not None and result.diagnostics.encoder_norm > 0
-    analyses = iter(all_analysed(data, *(one.weights for pair in pairs for one in pair)))
+    analyses = iter(analyse_all(data, *(one.weights for pair in pairs for one in pair)))
     for got, expected_one in zip(analyses, analyses, strict=True):
         assert got.probe == expected_one.probe and got.probe is not None
 
