@@ -36,6 +36,7 @@ def test_the_ratio_is_that_of_both_sides(field: dict[str, Any]) -> None:
     assert field["gflops"] > 0
     (only_round,) = field["rounds"]
     assert only_round["ratio"] == field["ratio"]
+    assert only_round["mm_share"] == only_round["gflops"] / only_round["mm_gflops"] > 0
 
 
 def test_sweep_trains_what_the_reference_trainer_trains(field: dict[str, Any]) -> None:
