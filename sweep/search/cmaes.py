@@ -34,7 +34,7 @@ class CmaEsSampler(OptunaCmaEsSampler):
     """
 
     def __init__(self, space: Space, options: Mapping[str, Any], seed: int) -> None:
-        super().__init__(seed=seed, warn_independent_sampling=False, **options)
+        super().__init__(seed=seed, **options)
         self._always = {
             name: distribution
             for name, distribution in always_sampled(space).items()

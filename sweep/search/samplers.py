@@ -120,7 +120,6 @@ class _QMC(QMCSampler):
             scramble=True,
             seed=seeds[0],
             independent_sampler=RandomSampler(seed=seeds[1]),
-            warn_independent_sampling=False,
             **options,
         )
         self._ever = ever_sampled(space)
@@ -133,7 +132,7 @@ class _GP(GPSampler):
     """Gaussian process over the parameters that every trial has; others are drawn at random."""
 
     def __init__(self, space: Space, options: Mapping[str, Any], seed: int) -> None:
-        super().__init__(seed=seed, warn_independent_sampling=False, **options)
+        super().__init__(seed=seed, **options)
         self._always = always_sampled(space)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Distributions:

@@ -126,7 +126,6 @@ class TPE(BaseSampler):
             history=self._history,
             below=below,
             above=above,
-            weigh_below=not several,
             rng=self._rng,
             n_candidates=self._n_candidates,
             n_asks=self.asks_per_fit,
@@ -142,14 +141,11 @@ class Fit:
         history: TrialHistory,
         below: Rows,
         above: Rows,
-        weigh_below: bool,
         rng: np.random.RandomState,
         n_candidates: int,
         n_asks: int,
     ) -> None:
-        """With ``weigh_below``, older good trials have less weight, too."""
         self._history, self._below, self._above = history, below, above
-        self._weigh_below = weigh_below
         self._rng, self._n_candidates, self._n_asks = rng, n_candidates, n_asks
         self._proposals: dict[tuple[str, ...], Proposals] = {}
 
@@ -165,7 +161,9 @@ class Fit:
         below = self._history.observations(self._below, names)
         above = self._history.observations(self._above, names)
         return Proposals(
-            Density(group, below, None if self._weigh_below else np.ones(len(below))),
+            Density(
+                group, below, np.ones(len(below))
+            ),  # alike: at most 25, or of several objectives
             Density(group, above),
             self._rng,
             self._n_candidates,
