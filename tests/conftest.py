@@ -28,6 +28,7 @@ settings.load_profile("sweep")
 
 pytest_plugins = [
     *("tests.support.needs_torch", "tests.support.skips", "tests.support.shared_statements"),
+    "tests.support.forked_workers",
 ]
 
 #: Their files take longest.

@@ -1,9 +1,5 @@
 """A study by the CPU trainer, the default on a CPU, and the same by the reference trainer."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import optuna
@@ -13,6 +9,7 @@ from optuna.trial import TrialState
 from sweep.enums import Trainer
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
+from tests.support.cli_runner import Cli
 from tests.support.factories import make_images, write_dataset
 
 STUDY = """
@@ -29,31 +26,21 @@ budget.trials = 8
 """
 
 
-def sweep(*arguments: str) -> str:
-    """What a command prints, in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "sweep", *arguments],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    return done.stdout
-
-
-def run(folder: Path, data: Path, *options: str) -> str:
+def run(cli: Cli, folder: Path, data: Path, *options: str) -> str:
     folder.mkdir()
     (folder / "x.toml").write_text(STUDY + f'data.name = "{data}"\n')
     url = f"sqlite:///{folder / 'x.db'}"
-    sweep("start", str(folder / "x.toml"), "--workers", "1", "--storage", url, *options)
+    answer = cli("start", folder / "x.toml", "--workers", "1", "--storage", url, *options)
+    assert answer.code == 0, answer.err
     return url
 
 
-def test_a_study_trains_by_default_as_the_reference_trainer_would(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("forked_workers")
+def test_a_study_trains_by_default_as_the_reference_trainer_would(cli: Cli, tmp_path: Path) -> None:
     data = write_dataset(tmp_path / "data", make_images(60, 20, height=4, width=4))
-    url = run(tmp_path / "cpu", data)
+    url = run(cli, tmp_path / "cpu", data)
     options = ("--trainer", "reference", "--set", "study.spectrum=false")
-    plain = run(tmp_path / "reference", data, *options)
+    plain = run(cli, tmp_path / "reference", data, *options)
     trials, others = (optuna.load_study(study_name="x", storage=s).trials for s in (url, plain))
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 8
     for one, other in zip(trials, others, strict=True):
@@ -66,7 +53,7 @@ def test_a_study_trains_by_default_as_the_reference_trainer_would(tmp_path: Path
     check_spectra(url)
     assert open_study(open_store(plain), "x").record().spectrum_bands is None
     assert open_study(open_store(plain), "x").spectra() == {}
-    check_verify(url)
+    check_verify(cli, url)
 
 
 def check_spectra(url: str) -> None:
@@ -81,8 +68,8 @@ def check_spectra(url: str) -> None:
         assert result.pixel_errors is not None
 
 
-def check_verify(url: str) -> None:
+def check_verify(cli: Cli, url: str) -> None:
     """The trial comes out the same to rounding by the reference trainer."""
     reference = ("--trainer", "reference", "--tolerance", "1e-4")
-    plain = json.loads(sweep("verify", "x", "0", "--storage", url, "--json", *reference))
+    plain = cli("verify", "x", "0", "--storage", url, "--json", *reference).json
     assert plain["trainer"] == "reference" and plain["agreement"] != "diverged"

@@ -1,11 +1,11 @@
 """A study with real workers, twice; and Optuna's own eyes on it while it runs."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import optuna
+import pytest
+
+from tests.support.cli_runner import Cli
 
 STUDY = """
 study.name = "x"
@@ -22,25 +22,19 @@ budget.trials = 12
 """
 
 
-def run(folder: Path) -> list[tuple[object, ...]]:
+def run(cli: Cli, folder: Path) -> list[tuple[object, ...]]:
     folder.mkdir()
     (folder / "x.toml").write_text(STUDY)
     url = f"sqlite:///{folder / 'x.db'}"
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "sweep", "start", str(folder / "x.toml")),
-            *("--gpus", "cpu", "--workers", "1", "--storage", url),
-        ],
-        check=True,
-        capture_output=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    answer = cli("start", folder / "x.toml", "--gpus", "cpu", "--workers", "1", "--storage", url)
+    assert answer.code == 0, answer.err
     trials = optuna.load_study(study_name="x", storage=url).trials
     return [(t.number, t.state, t.params, t.values, t.intermediate_values) for t in trials]
 
 
-def test_two_runs_with_one_seed_and_one_worker_are_the_same(tmp_path: Path) -> None:
-    first, second = run(tmp_path / "a"), run(tmp_path / "b")
+@pytest.mark.usefixtures("forked_workers")
+def test_two_runs_with_one_seed_and_one_worker_are_the_same(cli: Cli, tmp_path: Path) -> None:
+    first, second = run(cli, tmp_path / "a"), run(cli, tmp_path / "b")
     assert first == second
     assert len(first) == 12
     assert optuna.trial.TrialState.PRUNED in [state for _, state, *_ in first]
