@@ -4,8 +4,7 @@ import errno
 import os
 import signal
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
@@ -13,13 +12,11 @@ import pytest
 from sweep.codec import ORDERS
 from sweep.errors import DeviceError
 from sweep.launch.launcher import Gone
-from sweep.launch.local import LocalLauncher
-from sweep.launch.preload import preload
-from sweep.launch.process import COMMAND, WorkerProcess
+from sweep.launch.local import LocalLauncher, LocalWorker
+from sweep.launch.process import WorkerProcess
 from sweep.messages import Ready, Train, TrialDone, TrialRequest, WorkerSetup
-from tests.support.launcher_contract import SETUP, SIMULATION, LauncherContract, spec
+from tests.support.launcher_contract import SETUP, LauncherContract, spec
 from tests.support.processes import wait_for
-from tests.support.simulated_worker import SimulatedLauncher
 
 
 def test_a_machine_that_has_no_room_for_a_worker_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,13 +51,6 @@ def test_a_worker_whose_lines_cannot_be_read_is_ended_and_that_is_said() -> None
     assert worker.wait(10)
 
 
-def environment_of(pid: int) -> dict[str, str]:
-    """A process's environment, which is empty for a moment while its program is being loaded."""
-    while not (found := psutil.Process(pid).environ()):
-        time.sleep(0.01)
-    return found
-
-
 class TestLocalLauncher(LauncherContract):
     killed = "signal 9"
 
@@ -71,13 +61,13 @@ class TestLocalLauncher(LauncherContract):
         self.worker.kill()
         self.worker.wait(10)
 
-    def start_simulated(self) -> None:
-        self.launcher = SimulatedLauncher(SIMULATION)
-        self.start()
+    def start_simulated(self, setup: WorkerSetup = SETUP) -> None:
+        self.launcher = LocalLauncher((sys.executable, "-m", "tests.support.data_worker"))
+        self.start(setup)
 
     def test_a_worker_whose_coordinator_is_gone_exits_within_seconds(self) -> None:
         # Its input closes, as it does however a coordinator ends; a trial of an hour is no excuse.
-        self.start()
+        self.start_simulated()
         self.hear(Ready)
         self.worker.send(Train(specs=(spec(epochs=100_000),)))
         while not self.hear(TrialRequest).began:
@@ -103,40 +93,54 @@ class TestLocalLauncher(LauncherContract):
     def test_ctrl_c_in_the_terminal_does_not_reach_a_worker(self) -> None:
         self.start_simulated()
         self.hear(Ready)
-        wait_for(lambda: self.worker.pid)
-        os.kill(self.worker.pid, signal.SIGINT)
+        os.kill(wait_for(lambda: self.worker.pid), signal.SIGINT)
         self.worker.send(Train(specs=(spec(),)))
         self.hear(TrialDone)
         assert os.getpgid(self.worker.pid) != os.getpgid(0)
 
-    def test_a_worker_is_not_told_the_way_to_the_database(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("SWEEP_STORAGE", "postgresql://me:hunter2@host/db")
-        self.start_process()
-        environment = environment_of(self.worker.pid)
-        assert "hunter2" not in str(environment)
-        assert environment["CUDA_VISIBLE_DEVICES"] == ""
-
-    def test_a_workers_threads_spin_for_moments_only_unless_told(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("GOMP_SPINCOUNT", "7")
-        self.start_process()
-        assert environment_of(self.worker.pid)["GOMP_SPINCOUNT"] == "7"
-        monkeypatch.delenv("GOMP_SPINCOUNT")
-        other = self.launcher.start("other", "cpu")
-        assert environment_of(other.pid)["GOMP_SPINCOUNT"] == "1000"
-        other.kill()
-        assert other.wait(10)
-
 
 class TestForkedWorkers(TestLocalLauncher):
-    def start_simulated(self) -> None:
-        self.start()  # a process that forks workers has loaded torch
+    @pytest.fixture(autouse=True)
+    def _forked(self, forked_workers: None) -> None:
+        """Each was forked from a process that has loaded torch, and trains."""
 
-    def start(self, setup: WorkerSetup = SETUP) -> None:
-        ahead = preload([COMMAND])
-        self.launcher = LocalLauncher(ahead=ahead)
-        super().start(setup)
-        assert ahead == []
+    def start_simulated(self, setup: WorkerSetup = SETUP) -> None:
+        self.start(setup)
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[[], psutil.Process]]:
+    """Starts a worker that is told nothing."""
+    workers: list[LocalWorker] = []
+
+    def start() -> psutil.Process:
+        workers.append(LocalLauncher().start("w0", "cpu"))
+        return psutil.Process(workers[-1].pid)
+
+    yield start
+    for worker in workers:
+        worker.kill()
+        assert worker.wait(10)
+
+
+def environment_of(process: psutil.Process) -> dict[str, str]:
+    """A process's environment, which is empty for a moment while its program is being loaded."""
+    return wait_for(process.environ)
+
+
+def test_a_worker_is_not_told_the_way_to_the_database(
+    started: Callable[[], psutil.Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWEEP_STORAGE", "postgresql://me:hunter2@host/db")
+    environment = environment_of(started())
+    assert "hunter2" not in str(environment)
+    assert environment["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_a_workers_threads_spin_for_moments_only_unless_told(
+    started: Callable[[], psutil.Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    assert environment_of(started())["GOMP_SPINCOUNT"] == "7"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    assert environment_of(started())["GOMP_SPINCOUNT"] == "1000"

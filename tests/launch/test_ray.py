@@ -1,13 +1,10 @@
 """Workers as actors of a Ray cluster of this machine, whose two GPUs are pretended."""
 
 import gc
-import os
-import signal
 import subprocess
 import threading
 import time
 import warnings
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +17,7 @@ from sweep.errors import DeviceError, UsageError
 from sweep.launch.devices import ClusterResources
 from sweep.launch.launcher import Gone, Lost
 from sweep.launch.ray import ALL_WORKERS, DRIVER, NO_HOST, RayLauncher, RayWorker
-from sweep.messages import Heartbeat, Ready, Shutdown, WorkerFailed
+from sweep.messages import Heartbeat, Ready, Shutdown, WorkerFailed, WorkerSetup
 from tests.support.factories import make_images, write_dataset
 from tests.support.launcher_contract import SETUP, LauncherContract
 
@@ -38,7 +35,16 @@ HAS = ClusterResources(n_gpus=2, n_cpus=3, cores_per_cpu_worker=2)
 IDLE = "time:sleep"
 
 #: What workers run that train nothing.
-SIMULATE = "tests.support.launcher_contract:simulate"
+SIMULATE = "tests.support.data_worker:work"
+
+#: Ray starts no process for a core before a worker needs one: each takes most of a second. It kills
+#: one that has stalled after half a second instead of five.
+SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_enable_worker_prestart": "false",
+    "RAY_prestart_worker_first_driver": "false",
+    "RAY_kill_worker_timeout_milliseconds": "500",
+}
 
 
 def idle(*_: object) -> None:
@@ -56,7 +62,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of a cluster."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SWEEP_DATA", str(tmp_path_factory.mktemp("data")))
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        for name, value in SETTINGS.items():
+            patch.setenv(name, value)
         ray.init(
             address="local",
             num_cpus=HAS.n_cpus,
@@ -154,37 +161,31 @@ class TestRayLauncher(LauncherContract):
         self.launcher = self._simulated
         self.worker = until_placed(self.launcher.start("w0", "cpu"))
 
-    def start_simulated(self) -> None:
+    def start_simulated(self, setup: WorkerSetup = SETUP) -> None:
         self.start_process()
-        self.worker.send(SETUP)
+        self.worker.send(setup)
 
-    def test_a_worker_whose_process_dies_is_reported_in_rays_words(self) -> None:
-        self.start_process()
-        os.kill(self.worker.pid, signal.SIGKILL)
-        assert "its worker process has died" in self.hear(Gone).reason
-
-    def test_a_killed_workers_process_ends_though_it_stands_still(self) -> None:
-        self.start_process()
-        process = psutil.Process(self.worker.pid)
-        process.suspend()
-        self.worker.kill()
-        process.wait(20)
-
-    def test_a_worker_is_one_process_of_ray(self) -> None:
+    def test_a_worker_is_one_process_of_ray_whose_death_is_reported_in_rays_words(self) -> None:
         self.start_simulated()
         self.hear(Ready)  # in training, too
         process = psutil.Process(self.worker.pid)
         assert process.name().startswith("ray::WorkerActor")
         assert not process.children()
+        process.kill()
+        assert "its worker process has died" in self.hear(Gone).reason
 
 
 def test_workers_share_gpus_and_one_too_many_waits_without_being_silent(crew: WorkerPool) -> None:
     crew.join(per_gpu=2, work=IDLE)
-    workers = [until_placed(worker) for worker in crew.launch("0", "0", "1", "1")]
-    assert Counter(worker.device for worker in workers) == {"0": 2, "1": 2}
-    (fifth,) = crew.launch("2")
-    crew.hear("w4", Heartbeat)
-    assert fifth.host == NO_HOST
+    workers = [until_placed(worker) for worker in crew.launch("0", "0", "1")]
+    assert workers[0].device == workers[1].device != workers[2].device
+    (fourth,) = crew.launch("2")
+    crew.hear("w3", Heartbeat)
+    assert fourth.host == NO_HOST
+    # At the end nobody waits for it.
+    fourth.send(Shutdown())
+    assert fourth.wait(5)
+    assert "killed" in crew.hear("w3", Gone).reason
 
 
 def test_a_workers_successor_gets_its_gpu_though_another_worker_waits_for_one(
@@ -224,23 +225,13 @@ def test_a_worker_that_fails_is_reported_with_its_last_words(crew: WorkerPool) -
     assert crew.hear("w0", Gone).reason == "exit code 1: RuntimeError: the device is lost"
 
 
-def test_at_the_end_nobody_waits_for_a_worker_without_a_place(crew: WorkerPool) -> None:
-    crew.join(work=IDLE)
-    for worker in crew.launch("0", "1"):
-        until_placed(worker)
-    (third,) = crew.launch("2")
-    third.send(Shutdown())
-    assert third.wait(5)
-    assert "killed" in crew.hear("w2", Gone).reason
-
-
 def test_data_that_the_coordinator_alone_has_go_to_the_host(
     crew: WorkerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = make_images()
     write_dataset(tmp_path / "mine", images)
     monkeypatch.chdir(tmp_path)  # "./mine" means nothing where the worker runs
-    crew.join(dataset="./mine")
+    crew.join(dataset="./mine", work=SIMULATE)
     (worker,) = crew.launch("cpu")
     worker.send(replace(SETUP, dataset="./mine"))
     assert crew.hear("w0", Ready).data.sha256 == images.sha256
@@ -270,25 +261,20 @@ def test_an_object_store_without_room_for_the_data_is_told_as_such(
         put(b"")
 
 
-def test_when_ray_ends_its_driver_all_workers_are_lost(crew: WorkerPool) -> None:
+def test_a_signal_to_end_is_left_to_the_coordinator_and_a_killed_driver_is_the_loss_of_all(
+    crew: WorkerPool,
+) -> None:
     crew.join(work=IDLE)
-    workers = [until_placed(worker) for worker in crew.launch("0", "1")]
     (driver,) = drivers()
-    driver.kill()
+    driver.terminate()  # as systemd does to every process of a service, SLURM to those of a job
+    workers = crew.launch("0", "cpu")
+    until_placed(workers[0])
+    assert drivers() == [driver]
+    driver.kill()  # as Ray does
     lost = crew.hear(ALL_WORKERS, Lost)
     assert "(killed by signal 9), most likely because the Ray cluster is lost" in lost.reason
     assert all(worker.wait(1) for worker in workers)
     workers[0].kill()  # to no effect, and no harm
-
-
-def test_a_signal_to_end_is_left_to_the_coordinator(crew: WorkerPool) -> None:
-    # systemd sends it to every process of a service, SLURM to every one of a job.
-    crew.join(work=IDLE)
-    (driver,) = drivers()
-    driver.terminate()
-    (worker,) = crew.launch("0")
-    until_placed(worker)
-    assert drivers() == [driver]
 
 
 def test_a_driver_says_which_order_it_could_not_read() -> None:

@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import optuna
 import psutil
@@ -16,6 +17,8 @@ from sqlalchemy import text
 
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
+
+Found = TypeVar("Found")
 
 #: So many that no kill finds the study over.
 N_TRIALS = 120
@@ -84,11 +87,13 @@ def n_finished(url: str) -> int:
         return 0
 
 
-def wait_for(condition: object, seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], Found], seconds: float = 60) -> Found:
+    """Ask until the answer is true, and return it."""
     deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
+    while not (found := condition()):
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
+    return found
 
 
 def assert_complete(url: str, n_trials: int = N_TRIALS) -> None:

@@ -362,8 +362,9 @@ def simulate(
     setup: WorkerSetup,
     orders: Orders,
     send: Send,
+    data: DatasetInfo = DATA,
 ) -> None:
-    """Do a worker's work, as ``sweep.worker.work`` does."""
+    """Do a worker's work, as ``sweep.worker.work`` does; ``data`` is what it says it trains on."""
     time.sleep(simulation.start_seconds)
     capacity, device = capacity_for(simulation, setup), Device(simulation)
     assert setup.expected is not None
@@ -372,7 +373,7 @@ def simulate(
             device=device_name,
             device_name=f"simulated, {simulation.trials_per_second:g} trials/s",
             torch_version="none",
-            data=DATA,
+            data=data,
             originals_png=PICTURES,
             trainer=Trainer.FUSED if capacity.slots else Trainer.REFERENCE,
             capacity=capacity,
