@@ -20,6 +20,7 @@ from sweep.coordinator.progress import Progress
 from sweep.errors import UsageError
 from sweep.store.artifacts import read_artifact
 from sweep.store.engine import connect, storage_url
+from tests.support.forked_workers import IdleWorkers
 from tests.support.picture_folders import fill, paint
 
 ROOT = Path(__file__).parents[2]
@@ -49,9 +50,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def study(folder: Path) -> sweep.Study:
+def study(folder: Path, idle_workers: IdleWorkers) -> sweep.Study:
     """A study that ``sweep.run`` ran to its end; it stands in for the demo's."""
-    return sweep.run(folder / "small.toml", **arguments(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        idle_workers.lend(patch)
+        return sweep.run(folder / "small.toml", **arguments(folder))
 
 
 def arguments(folder: Path) -> dict[str, Any]:
@@ -172,6 +175,7 @@ def test_a_script_is_no_notebook() -> None:
     assert not in_notebook()
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_a_run_takes_images_from_memory_and_a_resume_finds_them(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +197,7 @@ def test_a_run_takes_images_from_memory_and_a_resume_finds_them(
     assert more.summary().n_finished == 2
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_a_run_trains_on_a_folder_of_pictures_of_several_sizes(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

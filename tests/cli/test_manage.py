@@ -117,8 +117,13 @@ def test_report_writes_one_file_and_prints_where(cli: Cli, study: int, tmp_path:
 
 
 @pytest.mark.torch
-def test_reconstruct_applies_the_weights_that_were_kept(cli: Cli, tmp_path: Path) -> None:
-    _tiny_study(tmp_path)
+@pytest.mark.usefixtures("forked_workers")
+def test_reconstruct_applies_the_weights_that_were_kept(cli: Cli) -> None:
+    Path("tiny.toml").write_text(
+        'study.name = "tiny"\ndata.train_limit = 128\nspace.hidden_width = {low = 2, high = 4}\n'
+        "space.epochs = 1\nbudget.trials = 2\n"
+    )
+    assert cli("start", "tiny.toml", "--gpus", "cpu").code == 0
     best = cli("best", "tiny", "-n", 1, "--json").json[0]["number"]
     assert cli("reconstruct", "tiny", best, "--first", 4, "-o", "out.png").code == 0
     with Image.open("out.png") as picture:
@@ -129,25 +134,6 @@ def test_reconstruct_without_weights_names_the_trials_that_have_some(cli: Cli, s
     answer = cli("reconstruct", "study", 0, "-o", "out.png")
     assert answer.code == 3 and "weights" in answer.err
     assert not Path("out.png").exists()
-
-
-def _tiny_study(folder: Path) -> None:
-    (folder / "tiny.toml").write_text(
-        'study.name = "tiny"\ndata.train_limit = 128\nspace.hidden_width = {low = 2, high = 4}\n'
-        "space.epochs = 1\nbudget.trials = 2\n"
-    )
-    sweep("start", "tiny.toml", "--gpus", "cpu", folder=folder)
-
-
-def sweep(*arguments: str, folder: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "sweep", *arguments],
-        cwd=folder,
-        check=check,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "COLUMNS": "100"},
-    )
 
 
 def test_floors_fall_with_the_width(cli: Cli) -> None:
@@ -198,6 +184,7 @@ def test_the_schema_is_json_and_knows_the_sections(cli: Cli) -> None:
     assert {"study", "data", "space", "sampler", "pruner", "budget"} <= set(schema["properties"])
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_doctor_looks_at_everything(cli: Cli, study: int) -> None:
     answer = cli("doctor", "--json")
     found = {row["what"] for row in answer.json}

@@ -9,6 +9,7 @@ from sweep.studyfile import json_schema, load
 from tests.support.cli_runner import Cli
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_a_new_study_file_reads_and_runs_dry_as_it_is(cli: Cli) -> None:
     answer = cli("new", "mine.toml")
     assert answer.code == 0

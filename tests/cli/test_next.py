@@ -22,6 +22,7 @@ def planted(store: Engine) -> Engine:
     return store
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_the_next_study_is_written_and_runs_dry(cli: Cli, planted: Engine) -> None:
     answer = cli("next", "planted", "-o", "next.toml")
     assert answer.code == 0

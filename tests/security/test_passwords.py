@@ -139,6 +139,7 @@ def test_a_url_that_will_not_do_is_not_repeated(
     assert PLANTED not in answer.err and "nted" not in answer.err
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_every_command_keeps_quiet_about_a_password_that_works(
     cli: Cli, postgres_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +153,7 @@ def test_every_command_keeps_quiet_about_a_password_that_works(
         assert password not in all_of(answer, caplog), command
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_no_row_of_the_database_holds_its_password(
     cli: Cli, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +169,7 @@ def test_no_row_of_the_database_holds_its_password(
     assert not [row for row in rows if password in row]
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_what_trains_for_another_study_and_copies_it_keeps_quiet_too(
     cli: Cli, postgres_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
