@@ -32,9 +32,10 @@ from benchmarks.bounds import TILE_UNITS
 from sweep.trainer.fused.kernel_config import PRECISIONS
 from tests.ptx.card import check_card
 from tests.ptx.costs import count_costs, slot_costs, table
-from tests.ptx.emulator import Emulator, pretended_h100
+from tests.ptx.emulator import Emulator, compile_to_ptx
 from tests.ptx.program import UnknownInstructionError
 from tests.ptx.training import check_training
+from tests.support.compile_fused import pretended_h100
 from tests.support.kernel_cases import differences, make_case
 
 #: Where ``benchmarks.bounds`` keeps its counts, and for slots of how many tiles.
@@ -48,6 +49,7 @@ UNKNOWN_INSTRUCTION = 3
 
 def main() -> None:
     try:
+        compile_to_ptx()
         with pretended_h100():
             for command in list(commands(sys.argv[1:])) or [[]]:
                 run(command)

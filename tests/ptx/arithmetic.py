@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tests.ptx.block import Blocks, Operation
+from tests.ptx.block import Blocks, Operation, Threads
 from tests.ptx.program import KINDS, Array, Instruction, Kind
 
 Function = Callable[..., Array]
@@ -19,10 +19,11 @@ _U32, _PRED = KINDS["u32"], KINDS["pred"]
 def same(function: Function) -> Operation:
     """Operands and result are of the one type that the instruction names."""
 
-    def operation(blocks: Blocks, instruction: Instruction, active: Array) -> None:
+    def operation(blocks: Blocks, instruction: Instruction, threads: Threads) -> None:
         target, *sources = instruction.operands
         (kind,) = instruction.kinds
-        blocks.write(target, function(*(blocks.read(one, kind) for one in sources)), active)
+        values = function(*[blocks.read(one, kind, threads) for one in sources])
+        blocks.write(target, values, threads)
 
     return operation
 
@@ -30,10 +31,11 @@ def same(function: Function) -> Operation:
 def mix_kinds(kinds_of: Callable[[Kind], list[Kind]], function: Function) -> Operation:
     """Operands of types that follow from the last one that the instruction names."""
 
-    def operation(blocks: Blocks, instruction: Instruction, active: Array) -> None:
+    def operation(blocks: Blocks, instruction: Instruction, threads: Threads) -> None:
         target, *sources = instruction.operands
         pairs = zip(sources, kinds_of(instruction.kinds[-1]), strict=True)
-        blocks.write(target, function(*(blocks.read(one, kind) for one, kind in pairs)), active)
+        values = function(*[blocks.read(one, kind, threads) for one, kind in pairs])
+        blocks.write(target, values, threads)
 
     return operation
 
@@ -41,9 +43,9 @@ def mix_kinds(kinds_of: Callable[[Kind], list[Kind]], function: Function) -> Ope
 def convert_between(function: Function) -> Operation:
     """Of two types: to, from."""
 
-    def operation(blocks: Blocks, instruction: Instruction, active: Array) -> None:
+    def operation(blocks: Blocks, instruction: Instruction, threads: Threads) -> None:
         (target, source), (to, of) = instruction.operands, instruction.kinds
-        blocks.write(target, function(blocks.read(source, of)).astype(to), active)
+        blocks.write(target, function(blocks.read(source, of, threads)).astype(to), threads)
 
     return operation
 

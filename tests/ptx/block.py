@@ -2,7 +2,7 @@
 
 A register is one array over the threads of all blocks, of the unsigned type of its width;
 instructions look at it as the type that they name. Registers are declared by the program, and must
-be written first.
+be written first. An instruction reads and writes the elements of those threads that take it.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +21,29 @@ _FREE = {"mov", "ld.param"}
 
 _ADDRESS = np.dtype(np.uint64)
 _BOOL = np.dtype(np.bool_)
+_UNSIGNED = {n: np.dtype(f"u{n}") for n in (1, 2, 4, 8)}
+
+
+class Threads:
+    """Threads that take the same instruction; none if there is none."""
+
+    def __init__(self, numbers: Array) -> None:
+        #: Their numbers among the threads of all blocks, ascending.
+        self.numbers = numbers
+        #: Their elements of a register: a slice if they are neighbours, which needs no copy.
+        self.at: slice | Array = numbers
+        if len(self) and numbers[-1] - numbers[0] == len(numbers) - 1:
+            self.at = slice(int(numbers[0]), int(numbers[-1]) + 1)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def select(self, chosen: Array) -> "Threads":
+        """Those of them for which this is true."""
+        return self if chosen.all() else Threads(self.numbers[chosen])
+
+    def join(self, others: "Threads") -> "Threads":
+        return Threads(np.sort(np.concatenate([self.numbers, others.numbers])))
 
 
 class Blocks:
@@ -43,9 +66,7 @@ class Blocks:
         #: Of all blocks together; None if nothing is counted.
         self.counts = counts
         self.n_threads = program.n_threads * len(indices)
-        self.n_warps = self.n_threads // WARP
-        #: The mask of all threads; other masks are never full, so ``is`` tells.
-        self.everyone = np.ones(self.n_threads, np.bool_)
+        self.everyone = Threads(np.arange(self.n_threads))
         #: Each thread's block.
         self.block_of = np.arange(len(indices)).repeat(program.n_threads)
         thread = np.tile(np.arange(program.n_threads, dtype=np.uint32), len(indices))
@@ -57,38 +78,41 @@ class Blocks:
 
     # Registers
 
-    def read(self, operand: str, kind: Kind) -> Array:
+    def read(self, operand: str, kind: Kind, threads: Threads) -> Array:
         """A register or a constant as that type, (threads,); the lower part of a wider one."""
         values = self.registers.get(operand)
         if values is None:
-            return self._constant(operand, kind)
+            return self._constant(operand, kind)[: len(threads)]
+        values = values[threads.at]
         if values.dtype.itemsize == kind.itemsize or values.dtype == _BOOL:
             return values.view(kind)
-        return values.astype(f"u{kind.itemsize}").view(kind)
+        return values.astype(_UNSIGNED[kind.itemsize]).view(kind)
 
-    def read_all(self, operands: tuple[str, ...], kind: Kind) -> Array:
+    def read_all(self, operands: tuple[str, ...], kind: Kind, threads: Threads) -> Array:
         """(operands, threads)"""
-        return np.stack([self.read(operand, kind) for operand in operands])
+        return np.array([self.read(operand, kind, threads) for operand in operands])
 
-    def write(self, register: str, values: Array, active: Array) -> None:
-        """Of the active threads only; signed values are extended to the register's width.
+    def write(self, register: str, values: Array, threads: Threads) -> None:
+        """Of these threads only; signed values are extended to the register's width.
 
         What the others have there, if they never wrote it, is NaN, or a number that leads nowhere.
         """
-        kind = self.program.registers[register]
+        mine = self.registers.get(register)
+        if mine is None:
+            kind = self.program.registers[register]
+            mine = self.registers[register] = np.empty(self.n_threads, kind)
+            if threads is not self.everyone:
+                mine.fill(kind.type(0) if kind == _BOOL else ~kind.type(0))
         if values.dtype.kind == "f":
-            values = np.ascontiguousarray(values).view(f"u{values.dtype.itemsize}")
-        values = values.astype(kind, copy=False)
-        if active is not self.everyone:
-            unwritten = kind.type(0) if kind == np.bool_ else ~kind.type(0)
-            values = np.where(active, values, self.registers.get(register, unwritten))
-        self.registers[register] = values
+            values = values.view(_UNSIGNED[values.dtype.itemsize])
+        mine[threads.at] = values
 
-    def addresses(self, operand: str) -> Array:
+    def addresses(self, operand: str, threads: Threads) -> Array:
         """Of "[base+offset]", (threads,) int64."""
         base, offset = address_of(operand)
         kind = self.program.registers.get(base, _ADDRESS)
-        addresses: Array = self.read(base, kind).astype(np.int64) + offset
+        addresses: Array = self.read(base, kind, threads).astype(np.int64)
+        addresses += offset
         return addresses
 
     def _constant(self, operand: str, kind: Kind) -> Array:
@@ -121,41 +145,48 @@ class Blocks:
 
     # Threads
 
-    def chosen(self, instruction: Instruction, active: Array) -> Array:
-        """Those of the active threads whose guard lets them take an instruction."""
-        if not instruction.guard:
-            return active
-        guard = self.registers[instruction.guard]
-        return self.mask(active & (~guard if instruction.negated else guard))
+    def guard(self, instruction: Instruction, threads: Threads) -> Array:
+        """Which of these threads may take an instruction that has a guard."""
+        guard = self.read(instruction.guard, _BOOL, threads)
+        return ~guard if instruction.negated else guard
 
-    def mask(self, threads: Array) -> Array:
-        return self.everyone if threads.all() else threads
+    def by_block(self, values: Array) -> Array:
+        """Of the threads of whole blocks, (blocks, threads)."""
+        return values.reshape(-1, self.program.n_threads)
 
-    def by_block(self, threads: Array) -> Array:
-        """(blocks, threads)"""
-        return threads.reshape(len(self.indices), -1)
+    def are_whole(self, threads: Threads) -> bool:
+        """Whether they are all threads of their blocks."""
+        n = self.program.n_threads
+        if len(threads) % n:
+            return False
+        numbers = threads.numbers.reshape(-1, n)
+        return bool((numbers[:, -1] // n == numbers[:, 0] // n).all())
 
     # Counts
 
-    def count_issue(self, instruction: Instruction, active: Array) -> None:
-        """By every warp with an active thread, whatever its guard says."""
-        if self.counts is None or instruction.key in _FREE:
-            return
-        if active is self.everyone:
-            self.counts.warp_instructions += self.n_warps
-        else:
-            self.counts.warp_instructions += int(active.reshape(-1, WARP).any(axis=1).sum())
+    def count_issue(self, instruction: Instruction, threads: Threads) -> None:
+        """By every warp with such a thread, whatever its guard says."""
+        if self.counts is not None and instruction.key not in _FREE:
+            self.counts.warp_instructions += len(np.unique(threads.numbers // WARP))
 
-    def count_wavefronts(self, addresses: Array, n_bytes: int, active: Array) -> None:
+    def count_wavefronts(self, addresses: Array, n_bytes: int, threads: Threads) -> None:
         if self.counts is not None:
-            n, conflict_free = counts.wavefronts(addresses, n_bytes, active)
+            n, conflict_free = counts.wavefronts(*self._of_warps(addresses, threads, n_bytes))
             self.counts.wavefronts += n
             self.counts.conflict_free += conflict_free
 
-    def count_sectors(self, addresses: Array, n_bytes: int, active: Array) -> None:
+    def count_sectors(self, addresses: Array, n_bytes: int, threads: Threads) -> None:
         if self.counts is not None:
-            self.counts.sectors += counts.sectors(addresses, n_bytes, active)
+            self.counts.sectors += counts.sectors(*self._of_warps(addresses, threads, n_bytes))
+
+    def _of_warps(
+        self, addresses: Array, threads: Threads, n_bytes: int
+    ) -> tuple[Array, int, Array]:
+        """Of all threads: addresses, bytes each, and whether they access them."""
+        everywhere, active = np.zeros(self.n_threads, np.int64), np.zeros(self.n_threads, np.bool_)
+        everywhere[threads.at], active[threads.at] = addresses, True
+        return everywhere, n_bytes, active
 
 
-#: What an instruction does with the threads whose guard lets them.
-Operation = Callable[[Blocks, Instruction, Array], None]
+#: What an instruction does, with the threads whose guard lets them.
+Operation = Callable[[Blocks, Instruction, Threads], None]

@@ -8,12 +8,14 @@ all threads of a block, and raise where some are elsewhere.
 import numpy as np
 
 from tests.ptx.arithmetic import ARITHMETIC
-from tests.ptx.block import Blocks, Operation
+from tests.ptx.block import Blocks, Operation, Threads
 from tests.ptx.movement import MOVEMENT, TOGETHER, nothing
-from tests.ptx.program import KINDS, Array, Instruction, UnknownInstructionError
+from tests.ptx.program import KINDS, Instruction, UnknownInstructionError
 from tests.ptx.tensor_cores import TENSOR_CORES
 
 _U32 = KINDS["u32"]
+
+_BRANCHES = {"ret", "bra", "brx.idx"}
 
 
 def run(blocks: Blocks) -> None:
@@ -23,53 +25,68 @@ def run(blocks: Blocks) -> None:
     with np.errstate(all="ignore"):
         while places:
             at = min(places)
-            for following, threads in _take(blocks, at, places.pop(at)):
+            threads = places.pop(at)
+            at = _go_on(blocks, at, min(places, default=len(blocks.program.instructions)), threads)
+            ways = [(at, threads)] if at in places else _part(blocks, at, threads)
+            for following, some in ways:
                 met = places.get(following)
-                places[following] = threads if met is None else blocks.mask(met | threads)
+                places[following] = some if met is None else met.join(some)
 
 
-def _take(blocks: Blocks, at: int, active: Array) -> list[tuple[int, Array]]:
-    """Have these threads take an instruction: where they are then."""
-    instruction = blocks.program.instructions[at]
-    blocks.count_issue(instruction, active)
-    chosen = blocks.chosen(instruction, active)
-    match instruction.key:
-        case "ret":
-            ways = [(at + 1, blocks.mask(active & ~chosen))]
-        case "bra":
-            target = blocks.program.labels[instruction.operands[0]]
-            ways = [(at + 1, blocks.mask(active & ~chosen)), (target, chosen)]
-        case "brx.idx":
-            ways = _chosen_ways(blocks, instruction, active)
-        case key if key in OPERATIONS:
-            try:
-                OPERATIONS[key](blocks, instruction, chosen)
-            except Exception as error:
-                error.add_note(f"in blocks from {blocks.indices[0]} on: {instruction.text}")
-                raise
-            return [(at + 1, active)]
-        case _:
+def _go_on(blocks: Blocks, at: int, end: int, threads: Threads) -> int:
+    """Have these threads take instructions up to a branch or to this end: where they are then."""
+    for i in range(at, end):
+        instruction = blocks.program.instructions[i]
+        if instruction.key in _BRANCHES:
+            return i
+        if (operation := OPERATIONS.get(instruction.key)) is None:
             raise UnknownInstructionError(f"unknown instruction: {instruction.text}")
-    return [(following, threads) for following, threads in ways if threads.any()]
+        blocks.count_issue(instruction, threads)
+        chosen = threads
+        if instruction.guard:
+            chosen = threads.select(blocks.guard(instruction, threads))
+        if not len(chosen):
+            continue
+        try:
+            operation(blocks, instruction, chosen)
+        except Exception as error:
+            error.add_note(f"in blocks from {blocks.indices[0]} on: {instruction.text}")
+            raise
+    return end
+
+
+def _part(blocks: Blocks, at: int, threads: Threads) -> list[tuple[int, Threads]]:
+    """Have these threads take a branch: where they are then."""
+    instruction = blocks.program.instructions[at]
+    blocks.count_issue(instruction, threads)
+    if instruction.key == "brx.idx":
+        return _chosen_ways(blocks, instruction, threads)
+    chosen, others = threads, Threads(threads.numbers[:0])
+    if instruction.guard:
+        guard = blocks.guard(instruction, threads)
+        chosen, others = threads.select(guard), threads.select(~guard)
+    ways = [(at + 1, others)]
+    if instruction.key == "bra":
+        ways += [(blocks.program.labels[instruction.operands[0]], chosen)]
+    return [(following, some) for following, some in ways if len(some)]
 
 
 def _chosen_ways(
-    blocks: Blocks, instruction: Instruction, active: Array
-) -> list[tuple[int, Array]]:
+    blocks: Blocks, instruction: Instruction, threads: Threads
+) -> list[tuple[int, Threads]]:
     index, table = instruction.operands
-    chosen, labels = blocks.read(index, _U32), blocks.program.tables[table]
+    chosen, labels = blocks.read(index, _U32, threads), blocks.program.tables[table]
     return [
-        (blocks.program.labels[labels[one]], blocks.mask(active & (chosen == one)))
-        for one in np.unique(chosen[active])
+        (blocks.program.labels[labels[one]], threads.select(chosen == one))
+        for one in np.unique(chosen)
     ]
 
 
 def _together(operation: Operation) -> Operation:
-    def checked(blocks: Blocks, instruction: Instruction, active: Array) -> None:
-        by_block = blocks.by_block(active)
-        if active is not blocks.everyone and (by_block.any(axis=1) != by_block.all(axis=1)).any():
+    def checked(blocks: Blocks, instruction: Instruction, threads: Threads) -> None:
+        if threads is not blocks.everyone and not blocks.are_whole(threads):
             raise NotImplementedError(f"threads have parted: {instruction.text}")
-        operation(blocks, instruction, active)
+        operation(blocks, instruction, threads)
 
     return checked
 

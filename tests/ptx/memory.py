@@ -9,11 +9,18 @@ from torch import Tensor
 
 from tests.ptx.program import Array, Kind
 
+#: Of an access; a power of 2, and so is every other access's size.
+_MOST_BYTES = 16
+
 
 class Memory:
     """A run of bytes; what is not wholly inside of it, or not aligned, raises."""
 
     def __init__(self, start: int, content: Array) -> None:
+        if start % _MOST_BYTES:
+            raise NotImplementedError(
+                f"memory that begins at {start}: its accesses are not aligned"
+            )
         self.start, self.content = start, content
 
     def load(
@@ -23,26 +30,25 @@ class Memory:
         n_elements: int,
     ) -> Array:
         """(n, elements)"""
-        return self._elements(kind)[self._indices(addresses, kind, n_elements)]
+        return _rows(self.content, kind, n_elements)[
+            self._numbers(addresses, kind.itemsize * n_elements)
+        ]
 
     def store(
         self,
         addresses: Array,  # (n,)
         values: Array,  # (n, elements)
     ) -> None:
-        at = self._indices(addresses, values.dtype, values.shape[1])
-        self._elements(values.dtype)[at] = values
+        n_elements = values.shape[1]
+        at = self._numbers(addresses, values.dtype.itemsize * n_elements)
+        _rows(self.content, values.dtype, n_elements)[at] = values
 
-    def _elements(self, kind: Kind) -> Array:
-        whole = len(self.content) // kind.itemsize * kind.itemsize
-        return self.content[:whole].view(kind)
-
-    def _indices(self, addresses: Array, kind: Kind, n_elements: int) -> Array:
-        """Of elements: (n, elements)."""
+    def _numbers(self, addresses: Array, n_bytes: int) -> Array:
+        """Of rows of so many bytes, (n,)."""
         offsets = addresses - self.start
-        _check(offsets, addresses, kind.itemsize * n_elements, len(self.content))
-        first: Array = (offsets >> kind.itemsize.bit_length() - 1)[:, None]
-        return first if n_elements == 1 else first + np.arange(n_elements)
+        _check(offsets, n_bytes, len(self.content))
+        numbers: Array = offsets >> n_bytes.bit_length() - 1
+        return numbers
 
 
 class SharedMemory:
@@ -50,9 +56,9 @@ class SharedMemory:
 
     def __init__(self, n_bytes: int, n_blocks: int) -> None:
         self._n_bytes = n_bytes
-        #: Of a block in ``_all``: a multiple of every access.
-        self._stride = -(-n_bytes // 16) * 16
-        self._all = Memory(0, np.full(n_blocks * self._stride, 0xFF, np.uint8))
+        #: Bytes of a block in ``_all``.
+        self._stride = -(-n_bytes // _MOST_BYTES) * _MOST_BYTES
+        self._all = np.full(n_blocks * self._stride, 0xFF, np.uint8)
 
     def load(
         self,
@@ -62,9 +68,8 @@ class SharedMemory:
         n_elements: int,
     ) -> Array:
         """(n, elements)"""
-        return self._all.load(
-            self._address(blocks, addresses, kind.itemsize * n_elements), kind, n_elements
-        )
+        numbers = self._numbers(blocks, addresses, kind.itemsize * n_elements)
+        return _rows(self._all, kind, n_elements)[numbers]
 
     def store(
         self,
@@ -72,18 +77,28 @@ class SharedMemory:
         addresses: Array,  # (n,)
         values: Array,  # (n, elements)
     ) -> None:
-        n_bytes = values.dtype.itemsize * values.shape[1]
-        self._all.store(self._address(blocks, addresses, n_bytes), values)
+        n_elements = values.shape[1]
+        numbers = self._numbers(blocks, addresses, values.dtype.itemsize * n_elements)
+        _rows(self._all, values.dtype, n_elements)[numbers] = values
 
-    def _address(self, blocks: Array, addresses: Array, n_bytes: int) -> Array:
-        _check(addresses, addresses, n_bytes, self._n_bytes)
-        return blocks * self._stride + addresses
+    def _numbers(self, blocks: Array, addresses: Array, n_bytes: int) -> Array:
+        """Of rows of so many bytes in all memories, (n,)."""
+        _check(addresses, n_bytes, self._n_bytes)
+        return (blocks * self._stride + addresses) >> n_bytes.bit_length() - 1
 
 
-def _check(offsets: Array, addresses: Array, n_bytes: int, size: int) -> None:
-    if offsets.min() < 0 or offsets.max() + n_bytes > size:
-        raise IndexError(f"bytes {offsets.min()} to {offsets.max() + n_bytes} of {size}")
-    if (addresses & n_bytes - 1).any():  # a power of 2, and much quicker than a remainder
+def _rows(content: Array, kind: Kind, n_elements: int) -> Array:
+    """All that an aligned access may reach, (rows, elements)."""
+    n_bytes = kind.itemsize * n_elements
+    whole = len(content) // n_bytes * n_bytes
+    return content[:whole].view(kind).reshape(-1, n_elements)
+
+
+def _check(offsets: Array, n_bytes: int, size: int) -> None:
+    lowest, highest = int(offsets.min()), int(offsets.max())
+    if lowest < 0 or highest + n_bytes > size:
+        raise IndexError(f"bytes {lowest} to {highest + n_bytes} of {size}")
+    if np.bitwise_or.reduce(offsets) & n_bytes - 1:
         raise IndexError(f"an address is no multiple of the {n_bytes} bytes that are accessed")
 
 

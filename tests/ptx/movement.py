@@ -8,117 +8,109 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tests.ptx.block import Blocks, Operation
+from tests.ptx.block import Blocks, Operation, Threads
 from tests.ptx.counts import WARP
 from tests.ptx.program import KINDS, Array, Instruction, names_of
 
 _U32 = KINDS["u32"]
+_LANES = np.arange(WARP)
 
 
-def move(blocks: Blocks, instruction: Instruction, active: Array) -> None:
+def move(blocks: Blocks, instruction: Instruction, threads: Threads) -> None:
     """Also one register into several smaller ones, "{a, b}", and several into one: lowest first."""
     target, source = instruction.operands
     (kind,) = instruction.kinds
     if target.startswith("{"):
         targets = names_of(target)
-        parts = blocks.read(source, kind)[:, None].view(f"u{kind.itemsize // len(targets)}")
+        whole = np.ascontiguousarray(blocks.read(source, kind, threads))
+        parts = whole[:, None].view(f"u{kind.itemsize // len(targets)}")
         for name, part in zip(targets, parts.T, strict=True):
             if name != "_":  # what nobody wants
-                blocks.write(name, part, active)
+                blocks.write(name, part, threads)
     elif source.startswith("{"):
         sources = names_of(source)
         part_kind = np.dtype(f"u{kind.itemsize // len(sources)}")
-        joined = np.ascontiguousarray(blocks.read_all(sources, part_kind).T).view(kind)
-        blocks.write(target, joined[:, 0], active)
+        joined = np.ascontiguousarray(blocks.read_all(sources, part_kind, threads).T).view(kind)
+        blocks.write(target, joined[:, 0], threads)
     else:
-        blocks.write(target, blocks.read(source, kind), active)
+        blocks.write(target, blocks.read(source, kind, threads), threads)
 
 
-def load_parameter(blocks: Blocks, instruction: Instruction, active: Array) -> None:
+def load_parameter(blocks: Blocks, instruction: Instruction, threads: Threads) -> None:
     target, source = instruction.operands
     (kind,) = instruction.kinds
     value = blocks.arguments[source.strip("[ ]")] % (1 << 8 * kind.itemsize)
-    blocks.write(target, np.full(blocks.n_threads, value, kind), active)
+    blocks.write(target, np.array([value], kind), threads)
 
 
-def load(blocks: Blocks, instruction: Instruction, active: Array) -> None:
-    if not active.any():
-        return
+def load(blocks: Blocks, instruction: Instruction, threads: Threads) -> None:
     target, source = instruction.operands
     (kind,), n = instruction.kinds, instruction.n_elements
-    addresses = blocks.addresses(source)
-    values = np.zeros((blocks.n_threads, n), kind)
+    addresses = blocks.addresses(source, threads)
     if instruction.key == "ld.shared":
-        values[active] = blocks.shared.load(blocks.block_of[active], addresses[active], kind, n)
-        blocks.count_wavefronts(addresses, kind.itemsize * n, active)
+        values = blocks.shared.load(blocks.block_of[threads.at], addresses, kind, n)
+        blocks.count_wavefronts(addresses, kind.itemsize * n, threads)
     else:
-        memory = blocks.device.of(int(addresses[active].min()))
-        values[active] = memory.load(addresses[active], kind, n)
-        blocks.count_sectors(addresses, kind.itemsize * n, active)
+        values = blocks.device.of(int(addresses.min())).load(addresses, kind, n)
+        blocks.count_sectors(addresses, kind.itemsize * n, threads)
     for name, column in zip(names_of(target), values.T, strict=True):
-        blocks.write(name, column.copy(), active)
+        blocks.write(name, column, threads)
 
 
-def store(blocks: Blocks, instruction: Instruction, active: Array) -> None:
-    if not active.any():
-        return
+def store(blocks: Blocks, instruction: Instruction, threads: Threads) -> None:
     target, source = instruction.operands
     (kind,) = instruction.kinds
-    addresses = blocks.addresses(target)
-    values = blocks.read_all(names_of(source), kind).T
+    addresses = blocks.addresses(target, threads)
+    values = blocks.read_all(names_of(source), kind, threads).T
     if instruction.key == "st.shared":
-        blocks.shared.store(blocks.block_of[active], addresses[active], values[active])
-        blocks.count_wavefronts(addresses, kind.itemsize * values.shape[1], active)
+        blocks.shared.store(blocks.block_of[threads.at], addresses, values)
+        blocks.count_wavefronts(addresses, kind.itemsize * values.shape[1], threads)
     else:
-        memory = blocks.device.of(int(addresses[active].min()))
-        memory.store(addresses[active], values[active])
-        blocks.count_sectors(addresses, kind.itemsize * values.shape[1], active)
+        blocks.device.of(int(addresses.min())).store(addresses, values)
+        blocks.count_sectors(addresses, kind.itemsize * values.shape[1], threads)
 
 
-def copy_to_shared(blocks: Blocks, instruction: Instruction, active: Array) -> None:
+def copy_to_shared(blocks: Blocks, instruction: Instruction, threads: Threads) -> None:
     """So many bytes from global memory: all of them, or zeros where the size to be read is 0."""
-    if not active.any():
-        return
     target, source, n_bytes, *size = instruction.operands
     n = int(n_bytes, 0) // _U32.itemsize
-    to, of = blocks.addresses(target), blocks.addresses(source)
-    read = blocks.read(size[0], _U32) if size else np.full(blocks.n_threads, 4 * n, np.uint32)
-    if not np.isin(read[active], (0, 4 * n)).all():
+    to, of = blocks.addresses(target, threads), blocks.addresses(source, threads)
+    read = blocks.read(size[0] if size else str(4 * n), _U32, threads)
+    seen = read > 0
+    if (read[seen] != 4 * n).any():
         raise NotImplementedError(f"a copy that reads in part: {instruction.text}")
-    seen = active & (read > 0)
-    values = np.zeros((blocks.n_threads, n), _U32)
+    values = np.zeros((len(threads), n), _U32)
     if seen.any():
         values[seen] = blocks.device.of(int(of[seen].min())).load(of[seen], _U32, n)
-    blocks.shared.store(blocks.block_of[active], to[active], values[active])
-    blocks.count_wavefronts(to, 4 * n, active)
-    blocks.count_sectors(of, 4 * n, seen)
+        blocks.count_sectors(of[seen], 4 * n, threads.select(seen))
+    blocks.shared.store(blocks.block_of[threads.at], to, values)
+    blocks.count_wavefronts(to, 4 * n, threads)
 
 
 def shuffle(source_of: Callable[[Array, Array], Array]) -> Operation:
     """Another lane's value, where all of a warp's lanes take part."""
 
-    def operation(blocks: Blocks, instruction: Instruction, active: Array) -> None:
+    def operation(blocks: Blocks, instruction: Instruction, threads: Threads) -> None:
         target, source, which, *rest = instruction.operands
         if rest != ["31", "-1"]:
             raise NotImplementedError(f"a shuffle of parts of a warp: {instruction.text}")
-        values = blocks.read(source, _U32).reshape(-1, WARP)
-        lanes = source_of(np.arange(WARP), blocks.read(which, _U32).reshape(-1, WARP))
-        lanes = np.where(active.reshape(-1, WARP), lanes, 0)  # others may be in blocks elsewhere
-        shuffled = np.take_along_axis(values, lanes.astype(np.intp), axis=1)
-        blocks.write(target, shuffled.ravel(), active)
+        values = blocks.read(source, _U32, threads).reshape(-1, WARP)
+        lanes = source_of(_LANES, blocks.read(which, _U32, threads).reshape(-1, WARP))
+        shuffled = values[np.arange(len(values))[:, None], lanes]
+        blocks.write(target, shuffled.ravel(), threads)
 
     return operation
 
 
-def sum_over_warp(blocks: Blocks, instruction: Instruction, active: Array) -> None:
+def sum_over_warp(blocks: Blocks, instruction: Instruction, threads: Threads) -> None:
     target, source, members = instruction.operands
-    if not (blocks.read(members, _U32) == 0xFFFFFFFF)[active].all():
+    if not (blocks.read(members, _U32, threads) == 0xFFFFFFFF).all():
         raise NotImplementedError(f"a sum over a part of a warp: {instruction.text}")
-    values = blocks.read(source, instruction.kinds[0]).reshape(-1, WARP)
-    blocks.write(target, values.sum(axis=1, dtype=values.dtype).repeat(WARP), active)
+    values = blocks.read(source, instruction.kinds[0], threads).reshape(-1, WARP)
+    blocks.write(target, values.sum(axis=1, dtype=values.dtype).repeat(WARP), threads)
 
 
-def nothing(blocks: Blocks, instruction: Instruction, active: Array) -> None:
+def nothing(blocks: Blocks, instruction: Instruction, threads: Threads) -> None:
     """What puts threads or asynchronous work in order, which are in order here."""
 
 

@@ -100,18 +100,27 @@ def instruction_of(text: str) -> Instruction:
     if matched is None:
         raise UnknownInstructionError(f"no instruction: {text!r}")
     negated, guard, name, operands = matched.groups()
-    parts = name.replace("shared::cta", "shared").split(".")
-    vectors = [part for part in parts if re.fullmatch(r"v\d", part)]
-    passed_over = _MANNERS | KINDS.keys() | set(vectors)
+    key, kinds, n_elements = _parse_name(name)
     return Instruction(
         text=" ".join(text.split()),
-        key=".".join(part for part in parts if part not in passed_over),
-        kinds=tuple(KINDS[part] for part in parts if part in KINDS),
-        n_elements=int(vectors[0][1:]) if vectors else 1,
+        key=key,
+        kinds=kinds,
+        n_elements=n_elements,
         operands=tuple(operand.strip() for operand in _OPERAND.findall(operands)),
         guard=guard or "",
         negated=bool(negated),
     )
+
+
+@cache
+def _parse_name(name: str) -> tuple[str, tuple[Kind, ...], int]:
+    """An instruction's key, types and elements."""
+    parts = name.replace("shared::cta", "shared").split(".")
+    vectors = [part for part in parts if re.fullmatch(r"v\d", part)]
+    passed_over = _MANNERS | KINDS.keys() | set(vectors)
+    key = ".".join(part for part in parts if part not in passed_over)
+    kinds = tuple(KINDS[part] for part in parts if part in KINDS)
+    return key, kinds, int(vectors[0][1:]) if vectors else 1
 
 
 @cache

@@ -6,7 +6,7 @@ wgmma.mma_async.m64nNk8", "Matrix Descriptor Format" and "Swizzling Modes"; "ldm
 
 import numpy as np
 
-from tests.ptx.block import Blocks, Operation
+from tests.ptx.block import Blocks, Operation, Threads
 from tests.ptx.counts import WARP
 from tests.ptx.program import KINDS, Array, Instruction, names_of
 
@@ -28,17 +28,18 @@ _WARPGROUP = 128
 _SWIZZLES = {1: (128, 7), 2: (64, 3), 3: (32, 1)}
 
 
-def multiply(blocks: Blocks, instruction: Instruction, active: Array) -> None:
+def multiply(blocks: Blocks, instruction: Instruction, threads: Threads) -> None:
     """mma.m16n8k8: a warp's D = A B + C."""
     d, a, b, c = instruction.operands
-    product = _matrix(_factor(blocks, a), _A, (16, 8)) @ _matrix(_factor(blocks, b), _B, (8, 8))
-    total = product + _matrix(blocks.read_all(names_of(c), _F32), _D, (16, 8))
+    left = _matrix(_factor(blocks, a, threads), _A, (16, 8))
+    product = left @ _matrix(_factor(blocks, b, threads), _B, (8, 8))
+    total = product + _matrix(blocks.read_all(names_of(c), _F32, threads), _D, (16, 8))
     elements = total[:, *_D].astype(np.float32)  # (warps, elements, lanes)
     for i, name in enumerate(names_of(d)):
-        blocks.write(name, elements[:, i].ravel(), active)
+        blocks.write(name, elements[:, i].ravel(), threads)
 
 
-def multiply_by_warpgroups(blocks: Blocks, instruction: Instruction, active: Array) -> None:
+def multiply_by_warpgroups(blocks: Blocks, instruction: Instruction, threads: Threads) -> None:
     """wgmma.m64nNk8: a warpgroup's D = A B, or D += A B; B lies in shared memory, A may.
 
     Warp w has rows 16 w … of A and D, in fragments like those of mma, N / 8 of D.
@@ -47,47 +48,42 @@ def multiply_by_warpgroups(blocks: Blocks, instruction: Instruction, active: Arr
     if signs != ["1", "1"]:
         raise NotImplementedError(f"a negated factor: {instruction.text}")
     n_columns = 2 * len(names_of(d))
-    factor = _matrix(_factor(blocks, a), _A, (16, 8)) if a.startswith("{") else None
-    products = []
-    for first in range(0, blocks.n_threads, _WARPGROUP):
-        if not active[first]:  # its block is elsewhere
-            products.append(np.zeros((64, n_columns)))
-            continue
-        warps = slice(first // WARP, (first + _WARPGROUP) // WARP)
-        rows = _read_rows(blocks, a, first, 64) if factor is None else factor[warps].reshape(64, 8)
-        products.append(rows @ _read_rows(blocks, b, first, n_columns).T)
-    tiles = np.stack(products).reshape(blocks.n_warps, 16, -1, 8).transpose(0, 2, 1, 3)
+    if a.startswith("{"):
+        rows = _matrix(_factor(blocks, a, threads), _A, (16, 8)).reshape(-1, 64, 8)
+    else:
+        rows = _read_rows(blocks, a, threads, 64)
+    products = rows @ _read_rows(blocks, b, threads, n_columns).transpose(0, 2, 1)
+    tiles = products.reshape(len(threads) // WARP, 16, -1, 8).transpose(0, 2, 1, 3)
     elements = tiles[:, :, *_D]  # (warps, N / 8, elements, lanes)
-    sums = elements.transpose(1, 2, 0, 3).reshape(-1, blocks.n_threads)
-    accumulates = blocks.read(adds, _PRED)
-    by_block = blocks.by_block(accumulates | ~active)
+    sums = elements.transpose(1, 2, 0, 3).reshape(-1, len(threads))
+    accumulates = blocks.read(adds, _PRED, threads)
+    by_block = blocks.by_block(accumulates)
     if (by_block.any(axis=1) != by_block.all(axis=1)).any():
         raise NotImplementedError(f"threads that want different sums: {instruction.text}")
     if accumulates.any():
-        sums = np.where(accumulates, sums + blocks.read_all(names_of(d), _F32), sums)
+        sums = np.where(accumulates, sums + blocks.read_all(names_of(d), _F32, threads), sums)
     for name, values in zip(names_of(d), sums.astype(np.float32), strict=True):
-        blocks.write(name, values, active)
+        blocks.write(name, values, threads)
 
 
-def load_matrices(blocks: Blocks, instruction: Instruction, active: Array) -> None:
+def load_matrices(blocks: Blocks, instruction: Instruction, threads: Threads) -> None:
     """ldmatrix: 8 rows of 16 bytes each; lane l has bytes 4 (l % 4) … of row l // 4."""
     target, source = instruction.operands
-    names, addresses = names_of(target), blocks.addresses(source)
+    names, addresses = names_of(target), blocks.addresses(source, threads)
     for name, at in zip(names, _elements_of(addresses, len(names)), strict=True):
-        values = np.zeros(blocks.n_threads, _U32)
-        values[active] = blocks.shared.load(blocks.block_of[active], at[active], _U32, 1)[:, 0]
-        blocks.write(name, values, active)
-    _count_rows(blocks, addresses, len(names))
+        values = blocks.shared.load(blocks.block_of[threads.at], at, _U32, 1)[:, 0]
+        blocks.write(name, values, threads)
+    _count_rows(blocks, addresses, len(names), threads)
 
 
-def store_matrices(blocks: Blocks, instruction: Instruction, active: Array) -> None:
+def store_matrices(blocks: Blocks, instruction: Instruction, threads: Threads) -> None:
     """stmatrix: the same the other way."""
     target, source = instruction.operands
-    names, addresses = names_of(source), blocks.addresses(target)
+    names, addresses = names_of(source), blocks.addresses(target, threads)
     for name, at in zip(names, _elements_of(addresses, len(names)), strict=True):
-        values = blocks.read(name, _U32)[active]
-        blocks.shared.store(blocks.block_of[active], at[active], values[:, None])
-    _count_rows(blocks, addresses, len(names))
+        values = blocks.read(name, _U32, threads)
+        blocks.shared.store(blocks.block_of[threads.at], at, values[:, None])
+    _count_rows(blocks, addresses, len(names), threads)
 
 
 def _elements_of(addresses: Array, n_matrices: int) -> Array:
@@ -97,14 +93,14 @@ def _elements_of(addresses: Array, n_matrices: int) -> Array:
     return np.stack([(row + 4 * (_LANE % 4)).ravel() for row in rows])
 
 
-def _count_rows(blocks: Blocks, addresses: Array, n_matrices: int) -> None:
-    giving = np.isin(_LANE // 8, range(n_matrices))
-    blocks.count_wavefronts(addresses, 16, np.tile(giving, blocks.n_warps))
+def _count_rows(blocks: Blocks, addresses: Array, n_matrices: int, threads: Threads) -> None:
+    giving = threads.numbers % WARP // 8 < n_matrices
+    blocks.count_wavefronts(addresses[giving], 16, threads.select(giving))
 
 
-def _factor(blocks: Blocks, operand: str) -> Array:
+def _factor(blocks: Blocks, operand: str, threads: Threads) -> Array:
     """A factor's registers, (elements, threads)."""
-    return _round_to_tf32(blocks, blocks.read_all(names_of(operand), _F32))
+    return _round_to_tf32(blocks, blocks.read_all(names_of(operand), _F32, threads))
 
 
 def _round_to_tf32(blocks: Blocks, values: Array) -> Array:
@@ -124,23 +120,25 @@ def _matrix(
     return matrix
 
 
-def _read_rows(blocks: Blocks, operand: str, first_thread: int, n_rows: int) -> Array:
-    """Rows of 8 numbers whose descriptor a warpgroup has, (rows, 8) float64.
+def _read_rows(blocks: Blocks, operand: str, threads: Threads, n_rows: int) -> Array:
+    """Rows of 8 numbers whose descriptor a warpgroup has, (warpgroups, rows, 8) float64.
 
     Bits 0-13 of a descriptor: where it starts, 32-45: from 8 rows to the next 8, both in 16 bytes;
     62-63: swizzling mode.
     """
-    group = blocks.read(operand, _U64)[first_thread : first_thread + _WARPGROUP]
-    descriptor = int(group[0])
-    if not (group == group[0]).all() or descriptor >> 49 & 7 or descriptor >> 62 not in _SWIZZLES:
-        raise NotImplementedError(f"descriptors {sorted({hex(one) for one in group})}")
-    start, stride = (descriptor & 0x3FFF) << 4, (descriptor >> 32 & 0x3FFF) << 4
-    row_bytes, bits = _SWIZZLES[descriptor >> 62]
+    groups = blocks.read(operand, _U64, threads).reshape(-1, _WARPGROUP)
+    descriptors = groups[:, 0].astype(np.int64)
+    modes = set((descriptors >> 62 & 3).tolist())
+    same = (groups == groups[:, :1]).all() and len(modes) == 1
+    if not same or (descriptors >> 49 & 7).any() or not modes <= _SWIZZLES.keys():
+        raise NotImplementedError(f"descriptors {sorted({hex(one) for one in groups.flat})}")
+    start, stride = (descriptors & 0x3FFF) << 4, (descriptors >> 32 & 0x3FFF) << 4
+    row_bytes, bits = _SWIZZLES[modes.pop()]
     row, column = np.arange(n_rows)[:, None], np.arange(8)
-    at = start + row // 8 * stride + row % 8 * row_bytes + 4 * column
+    at = start[:, None, None] + row // 8 * stride[:, None, None] + row % 8 * row_bytes + 4 * column
     at ^= (at >> 7 & bits) << 4
-    block = np.full(at.size, blocks.block_of[first_thread])
-    values = blocks.shared.load(block, at.ravel(), _F32, 1).reshape(n_rows, 8)
+    block = blocks.block_of[threads.at][::_WARPGROUP].repeat(8 * n_rows)
+    values = blocks.shared.load(block, at.ravel(), _F32, 1).reshape(at.shape)
     return _round_to_tf32(blocks, values).astype(np.float64)
 
 

@@ -35,13 +35,12 @@ import triton
 from torch import Tensor
 from triton import language as tl
 from triton.backends.nvidia.compiler import CUDABackend
-from triton.runtime import driver
 
 from sweep.trainer.fused.compiling import launch_each
 from sweep.trainer.fused.kernel_config import PRECISIONS
 from sweep.trainer.fused.kernels.encoder import store_units
 from sweep.trainer.fused.kernels.functions import pixels_of
-from tests.support.compile_fused import PretendedH100
+from tests.support.compile_fused import pretended_h100
 
 #: Batches that the updates take whole, in blocks of 16 to 128 examples, and a larger one.
 BATCH_SIZES = (16, 32, 64, 128, 200)
@@ -359,10 +358,8 @@ def main() -> None:
         print(json.dumps({"triton": triton.__version__} | shape | row), flush=True)
         found.extend(of_kernel)
 
-    driver.set_active(PretendedH100())
     stop_without_wgmma()
-    with tempfile.TemporaryDirectory() as folder:
-        triton.knobs.cache.dir = folder
+    with pretended_h100():
         match sys.argv[1:]:
             case ["pipelined"]:
                 compile_pipelined(report)
