@@ -1,5 +1,6 @@
 """What every test may ask for: databases, and a browser."""
 
+import gc
 import os
 import shutil
 import signal
@@ -38,6 +39,12 @@ _FIRST = ("acceptance", "trainer", "browser", "security", "launch")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first: at the end no process waits for another's last one."""
     items.sort(key=lambda item: item.path.parent.name not in _FIRST)
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage seldom, and not among modules: it took a seventh of the time."""
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)

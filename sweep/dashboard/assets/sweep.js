@@ -109,6 +109,7 @@
     const name = study + "-" + (graph.parentElement.id || "figure");
     const kind = button.dataset.download;
     if (kind === "csv") {
+      if (!graph.layout.meta) return;  // the chart is still on its way
       const link = document.createElement("a");
       link.href = graph.layout.meta.csv;  // the same rows as of `sweep figure`
       link.download = name + ".csv";

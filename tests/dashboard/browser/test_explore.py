@@ -139,7 +139,8 @@ def test_a_chart_gives_its_data_as_they_were_measured(
 ) -> None:
     page.goto(f"{dashboard}/study/small/explore{query}")
     card = page.locator(".figure-card", has=page.locator(f"#{graph}"))
-    card.locator(".main-svg").first.wait_for()
+    arrived = "id => document.querySelector(`#${id} .js-plotly-plot`)?.layout?.meta"
+    page.wait_for_function(arrived, arg=graph)
     with page.expect_download() as download:
         card.get_by_role("button", name="CSV").click()
     (best,) = open_study(engine, "small").best(1)
