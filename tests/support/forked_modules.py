@@ -1,0 +1,73 @@
+"""Run modules as commands in forks of a process that has loaded what they import.
+
+Loading torch and Triton takes most of the time of a command that measures something tiny. A fork
+has a module's globals, environment and working directory to itself, as a new process has.
+"""
+
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def run_module_forked(
+    command: Sequence[str],  # Python, "-m", the module, its arguments
+    environment: Mapping[str, str],
+    *,
+    stdout: int,
+    stderr: int,
+) -> int:
+    """Return the exit status of ``python -m MODULE …`` with its output in these files."""
+    variables = dict(environment)
+    sys.stdout.flush(), sys.stderr.flush()
+    if (pid := os.fork()) == 0:
+        status = 1
+        try:
+            os.dup2(stdout, 1), os.dup2(stderr, 2)
+            os.environ.clear(), os.environ.update(variables)
+            status = _run_module(*command[2:])
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush(), sys.stderr.flush()
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _run_module(module: str, *arguments: str) -> int:
+    sys.argv = [module, *arguments]
+    sys.modules.pop(module, None)  # it may be loaded, and is to run
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            sys.stderr.write(f"{end.code}\n")
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
+def is_module(command: Any) -> bool:
+    """Whether this is ``python -m MODULE …`` with the Python that runs."""
+    return list(command[:2]) == [sys.executable, "-m"]
+
+
+def fork_modules() -> None:
+    """From now on ``subprocess.run`` forks where it would start such a command for its output."""
+    start = subprocess.run
+
+    def run(command: Any, **options: Any) -> subprocess.CompletedProcess[Any]:
+        if not (is_module(command) and options.get("capture_output") and options.get("text")):
+            return start(command, **options)
+        environment = options.get("env") or os.environ
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            status = run_module_forked(
+                command, environment, stdout=out.fileno(), stderr=err.fileno()
+            )
+            out.seek(0), err.seek(0)
+            return subprocess.CompletedProcess(command, status, out.read(), err.read())
+
+    subprocess.run = run  # type: ignore[assignment]
