@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy.engine import URL, make_url
 
 from benchmarks.chaos_field import SILENCE_SECONDS, Field
+from sweep.enums import EventKind
 from sweep.store.handle import open_study
 from tests.support.postgres import NoPostgresError, PostgresServer
 
@@ -40,7 +41,7 @@ def study(tmp_path: Path) -> Iterator[Field]:
 def test_killed_stopped_and_locked_a_study_in_sqlite_loses_and_repeats_nothing(
     study: Field,
 ) -> None:
-    study.prepare(trials=120)  # more than are trained before the last fault: it needs a worker
+    study.prepare(trials=90)  # more than are trained before the last fault: it needs a worker
     for fault in (
         *(study.kill_worker, study.lock_database, study.kill_coordinator),
         *(study.stop_coordinator, study.kill_worker),
@@ -104,36 +105,29 @@ def test_a_coordinator_that_wakes_after_its_lease_ran_out_ends_with_its_workers(
     assert "another coordinator has taken over this study" in (study.folder / "log").read_text()
 
 
-def test_workers_of_a_coordinator_that_stands_still_free_their_devices_and_nothing_is_lost(
-    study: Field,
-) -> None:
-    # Ctrl-Z, say. Nobody takes the study over; woken, it finds its workers gone, and starts others.
-    study.prepare(trials=120)
-    study.progress(5)
-    coordinator = study.running_coordinator()
-    workers = coordinator.live_workers()
-    coordinator.send(signal.SIGSTOP)
-    study.wait("its workers end", lambda: not coordinator.live_workers(), SILENCE_SECONDS + 20)
-    coordinator.send(signal.SIGCONT)
-    assert len(workers) == study.n_workers and study.finish() == []
-    gone = [
-        e.message for e in open_study(study.engine, "chaos").events() if e.kind == "worker gone"
-    ]
-    # On a busy machine those that replace them may take more than 5 s until their first heartbeat.
-    assert [message.partition(": ")[2] for message in gone[: study.n_workers]] == [
-        "exit code 75: no heartbeat from its coordinator for 5 s"
-    ] * study.n_workers
-
-
-def test_a_worker_that_stands_still_in_training_has_its_trials_given_to_another(
-    study: Field,
-) -> None:
-    study.prepare(trials=160)  # so many that it is not over before the worker is found
+def test_whoever_stands_still_is_gone_for_the_others_and_nothing_is_lost(study: Field) -> None:
+    # A worker first: its coordinator ends it, and gives its trials to another. Then the coordinator
+    # (Ctrl-Z, say): its workers free their devices. Nobody takes the study over; woken, it finds
+    # them gone, and starts others.
+    study.prepare(trials=100)  # more than are trained before the second fault: it needs workers
     study.progress(2)
     worker = study.pick_worker()
     assert worker is not None
     worker.suspend()
     study.wait("it is ended", lambda: not worker.is_running(), 60)
+    coordinator = study.running_coordinator()
+    study.wait("another is there", lambda: len(coordinator.live_workers()) == study.n_workers)
+    study.progress(5)
+    coordinator.send(signal.SIGSTOP)
+    study.wait("its workers end", lambda: not coordinator.live_workers(), SILENCE_SECONDS + 20)
+    coordinator.send(signal.SIGCONT)
     assert study.finish() == []
-    events = [event.message for event in open_study(study.engine, "chaos").events()]
-    assert "cpu: killed: no heartbeat for 5 s" in events
+    ended = [
+        event.message.partition(": ")[2]
+        for event in open_study(study.engine, "chaos").events()
+        if event.kind == EventKind.WORKER_GONE
+    ]
+    # On a busy machine those that replace them may take more than 5 s until their first heartbeat.
+    assert "killed: no heartbeat for 5 s" in ended
+    left_alone = "exit code 75: no heartbeat from its coordinator for 5 s"
+    assert ended.count(left_alone) == study.n_workers
