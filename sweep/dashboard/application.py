@@ -8,7 +8,7 @@ passes to a callback any inputs that a request names. Both are prevented here fo
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
@@ -90,7 +90,12 @@ def _signature(spec: Mapping[str, Any], function: Callable[..., Any]) -> _Signat
     names = name[2:-2].split("...") if name.startswith("..") else [name]
     outputs = [_dependency(*of.rsplit(".", 1)) for of in names]
     types = _argument_types(function, len(inputs) + len(states))
-    return _Signature(inputs, states, outputs, TypeAdapter(tuple[types]))  # type: ignore[valid-type]
+    return _Signature(inputs, states, outputs, _adapter(types))
+
+
+@cache
+def _adapter(types: tuple[Any, ...]) -> TypeAdapter[Any]:
+    return TypeAdapter(tuple[types])  # type: ignore[valid-type]
 
 
 def _dependency(id: str, property: str) -> _Dependency:

@@ -103,6 +103,14 @@ def fill(engine: Engine, objectives: tuple[str, ...] = ("val_mse",)) -> None:
         )
 
 
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The report of such a study."""
+    engine = sqlite_store(tmp_path_factory.mktemp("report"))
+    fill(engine)
+    return render(engine, "study")
+
+
 class Page(HTMLParser):
     """What a browser would load and show: addresses, ids, text outside of scripts."""
 
@@ -142,33 +150,28 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.texts).split())
 
 
-def test_a_report_loads_nothing_from_anywhere(engine: Engine) -> None:
-    fill(engine)
-    html = render(engine, "study")
-    page = Page(html)
+def test_a_report_loads_nothing_from_anywhere(report: str) -> None:
+    page = Page(report)
     assert page.loads
     assert all(address.startswith("data:image/png;base64,") for address in page.loads)
-    assert "default-src 'none'" in html
-    styles = "".join(re.findall(r"<style>(.*?)</style>", html, re.DOTALL))
+    assert "default-src 'none'" in report
+    styles = "".join(re.findall(r"<style>(.*?)</style>", report, re.DOTALL))
     assert styles
     assert "url(" not in styles
     assert "@import" not in styles
 
 
-def test_a_report_has_plotly_once_and_no_button_that_uploads(engine: Engine) -> None:
-    fill(engine)
-    html = render(engine, "study")
-    (packed,) = re.findall(r'id="plotly-gzip">([^<]+)<', html)
+def test_a_report_has_plotly_once_and_no_button_that_uploads(report: str) -> None:
+    (packed,) = re.findall(r'id="plotly-gzip">([^<]+)<', report)
     assert b"plotly.js (cartesian" in gzip.decompress(base64.b64decode(packed))[:100]
-    n_charts = html.count('class="plot"')
+    n_charts = report.count('class="plot"')
     assert n_charts >= 6
-    assert html.count('"showSendToCloud":false') == n_charts
-    assert "Share chart" not in Page(html).text
+    assert report.count('"showSendToCloud":false') == n_charts
+    assert "Share chart" not in Page(report).text
 
 
-def test_a_report_is_small_enough_for_mail(engine: Engine) -> None:
-    fill(engine)
-    assert len(render(engine, "study").encode()) < 2_000_000
+def test_a_report_is_small_enough_for_mail(report: str) -> None:
+    assert len(report.encode()) < 2_000_000
 
 
 def test_many_trials_are_drawn_by_the_build_with_webgl(engine: Engine) -> None:
@@ -195,27 +198,24 @@ def test_the_first_screen_is_the_answer_in_short_a_chart_and_a_row_of_pictures(
     assert "<details open" not in folded and folded.count("<details>") > 10
 
 
-def test_headings_are_findings_where_there_is_one(engine: Engine) -> None:
-    fill(engine)
-    headings = re.findall("<summary>(.*)</summary>", render(engine, "study"))
+def test_headings_are_findings_where_there_is_one(report: str) -> None:
+    headings = re.findall("<summary>(.*)</summary>", report)
     assert "Trial 23 is the best so far" not in headings
     assert "The search still improves: trial 23, the last, is the best" in headings
     assert "Activation: no choice is distinguishable from the others" in headings
     assert "The best configurations; finding ties takes several seeds" in headings
 
 
-def test_every_section_that_is_linked_is_there(engine: Engine) -> None:
-    fill(engine)
-    page = Page(render(engine, "study"))
+def test_every_section_that_is_linked_is_there(report: str) -> None:
+    page = Page(report)
     assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
     for section in ("best", "width", "pictures", "settings", "search", "repeat"):
         assert section in page.ids
     assert len(page.ids) == len(set(page.ids))
 
 
-def test_the_verdict_is_in_numbers(engine: Engine) -> None:
-    fill(engine)
-    text = Page(render(engine, "study")).text
+def test_the_verdict_is_in_numbers(report: str) -> None:
+    text = Page(report).text
     assert (
         "Trial 23 has the best copies: 368 tanh units trained on mse have a test error of 0.00435 "
         "per pixel (20.0 dB)." in text
@@ -225,10 +225,9 @@ def test_the_verdict_is_in_numbers(engine: Engine) -> None:
     assert "of its 0.290 nats per pixel, 0.240 are the pixels’ entropy" in text
 
 
-def test_the_question_stands_in_the_table_though_others_are_better(engine: Engine) -> None:
-    fill(engine)
-    html = render(engine, "study")
-    _, table, *_ = html[html.index('<section id="best">') :].split("</table>")  # the first decides
+def test_the_question_stands_in_the_table_though_others_are_better(report: str) -> None:
+    # the first decides
+    _, table, *_ = report[report.index('<section id="best">') :].split("</table>")
     assert table.count("<tr") == 1 + 10 + 1
     assert table.count("baseline") == 1
 
@@ -245,9 +244,8 @@ def test_pictures_stand_beside_one_another_with_alt_texts(engine: Engine) -> Non
     assert images[first + 49]["alt"] == "Error of trial 23: Ankle boot"
 
 
-def test_each_floor_stands_on_a_chart_of_its_own_unit(engine: Engine) -> None:
-    fill(engine)
-    page = Page(render(engine, "study"))
+def test_each_floor_stands_on_a_chart_of_its_own_unit(report: str) -> None:
+    page = Page(report)
     assert {"chart-width", "chart-width-law", "chart-entropy"} <= set(page.ids)
     assert {"atlas", "chart-atlas-classes", "chart-atlas-kinds"} <= set(page.ids)
     # The baseline, at 784 units, is four times as high as the law of the others would have it.
@@ -326,9 +324,8 @@ def test_a_report_tells_what_codes_are_worth_or_that_nobody_looked(engine: Engin
     assert "The code of 32 units (trial 2)" in page.text
 
 
-def test_a_report_tells_what_limits_the_best_of_each_width(engine: Engine) -> None:
-    fill(engine)
-    texts = [text.strip() for text in Page(render(engine, "study")).texts if text.strip()]
+def test_a_report_tells_what_limits_the_best_of_each_width(report: str) -> None:
+    texts = [text.strip() for text in Page(report).texts if text.strip()]
     *_, at = (
         n for n, of in enumerate(texts) if of.startswith("What limits the best trial of each")
     )
@@ -338,10 +335,9 @@ def test_a_report_tells_what_limits_the_best_of_each_width(engine: Engine) -> No
 
 
 def test_a_report_names_the_command_that_tells_where_the_difference_comes_from(
-    engine: Engine,
+    report: str,
 ) -> None:
-    fill(engine)
-    page = Page(render(engine, "study"))
+    page = Page(report)
     assert "sweep explain study --run" in page.text
     assert "chart-waterfall" not in page.ids
 
@@ -370,17 +366,15 @@ def test_a_report_does_not_show_an_explanation_of_another_study_of_its_name(
     assert "Study 'study-explain' explains another study that was named 'study'" in page.text
 
 
-def test_a_report_shows_how_good_the_trials_are_as_a_whole(engine: Engine) -> None:
-    fill(engine)
-    page = Page(render(engine, "study"))
+def test_a_report_shows_how_good_the_trials_are_as_a_whole(report: str) -> None:
+    page = Page(report)
     assert "chart-edf" in page.ids
     share = "75 % of 24 finished trials have a lower validation error than the baseline"
     assert share in page.text
 
 
-def test_settings_are_shown_one_by_one_but_the_width_where_it_belongs(engine: Engine) -> None:
-    fill(engine)
-    slices = [name for name in Page(render(engine, "study")).ids if name.startswith("chart-slice")]
+def test_settings_are_shown_one_by_one_but_the_width_where_it_belongs(report: str) -> None:
+    slices = [name for name in Page(report).ids if name.startswith("chart-slice")]
     assert slices == ["chart-slice-activation"]
 
 
@@ -399,9 +393,8 @@ def test_of_many_invalid_trials_the_first_are_named(engine: Engine) -> None:
     assert "Trial 49 and 2 more" in text
 
 
-def test_a_report_says_how_to_repeat_the_study(engine: Engine) -> None:
-    fill(engine)
-    text = Page(render(engine, "study")).text
+def test_a_report_says_how_to_repeat_the_study(report: str) -> None:
+    text = Page(report).text
     assert 'name = "study"' in text
     for fact in ("abc1234", SHA256, "10 % of the training images", "sweep start study.toml"):
         assert fact in text
@@ -519,9 +512,8 @@ def test_a_browser_draws_every_chart_and_offers_no_upload(
         assert "Content Security Policy" not in body
 
 
-def test_the_two_settings_that_matter_most_are_shown_together(engine: Engine) -> None:
-    fill(engine)
-    page = Page(render(engine, "study"))
+def test_the_two_settings_that_matter_most_are_shown_together(report: str) -> None:
+    page = Page(report)
     assert "chart-contour" in page.ids
     assert "Best validation error by hidden width and activation" in page.text
 

@@ -41,4 +41,4 @@ def answers(dashboard: Dashboard, study: str) -> Iterator[tuple[str, Answer]]:
     for target in targets(study):
         page = dashboard.open(target)
         for body in dashboard.bodies(page):
-            yield f"{target} {body['output']}", dashboard.post(body)
+            yield f"{target} {body['output']}", dashboard.ask(page, body)

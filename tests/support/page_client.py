@@ -36,6 +36,8 @@ class OpenPage:
 
     path: str
     props: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: What callbacks answered, by the text of the request.
+    answers: dict[str, Answer] = field(default_factory=dict)
 
     def add(self, layout: Any) -> None:
         """Take over the components of a layout."""
@@ -98,9 +100,17 @@ class Dashboard:
         for body in self.bodies(page):
             changed = body["changedPropIds"][0].rpartition(".")[0]
             if changed in names and "n_clicks" not in body["changedPropIds"][0]:
-                answer = self.post(body)
-                if answer.status == 200:
+                is_new = json.dumps(body) not in page.answers
+                answer = self.ask(page, body)
+                if is_new and answer.status == 200:
                     page.update(answer.json().get("response", {}))
+
+    def ask(self, page: OpenPage, body: Any) -> Answer:
+        """Ask a callback, unless the page has asked it the same before."""
+        key = json.dumps(body)
+        if key not in page.answers:
+            page.answers[key] = self.post(body)
+        return page.answers[key]
 
     def bodies(self, page: OpenPage) -> Iterator[dict[str, Any]]:
         """Each callback that the page can ask, with the page's values."""
