@@ -4,10 +4,13 @@ import signal
 from pathlib import Path
 
 import psutil
+import pytest
 
+from sweep.enums import EventKind
 from sweep.store.handle import open_study
 from sweep.store.kept_weights import due, kept_weights
 from sweep.store.migrate import open_store
+from tests.support.cli_runner import Cli
 from tests.support.factories import make_images, write_dataset
 from tests.support.processes import kill_at_the_end, sweep, wait_for
 
@@ -60,9 +63,11 @@ def _is_it(process: psutil.Process) -> bool:
         return False
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_a_study_survives_the_death_of_its_analysis_process_and_of_its_coordinator(
-    tmp_path: Path,
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("SWEEP_ARTIFACTS", str(tmp_path / "artifacts"))  # as in the processes
     data = write_dataset(tmp_path / "data", make_images(60, 20, height=4, width=4))
     (tmp_path / "x.toml").write_text(STUDY + f'data.name = "{data}"\n')
     where = {"url": f"sqlite:///{tmp_path / 'x.db'}", "folder": tmp_path}
@@ -79,11 +84,16 @@ def test_a_study_survives_the_death_of_its_analysis_process_and_of_its_coordinat
         assert run.end(signal.SIGKILL, run.await_analysis()) == -signal.SIGKILL
     assert len(due(kept_weights(engine, "x"))) == 2
 
-    process = sweep("analyse", "x", **where)
-    with kill_at_the_end(process):
-        assert process.wait(timeout=60) == 0, (tmp_path / "log").read_text()
-    assert "analysing networks: 2 of 2" in (tmp_path / "log").read_text()
+    analysed = cli("analyse", "x", 0, "--storage", where["url"])
+    assert analysed.code == 0 and "analysing networks: 1 of 1" in analysed.err
+    assert set(open_study(engine, "x").probes()) == {0}
+
+    # A run whose analysis process dies starts another one, and finishes by itself.
+    run = Run("resume", "x", **where)
+    with kill_at_the_end(run.process):
+        run.await_analysis().kill()
+        assert run.process.wait(60) == 0, run.log()
     study = open_study(engine, "x")
-    assert set(study.probes()) == {0, 1}
-    (event,) = [e for e in study.events() if e.kind == "network not analysed"]
-    assert event.message == "killed by signal 9"
+    assert set(study.probes()) == {0, 1} and study.summary().phase == "finished"
+    deaths = [e.message for e in study.events() if e.kind == EventKind.NOT_ANALYSED]
+    assert deaths == ["killed by signal 9"] * 2

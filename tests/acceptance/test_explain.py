@@ -1,15 +1,16 @@
 """An explanation with real workers, killed while it trains: it goes on and repeats nothing."""
 
-import os
-import subprocess
-import sys
-import time
+import signal
 from pathlib import Path
+
+import pytest
 
 from sweep.analysis.study_explanation import study_explanation
 from sweep.config import TrialConfig
 from sweep.store.engine import Engine
 from sweep.store.handle import DatabaseHandle, open_study
+from tests.support.cli_runner import Cli
+from tests.support.processes import kill_at_the_end, sweep, wait_for
 from tests.support.store_factories import add_study, add_trial, sqlite_store
 
 FILE = """
@@ -21,18 +22,10 @@ budget.trials = 2
 """
 
 
-def explain(folder: Path) -> subprocess.Popen[bytes]:
-    url = f"sqlite:///{folder / 'sweep.db'}"
-    with (folder / "log").open("ab") as log:
-        return subprocess.Popen(
-            [
-                *(sys.executable, "-m", "sweep", "explain", "x", "--path", "--from", "0"),
-                *("--to", "1", "--run", "--seeds", "2", "--workers", "1", "--storage", url),
-            ],
-            stdout=log,
-            stderr=log,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
+COMMAND = (
+    *("explain", "x", "--path", "--from", "0", "--to", "1"),
+    *("--run", "--seeds", "2", "--workers", "1"),
+)
 
 
 def n_complete(engine: Engine) -> int:
@@ -40,7 +33,8 @@ def n_complete(engine: Engine) -> int:
     return there["x-explain"].counts["COMPLETE"] if "x-explain" in there else 0
 
 
-def test_a_killed_explanation_goes_on_with_the_same_command(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("forked_workers")
+def test_a_killed_explanation_goes_on_with_the_same_command(cli: Cli, tmp_path: Path) -> None:
     engine = sqlite_store(tmp_path)
     study_id = add_study(engine, "x", study_file=FILE, provenance={})
     ends = [
@@ -49,15 +43,12 @@ def test_a_killed_explanation_goes_on_with_the_same_command(tmp_path: Path) -> N
     ]
     for number, config in enumerate(ends):
         add_trial(engine, study_id, number, 0.1, config=config)
-    with explain(tmp_path) as killed:
-        deadline = time.monotonic() + 120
-        while n_complete(engine) < 3:
-            assert killed.poll() is None and time.monotonic() < deadline
-            time.sleep(0.05)
-        killed.kill()
+    killed = sweep(*COMMAND, url=str(engine.url), folder=tmp_path)
+    with kill_at_the_end(killed):
+        wait_for(lambda: killed.poll() is not None or n_complete(engine) >= 3, 120)
+    assert killed.returncode == -signal.SIGKILL
     done = {row.number: row for row in open_study(engine, "x-explain").trials(states=["COMPLETE"])}
-    with explain(tmp_path) as again:
-        assert again.wait(180) == 0
+    assert cli(*COMMAND, "--storage", engine.url).code == 0
     rows = {row.number: row for row in open_study(engine, "x-explain").trials()}
     assert {number: rows[number] for number in done} == done
     assert len(rows) == len({repr(row.config) for row in rows.values()}) == 8
