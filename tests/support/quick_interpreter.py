@@ -1,17 +1,18 @@
 """Triton's interpreter, some six times as fast and with tf32 products: call ``quicken()`` first.
 
-It computes the same numbers. What is left out: preparing a helper's module again at every call,
+It computes the same numbers. What is left out: preparing the language again at every launch,
 looking for int32 overflows (at these sizes there are none), building the same types and shapes
 again for every value, and comparing shapes number by number. Operators on blocks of one type, or on
 a block and a number, are numpy's; about everything else Triton's own rules decide.
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from triton import language
 from triton.language import core, semantic
 from triton.runtime import interpreter
 
@@ -25,18 +26,39 @@ def quicken() -> None:
     object.__setattr__(interpreter.interpreter_builder.options, "sanitize_overflow", False)
     interpreter._get_np_dtype = _numpy_types(interpreter._get_np_dtype)
     core.block_type.__init__ = _built_once(core.block_type.__init__)
-    core.tensor.__init__ = _shaped_once
+    core.tensor.__init__ = _typed
     core._unwrap_if_constexpr = _unwrap
     semantic.TritonSemantic.broadcast_impl_value = _broadcast(
         semantic.TritonSemantic.broadcast_impl_value
     )
-    interpreter.TensorHandle.__post_init__ = lambda _: None
+    interpreter.TensorHandle.__init__ = _keep
+    core.tensor.shape, core.tensor.numel = _ShapeOnce("shape"), _ShapeOnce("numel")
     for name, operator in OPERATORS.items():
         setattr(core.tensor, name, _quick_operator(getattr(core.tensor, name), operator))
     core.tensor.__getitem__ = _with_new_axes(core.tensor.__getitem__)
     rules = semantic.TritonSemantic
     rules.load, rules.where = _quick_load(rules.load), _quick_where(rules.where)
+    rules.store, rules.cast = _quick_store(rules.store), _quick_cast(rules.cast)
     rules.to_tensor = _as_it_is(rules.to_tensor)
+    for place in (language, core, language.math, core.tensor):
+        for name, member in list(vars(place).items()):
+            if core.is_builtin(member) and hasattr(member, "__wrapped__"):
+                setattr(place, name, _of_interpreter(member))
+
+
+def _of_interpreter(builtin: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of the language as kernels call it, which Triton binds at every launch."""
+    function = builtin.__wrapped__  # type: ignore[attr-defined]
+
+    def bound(*args: Any, **kwargs: Any) -> Any:
+        kwargs["_semantic"] = _SEMANTIC
+        return function(*args, **kwargs)
+
+    return bound
+
+
+def _keep(self: Any, data: NDArray[Any], dtype: Any) -> None:
+    self.data, self.dtype, self.attr = data, dtype, {}
 
 
 def _prepared_once(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -124,16 +146,23 @@ def _unwrap(one: Any, unwrap: Callable[[Any], Any] = core._unwrap_if_constexpr) 
     return unwrap(one) if isinstance(one, list | tuple | core.tuple) else one
 
 
-_SHAPES: dict[tuple[int, ...], tuple[Any, Any]] = {(): (core.tuple([]), core.constexpr(1))}
-
-
-def _shaped_once(self: Any, handle: Any, type: Any) -> None:
+def _typed(self: Any, handle: Any, type: Any) -> None:
     self.handle, self.type, self.dtype = handle, type, type.scalar
-    sizes = getattr(type, "sizes", ())
-    if sizes not in _SHAPES:
-        shape = core.tuple([core.constexpr(n) for n in sizes])
-        _SHAPES[sizes] = shape, core.constexpr(int(np.prod(sizes)))
-    self.shape, self.numel = _SHAPES[sizes]
+
+
+class _ShapeOnce(NamedTuple):
+    """A tensor's shape or number of elements, made when it is asked for."""
+
+    name: str
+
+    def __get__(self, tensor: Any, _: Any) -> Any:
+        return _shape_of(getattr(tensor.type, "sizes", ()))[self.name]
+
+
+@cache
+def _shape_of(sizes: tuple[int, ...]) -> dict[str, Any]:
+    shape = core.tuple([core.constexpr(n) for n in sizes])
+    return {"shape": shape, "numel": core.constexpr(int(np.prod(sizes)))}
 
 
 class _Operator(NamedTuple):
@@ -146,7 +175,8 @@ class _Operator(NamedTuple):
     swapped: bool = False
 
 
-_NUMBERS = frozenset({"fp32", "int32", "int64"})
+_NUMBERS = frozenset({"fp32", "fp64", "int32", "int64"})
+_INTEGERS = frozenset({"int32", "int64"})
 
 OPERATORS = {
     "__add__": _Operator(np.add, _NUMBERS),
@@ -155,8 +185,8 @@ OPERATORS = {
     "__rsub__": _Operator(np.subtract, _NUMBERS, swapped=True),
     "__mul__": _Operator(np.multiply, _NUMBERS),
     "__rmul__": _Operator(np.multiply, _NUMBERS, swapped=True),
-    "__truediv__": _Operator(np.divide, frozenset({"fp32"})),
-    "__rtruediv__": _Operator(np.divide, frozenset({"fp32"}), swapped=True),
+    "__truediv__": _Operator(np.divide, frozenset({"fp32", "fp64"})),
+    "__rtruediv__": _Operator(np.divide, frozenset({"fp32", "fp64"}), swapped=True),
     "__and__": _Operator(np.bitwise_and, frozenset({"int1", "int32"})),
     "__or__": _Operator(np.bitwise_or, frozenset({"int1", "int32"})),
     "__lt__": _Operator(np.less, _NUMBERS, compares=True),
@@ -174,20 +204,22 @@ def _quick_operator(full: Callable[..., Any], operator: _Operator) -> Callable[.
     def quick(self: Any, other: Any) -> Any:
         if type(other) is core.constexpr:
             other = other.value
-        kind = self.dtype.name
+        kind, result = self.dtype.name, self.dtype
         if compute is np.add and type(self.dtype) is core.pointer_type:
             moved = _move(self, other)
             return full(self, other, _semantic=_SEMANTIC) if moved is None else moved
         if type(other) is core.tensor:
             if kind in kinds and other.dtype.name == kind:
                 number = other.handle.data
+            elif {kind, other.dtype.name} == _INTEGERS <= kinds:
+                number, result = other.handle.data, core.int64
             else:
                 return full(self, other, _semantic=_SEMANTIC)
         elif kind not in kinds or (number := _number(other, kind)) is None:
             return full(self, other, _semantic=_SEMANTIC)
         data = self.handle.data
         data = compute(number, data) if swapped else compute(data, number)
-        return _tensor(data, core.int1 if compares else self.dtype, self, other)
+        return _tensor(data, core.int1 if compares else result, self, other)
 
     return quick
 
@@ -195,13 +227,14 @@ def _quick_operator(full: Callable[..., Any], operator: _Operator) -> Callable[.
 _SEMANTIC = interpreter.interpreter_semantic
 
 
+@lru_cache(maxsize=4096, typed=True)
 def _number(number: Any, kind: str) -> Any:
     """A number as that type has it, 0 for -0; None if Triton would take another type."""
     if type(number) is float and kind == "fp32":
         if number == 0:
             return np.float32(0)
         return np.float32(number) if 2**-126 <= abs(number) < 3.4e38 else None
-    if type(number) is not int or kind == "int1":
+    if type(number) is not int or kind in ("int1", "fp64"):
         return None
     if kind == "fp32":
         return np.float32(number)
@@ -223,11 +256,12 @@ def _move(pointer: Any, offset: Any) -> Any:
 def _tensor(data: NDArray[Any], kind: Any, *of: Any) -> Any:
     """A tensor of that type; a block if any of what it was computed of is one."""
     handle = interpreter.TensorHandle(data, kind)
-    if any(map(_is_block, of)):
-        key = (kind.name, data.shape)
-        if key not in _BLOCKS:
-            _BLOCKS[key] = core.block_type(kind, list(data.shape))
-        return core.tensor(handle, _BLOCKS[key])
+    for one in of:
+        if type(one) is core.tensor and type(one.type) is core.block_type:
+            key = (kind.name, data.shape)
+            if key not in _BLOCKS:
+                _BLOCKS[key] = core.block_type(kind, list(data.shape))
+            return core.tensor(handle, _BLOCKS[key])
     return core.tensor(handle, kind)
 
 
@@ -248,18 +282,74 @@ def _quick_load(full: Callable[..., Any]) -> Callable[..., Any]:
             return full(self, pointer, mask, other, *options)
         kind, at = interpreter._get_np_dtype(element), pointer.handle.data
         if mask is None:
-            mask, masks = np.ones(at.shape, bool), ()
+            mask, masks = _filled(at.shape, True, bool), ()
         elif type(mask) is core.tensor and mask.dtype.name == "int1":
-            masks = (mask,)
-            at, mask = np.broadcast_arrays(at, mask.handle.data)
+            masks, mask = (mask,), mask.handle.data
+            if at.shape != mask.shape:
+                at, mask = np.broadcast_arrays(at, mask)
         else:
             return full(self, pointer, mask, other, *options)
-        masked = np.zeros((), kind) if other is None else other.handle.data.astype(kind)
-        values = interpreter._interpreter.load(at, mask, np.broadcast_to(masked, at.shape), kind)
+        if other is None:
+            masked = _filled(at.shape, 0, kind)
+        else:
+            masked = np.broadcast_to(other.handle.data.astype(kind), at.shape)
+        values = interpreter._interpreter.load(at, mask, masked, kind)
         return _tensor(values, element, pointer, *masks)
 
     return quick
 
+
+@cache
+def _filled(shape: tuple[int, ...], value: int, kind: Any) -> NDArray[Any]:
+    """An array that nobody writes to."""
+    return np.full(shape, value, kind)
+
+
+def _quick_store(full: Callable[..., Any]) -> Callable[..., Any]:
+    """Blocks of one shape, of what the pointers lead to."""
+
+    def quick(self: Any, pointer: Any, value: Any, mask: Any, *options: Any) -> Any:
+        element = getattr(pointer.dtype, "element_ty", None)
+        at, masks = pointer.handle.data, None if mask is None else mask.handle.data
+        if (
+            any(options[:1])
+            or element is None
+            or element.name not in _NUMBERS
+            or value.dtype.name != element.name
+            or not (_is_block(pointer) and _is_block(value))
+            or at.shape != value.handle.data.shape
+            or (mask is not None and (mask.dtype.name != "int1" or masks.shape != at.shape))
+        ):
+            return full(self, pointer, value, mask, *options)
+        if masks is None:
+            masks = _filled(at.shape, True, bool)
+        interpreter._interpreter.store(at, value.handle.data, masks)
+        return None
+
+    return quick
+
+
+def _quick_cast(full: Callable[..., Any]) -> Callable[..., Any]:
+    def quick(self: Any, value: Any, kind: Any, *rounding: Any) -> Any:
+        of, to = value.dtype, kind.scalar
+        if of.name == to.name and of.name in _CASTS:
+            return value
+        if to.name not in _CASTS.get(of.name, ()) or any(rounding):
+            return full(self, value, kind, *rounding)
+        return _tensor(value.handle.data.astype(interpreter._get_np_dtype(to)), to, value)
+
+    return quick
+
+
+#: What our kernels convert, and to what.
+_CASTS = {
+    "int1": {"int32"},
+    "uint8": {"int32", "fp32"},
+    "int32": {"int64", "fp32", "fp64"},
+    "int64": {"fp64"},
+    "fp32": {"fp64"},
+    "fp64": {"fp32"},
+}
 
 #: What our kernels load.
 _LOADED = frozenset({"fp32", "int32", "int64", "uint8"})

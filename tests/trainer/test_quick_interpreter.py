@@ -63,7 +63,7 @@ def own(quick: Callable[..., Any]) -> Callable[..., Any]:
     return full
 
 
-KINDS = [tl.float32, tl.int32, tl.int64, tl.int1, tl.uint8, tl.float16]
+KINDS = [tl.float32, tl.float64, tl.int32, tl.int64, tl.int1, tl.uint8, tl.float16]
 NUMBERS = [2, -3, 0, 0.5, -0.0, 1e-40, 1e300, float("inf"), True, 2**31, tl.constexpr(4)]
 
 
@@ -101,6 +101,39 @@ def test_loads_give_what_triton_gives(kind: core.dtype) -> None:
         given = (_SEMANTIC, pointer, mask, other, *rest)
         expected = result(own(quick), *given)
         assert result(quick, *given) == expected, (pointer.type, mask, other)
+
+
+@pytest.mark.parametrize("kind", [tl.float32, tl.int32, tl.uint8, tl.float16])
+def test_stores_write_what_triton_writes(kind: core.dtype) -> None:
+    content = np.zeros((2, 4), interpreter._get_np_dtype(kind))
+    one, all_of_them = pointers(content, kind)
+    quick = semantic.TritonSemantic.store
+    row, whole = tensor([[True, False, True, True]], tl.int1), np.arange(8).reshape(2, 4)
+
+    def written(store: Callable[..., Any], *args: Any) -> Any:
+        content.fill(0)
+        try:
+            store(_SEMANTIC, *args, (), "", "")
+        except Exception as error:
+            return type(error)
+        return content.tobytes()
+
+    for pointer, of, mask in product(
+        [one, one + 3, all_of_them],
+        KINDS,
+        [None, tensor(True, tl.int1), row, tensor(whole % 3 == 0, tl.int1)],
+    ):
+        for value in (*operands(of), tensor(whole, of)):
+            given = (pointer, value, mask)
+            assert written(quick, *given) == written(own(quick), *given), (pointer.type, value)
+
+
+def test_conversions_give_what_triton_gives() -> None:
+    quick = semantic.TritonSemantic.cast
+    for of, to in product(KINDS, KINDS):
+        for one in operands(of):
+            given = (_SEMANTIC, one, to)
+            assert result(quick, *given) == result(own(quick), *given), (one.type, to)
 
 
 def test_choices_give_what_triton_gives() -> None:
