@@ -14,6 +14,7 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
+from tests.support.cli_runner import Cli
 from tests.support.processes import (
     N_TRIALS,
     STUDY,
@@ -26,7 +27,10 @@ from tests.support.processes import (
 )
 
 
-def test_a_study_survives_the_death_of_a_worker_and_of_its_coordinator(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("forked_workers")
+def test_a_study_survives_the_death_of_a_worker_and_of_its_coordinator(
+    cli: Cli, tmp_path: Path
+) -> None:
     dice = random.Random(5)
     url = f"sqlite:///{tmp_path / 'x.db'}"
     (tmp_path / "x.toml").write_text(STUDY)
@@ -46,11 +50,9 @@ def test_a_study_survives_the_death_of_a_worker_and_of_its_coordinator(tmp_path:
         _, alive = psutil.wait_procs(workers, timeout=10)
         assert not alive
     assert n_finished(url) < N_TRIALS, "killed too late to matter"
-    process = sweep("resume", "x", "--gpus", "cpu", url=url, folder=tmp_path)
-    with kill_at_the_end(process):
-        assert process.wait(120) == 0, (tmp_path / "log").read_text()
+    resumed = cli("resume", "x", "--gpus", "cpu", "--storage", url)
     # The lease of a coordinator that is provably dead is not waited for.
-    assert "may still run it" not in (tmp_path / "log").read_text()
+    assert resumed.code == 0 and "may still run it" not in resumed.err, resumed.err
     assert_complete(url)
 
 
