@@ -2,10 +2,9 @@
 
     python -m tests.support.compile_fused compile 784 128 tf32
         what each kernel takes, at this D and B
-    python -m tests.support.compile_fused ahead 16
-        how often each is compiled when a worker starts
-    python -m tests.support.compile_fused specialise 16
-        how often each is compiled in a study, with batches of so many examples
+    python -m tests.support.compile_fused count 16 32
+        how often each is compiled when a worker starts, and in a study, with batches of so many
+        examples
 
 The arguments are those of real launches, on a population in the CPU's memory: what would run is
 what is compiled, by Triton itself, which is told that its device is an H100. A process of its own,
@@ -20,6 +19,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +72,12 @@ def pretended_h100() -> Iterator[Path]:
 
 def specialise(kernel: Any, *args: Any, **constants: Any) -> list[tuple[str, Any]]:
     """(type, what is compiled in) of each argument: with another one Triton compiles again."""
-    bind = create_function_from_signature(kernel.signature, kernel.params, make_backend(H100))
-    return list(bind(*args, **constants)[1])
+    return list(_binder(kernel)(*args, **constants)[1])
+
+
+@cache
+def _binder(kernel: Any) -> Any:
+    return create_function_from_signature(kernel.signature, kernel.params, make_backend(H100))
 
 
 def instead_of_running(do: Launch) -> None:
@@ -99,15 +103,18 @@ def compile_all(pixels: Tensor, **shape: Any) -> dict[str, Any]:
 def compile_ahead(pixels: Tensor, **shape: Any) -> dict[str, int]:
     """How often a worker that starts compiles each kernel, for both precisions.
 
-    As far as Triton's GPU dialect: ``tests/ptx`` goes on from there, with blocks of real sizes.
+    As far as Triton's own dialect: ``tests/ptx`` compiles them all, with blocks of real sizes.
     """
 
     def stop(_: CUDABackend, module: Any, metadata: dict[str, Any], *__: object) -> str:
         metadata.update(name="", shared=0, num_warps=1)
         return ""
 
+    CUDABackend.make_ttir = CUDABackend.make_ttgir = lambda _, module, *__: module
     CUDABackend.make_llir, CUDABackend.make_ptx = stop, lambda *_: ""
     CUDABackend.make_cubin = lambda *_: b""
+    for kernel in KERNELS:
+        kernel.device_caches.clear()
     compile_kernels(pixels, precisions=PRECISIONS, **shape)
     counts = {kernel.fn.__name__: len(kernel.device_caches[0][0]) for kernel in KERNELS}
     return {name: count for name, count in counts.items() if count}
@@ -156,12 +163,15 @@ def describe(kernel: Any, cubin: Path) -> dict[str, Any]:
 def main() -> None:
     with pretended_h100() as folder:
         match sys.argv[1:]:
-            case ["specialise", batch_size]:
-                print(json.dumps(count_specialisations(int(batch_size))))
-            case ["ahead", batch_size]:
+            case ["count", *batch_sizes]:
                 pixels = torch.zeros((64, 20), dtype=torch.uint8)
-                shape = {"batch_size": int(batch_size), "config": LARGE_BLOCKS}
-                print(json.dumps(compile_ahead(pixels, **shape)))
+                sizes = [int(size) for size in batch_sizes]
+                ahead = [
+                    compile_ahead(pixels, batch_size=size, config=LARGE_BLOCKS) for size in sizes
+                ]
+                # Afterwards no kernel of this process is compiled any more.
+                in_study = [count_specialisations(size) for size in sizes]
+                print(*map(json.dumps, (ahead, in_study)), sep="\n")
             case ["compile", n_inputs, batch_size, precision]:
                 pixels = torch.zeros((256, int(n_inputs)), dtype=torch.uint8)
                 compiled = compile_all(pixels, batch_size=int(batch_size), precision=precision)
