@@ -1,10 +1,7 @@
 """A study by the fused trainer, in Triton's interpreter, and the same by the reference trainer."""
 
 import math
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import optuna
@@ -16,7 +13,9 @@ from sweep.enums import EventKind, Trainer
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
 from sweep.store.migrate import open_store
+from tests.support.cli_runner import Answer, Cli
 from tests.support.factories import make_images, write_dataset
+from tests.support.pretended_card import pretend_card
 
 STUDY = """
 study.name = "x"
@@ -31,25 +30,27 @@ budget.trials = 5
 """
 
 
-def run(folder: Path, data: Path, trainer: str) -> str:
-    folder.mkdir()
+def start(cli: Cli, folder: Path, *options: str) -> Answer:
+    """Run the study in a database of this folder."""
+    folder.mkdir(exist_ok=True)
+    data = write_dataset(folder / "data", make_images(60, 20, height=4, width=4))
     (folder / "x.toml").write_text(STUDY + f'data.name = "{data}"\n')
-    url = f"sqlite:///{folder / 'x.db'}"
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "sweep", "start", str(folder / "x.toml")),
-            *("--workers", "1", "--trainer", trainer, "--storage", url),
-        ],
-        check=True,
-        capture_output=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "TRITON_INTERPRET": "1"},
-    )
-    return url
+    return cli("start", folder / "x.toml", "--storage", url_in(folder), *options)
 
 
-def test_a_study_is_the_same_by_either_trainer(tmp_path: Path) -> None:
-    data = write_dataset(tmp_path / "data", make_images(60, 20, height=4, width=4))
-    urls = {trainer: run(tmp_path / trainer, data, trainer) for trainer in ("reference", "fused")}
+def url_in(folder: Path) -> str:
+    return f"sqlite:///{folder / 'x.db'}"
+
+
+@pytest.mark.usefixtures("forked_workers")
+def test_a_study_is_the_same_by_either_trainer(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    for trainer in ("reference", "fused"):
+        answer = start(cli, tmp_path / trainer, "--workers", "1", "--trainer", trainer)
+        assert answer.code == 0, answer.err
+    urls = {trainer: url_in(tmp_path / trainer) for trainer in ("reference", "fused")}
     plain, fused = (optuna.load_study(study_name="x", storage=url).trials for url in urls.values())
     assert [trial.state for trial in fused] == [TrialState.COMPLETE] * 5
     for one, other in zip(plain, fused, strict=True):
@@ -74,30 +75,16 @@ def assert_the_best_of_each_width_have_weights(engine: Engine) -> None:
     assert all(open_study(engine, "x").trial(number).artifact_id for _, number in best.values())
 
 
-def start_on_a_wrong_card(folder: Path) -> subprocess.CompletedProcess[str]:
-    data = write_dataset(folder / "data", make_images(60, 20, height=4, width=4))
-    (folder / "x.toml").write_text(STUDY + f'data.name = "{data}"\n')
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "tests.support.pretended_card"),
-            *("start", str(folder / "x.toml")),
-            *("--storage", f"sqlite:///{folder / 'x.db'}"),
-        ],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": "0"},
-    )
-
-
 def test_a_card_that_computes_wrong_numbers_still_trains_the_study_and_that_is_said(
-    tmp_path: Path,
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = start_on_a_wrong_card(tmp_path)
-    assert answer.returncode == 0, answer.stderr
-    said = " ".join(answer.stderr.split())
+    pretend_card(monkeypatch)
+    answer = start(cli, tmp_path)
+    assert answer.code == 0, answer.err
+    said = " ".join(answer.err.split())
     assert "WARNING: GPU 0" in said and "trains with the reference trainer" in said
     assert len(re.findall(r"(?:ieee|tf32): encoder_weight of .*? limit", said)) > 2
-    engine = open_store(f"sqlite:///{tmp_path / 'x.db'}")
+    engine = open_store(url_in(tmp_path))
     (worker,) = open_study(engine, "x").workers()
     assert worker.trainer is Trainer.REFERENCE and worker.n_finished == 5
     assert "encoder_weight" in str(worker.fallback_reason)

@@ -42,6 +42,7 @@ class IdleWorkers:
 
         with pytest.MonkeyPatch.context() as patch:  # not those of the test that needs them first
             patch.setenv("SWEEP_DATA", os.devnull)
+            patch.setenv("TRITON_INTERPRET", "1")  # they may train with the fused trainer
             self._idle += preload([COMMAND] * N_WORKERS + [ANALYSIS_COMMAND] * N_ANALYSES)
 
     def lend(self, patch: pytest.MonkeyPatch) -> None:

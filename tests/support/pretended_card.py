@@ -1,11 +1,11 @@
-"""The command ``sweep`` on a machine with a pretended GPU that computes wrong numbers.
+"""A pretended GPU that computes wrong numbers.
 
 Its workers are real, with Triton's interpreter in place of the card, and one kernel does nothing.
-
-    CUDA_VISIBLE_DEVICES=0 TRITON_INTERPRET=1 python -m tests.support.pretended_card start x.toml
 """
 
 import sys
+
+import pytest
 
 WORKER = """
 import sys
@@ -29,17 +29,18 @@ def break_kernels() -> None:
     kernels.update_encoder = Launching("update_encoder", nothing)
 
 
-def main() -> None:
-    from sweep.cli import main as sweep
-    from sweep.launch import resources
+def pretend_card(patch: pytest.MonkeyPatch) -> None:
+    """Have studies of this process train on it."""
     from sweep.launch.local import LocalLauncher
     from sweep.launch.process import WorkerProcess
 
     command = (sys.executable, "-c", WORKER)
-    resources.start_processes = lambda devices, **_: [WorkerProcess(of, command) for of in devices]
-    resources.local_launcher = lambda ahead: LocalLauncher(command, ahead)
-    sweep()
-
-
-if __name__ == "__main__":
-    main()
+    patch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    patch.setenv("TRITON_INTERPRET", "1")
+    patch.setattr(
+        "sweep.launch.resources.start_processes",
+        lambda devices, **_: [WorkerProcess(device, command) for device in devices],
+    )
+    patch.setattr(
+        "sweep.launch.resources.local_launcher", lambda ahead: LocalLauncher(command, ahead)
+    )
