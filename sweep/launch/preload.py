@@ -25,6 +25,8 @@ from sweep.launch.process import (
     worker_environment,
 )
 
+#: Command of the process that loads torch and forks the others; their names follow.
+LOADER: tuple[str, ...] = (sys.executable, "-m", "sweep.worker.preload")
 #: Their names in ``sweep.worker.preload``.
 NAMES = {COMMAND: "worker", ANALYSIS_COMMAND: "analysis"}
 
@@ -102,7 +104,7 @@ class Loader(ChildProcess):
         _adopt_orphans(True)
         try:
             super().__init__(
-                [sys.executable, "-m", "sweep.worker.preload", *arguments],
+                [*LOADER, *arguments],
                 # NumPy's BLAS would start threads before the fork; workers compute with torch's.
                 {**worker_environment("cpu"), "OPENBLAS_NUM_THREADS": "1"},
                 stdout=subprocess.PIPE,

@@ -31,17 +31,31 @@ def hear(launcher: LocalLauncher, kind: type, n: int) -> dict[str, object]:
     return found
 
 
-def test_forked_processes_are_children_of_this_one() -> None:
+@pytest.fixture
+def loads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of processes that train nothing: loading torch takes 2 s of a core."""
+    script = "from sweep.worker import preload; preload.load = lambda: None; preload.main()"
+    monkeypatch.setattr(module, "LOADER", (sys.executable, "-c", script))
+
+
+@pytest.mark.usefixtures("loads_nothing")
+def test_forked_processes_are_children_of_this_one_and_end_with_their_own_input_alone() -> None:
     processes = preload([*TWO, ANALYSIS_COMMAND])
     wait_for(lambda: all(process.popen.pid for process in processes))
     pids = [process.popen.pid for process in processes]
     assert len({*pids}) == 3
     assert [psutil.Process(pid).ppid() for pid in pids] == [os.getpid()] * 3
+    first, *others = processes
+    assert first.popen.stdin is not None
+    first.popen.stdin.close()
+    assert first.popen.wait(60) == 0
+    assert [process.popen.poll() for process in others] == [None, None]
     for process in processes:
         process.discard()
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
+@pytest.mark.usefixtures("loads_nothing")
 def test_forks_of_several_loaders_are_children_of_this_one() -> None:
     # The first loader to end left those of the others to the system: they could not be waited for,
     # and were taken for dead.
@@ -52,16 +66,6 @@ def test_forks_of_several_loaders_are_children_of_this_one() -> None:
     for process in processes:
         process.discard()
     assert module._n_loaders == before
-
-
-def test_a_worker_ends_with_its_own_input_and_no_others() -> None:
-    first, second = preload(TWO)
-    assert first.popen.stdin is not None
-    first.popen.stdin.close()
-    assert first.popen.wait(60) == 0
-    assert second.popen.poll() is None
-    for process in (first, second):
-        process.discard()
 
 
 def test_killed_before_it_is_forked_one_takes_the_others_along() -> None:
