@@ -152,9 +152,11 @@ class Prober:
             train, train_classes[: len(train)], validation, validation_classes, len(self._classes)
         )
         n_few = min(N_FEW, len(train))
-        few = Subsets(min(N_DRAWS, len(train) // n_few), n_few)
-        by_all = {name: make(known, Subsets(1, len(train))) for name, make in CLASSIFIERS.items()}
-        by_few = {name: make(known, few) for name, make in CLASSIFIERS.items()}
+        few, whole = Subsets(min(N_DRAWS, len(train) // n_few), n_few), Subsets(1, len(train))
+        by_all = {name: make(known, whole) for name, make in CLASSIFIERS.items()}
+        by_few = by_all
+        if few != whole:  # the same images would make the same classifiers again
+            by_few = {name: make(known, few) for name, make in CLASSIFIERS.items()}
         of_few = {name: accuracies(of, test, test_classes) for name, of in by_few.items()}
         return FeatureProbe(
             all_labels=_each(by_all, lambda of: accuracies(of, test, test_classes)[0]),

@@ -200,6 +200,22 @@ def test_the_nearest_images_of_those_shown_are_kept() -> None:
     assert found.pca.nearest == tuple(map(tuple, distances.argsort(axis=1)[:, :5].tolist()))
 
 
+@pytest.mark.parametrize(("n_few", "times"), [(192, 1), (96, 2)])
+def test_classifiers_by_few_labels_are_made_where_these_are_not_all(
+    n_few: int, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Subsets] = []
+
+    def make(known: Labelled, draws: Subsets) -> Classifier:
+        made.append(draws)
+        return choose_neighbours(known, draws)
+
+    monkeypatch.setattr(probe, "CLASSIFIERS", dict.fromkeys(CLASSIFIERS, make))
+    monkeypatch.setattr(probe, "N_FEW", n_few)
+    Prober(make_data(of_classes())).compare(36)
+    assert len(made) == times * len(CLASSIFIERS)
+
+
 def test_few_labels_are_those_of_draws_that_have_no_image_in_common(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
