@@ -101,7 +101,7 @@ class Host:
         self.run(
             *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block"),
             *(f"--node-ip-address={self.address}", f"--num-gpus={n_gpus}", "--num-cpus=0"),
-            *("--object-store-memory=80000000", *role),
+            *("--object-store-memory=80000000", "--include-log-monitor=false", *role),
             log="ray.log",
         )
 
@@ -221,7 +221,7 @@ def url(
 
 def start_head(host: Host, n_gpus: int) -> str:
     """A new cluster; its address."""
-    host.start_ray(n_gpus, "--head", "--port=6379", "--include-dashboard=false")
+    host.start_ray(n_gpus, "--head", "--port=6379", "--include-dashboard=false", "--no-monitor")
     wait_for(lambda: answers(host.address, 6379))
     return f"{host.address}:6379"
 

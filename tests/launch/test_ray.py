@@ -46,6 +46,9 @@ SETTINGS = {
     "RAY_kill_worker_timeout_milliseconds": "500",
 }
 
+#: How Ray starts what no test needs; each takes a second of a core.
+UNUSED = ("start_monitor", "start_log_monitor", "start_api_server")
+
 
 def idle(*_: object) -> None:
     """What a worker runs that is given nothing to train."""
@@ -64,6 +67,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         patch.setenv("SWEEP_DATA", str(tmp_path_factory.mktemp("data")))
         for name, value in SETTINGS.items():
             patch.setenv(name, value)
+        for process in UNUSED:
+            patch.setattr(f"ray._private.node.Node.{process}", lambda *_, **__: None)
         ray.init(
             address="local",
             num_cpus=HAS.n_cpus,
