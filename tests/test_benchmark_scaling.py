@@ -6,7 +6,7 @@ import sys
 
 
 def test_the_benchmark_tells_both_sides_and_fails_below_the_least_ratio() -> None:
-    small = "--workers 2 --rate 40 --seconds 4 --least 1000"
+    small = "--workers 2 --rate 40 --seconds 3 --least 1000"
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.scaling", *small.split()],
         capture_output=True,

@@ -1,15 +1,19 @@
 """Programs that load a trained network elsewhere give what the trainer's own network gives."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 import onnx
 import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
+from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from sweep.enums import Activation, Loss, Output
 from sweep.models.code import keras_code, pytorch_code
@@ -28,6 +32,7 @@ DEPTHS = {Output.SIGMOID: 0, Output.LINEAR: 2}
 ACTIVATIONS = pytest.mark.parametrize("activation", Activation)
 
 
+@cache
 def weights_of(activation: Activation, output: Output) -> bytes:
     shape = {"output_activation": output, "hidden_layers": DEPTHS[output]}
     config = replace(SHORT, activation=activation, loss=Loss.MSE, **shape)
@@ -78,7 +83,16 @@ def test_the_keras_program_rebuilds_the_network(
             np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5, atol=1e-6)
 
 
-@ACTIVATIONS  # torch translates them; a second is what it takes
+@pytest.fixture(scope="module")
+def _one_registry() -> Iterator[None]:
+    """Of torch's operators in ONNX: making it again takes most of the time of an export."""
+    made_once = staticmethod(cache(ONNXRegistry.from_torchlib))
+    with patch.object(ONNXRegistry, "from_torchlib", made_once):
+        yield
+
+
+@pytest.mark.usefixtures("_one_registry")
+@ACTIVATIONS  # torch translates them
 def test_the_onnx_file_gives_codes_and_pixels(activation: Activation) -> None:
     output = Output.LINEAR if activation is Activation.LINEAR else Output.SIGMOID
     weights = weights_of(activation, output)
