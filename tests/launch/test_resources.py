@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -47,20 +48,23 @@ def study_file() -> StudyFile:
     return loads(STUDY, "x.toml")
 
 
-def children() -> list[psutil.Process]:
-    """The worker processes of this one, which may have a database server beside them."""
+Children = Callable[[], list[psutil.Process]]
+
+
+@pytest.fixture
+def children() -> Children:
+    """Lists this process's workers that the test started; some of other tests may be idle."""
+    earlier = {child.pid for child in _workers()}
+    return lambda: [child for child in _workers() if child.pid not in earlier]
+
+
+def _workers() -> list[psutil.Process]:
     found = []
     for child in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):  # or a zombie
             if _is_worker(child.cmdline()):
                 found.append(child)
     return found
-
-
-@pytest.fixture(autouse=True)
-def _earlier_children_end() -> None:
-    """Wait for workers of an earlier test in this process, which are ending."""
-    psutil.wait_procs(children(), timeout=60)
 
 
 def _is_worker(command: list[str]) -> bool:
@@ -77,7 +81,7 @@ def test_worker_processes_are_started_before_optuna_and_sql_are_loaded(tmp_path:
     assert done.stderr.startswith("sweep: ") and "/no/such/folder" in done.stderr
 
 
-def test_workers_take_the_processes_that_were_start_ahead() -> None:
+def test_workers_take_the_processes_that_were_start_ahead(children: Children) -> None:
     probed = loads(f"study.probe = true\n{STUDY}", "x.toml")
     with start_ahead(probed, TWO) as ahead:
         assert ahead is not None
@@ -91,7 +95,9 @@ def test_workers_take_the_processes_that_were_start_ahead() -> None:
         assert worker.wait(10)
 
 
-def test_processes_that_no_worker_took_are_killed(study_file: StudyFile) -> None:
+def test_processes_that_no_worker_took_are_killed(
+    study_file: StudyFile, children: Children
+) -> None:
     with pytest.raises(KeyboardInterrupt), start_ahead(study_file, TWO):
         wait_for(children)
         started = children()
@@ -117,7 +123,7 @@ def test_each_process_started_ahead_is_of_a_worker_whatever_memory_it_takes(
 
 
 def test_options_that_cannot_be_start_no_process_and_are_refused_later(
-    study_file: StudyFile, monkeypatch: pytest.MonkeyPatch
+    study_file: StudyFile, children: Children, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A study of that name that runs is what a user hears of first.
     monkeypatch.setattr(devices, "visible_gpus", list)
@@ -129,7 +135,7 @@ def test_options_that_cannot_be_start_no_process_and_are_refused_later(
 
 
 def test_the_fused_trainer_on_a_cpu_starts_no_process(
-    study_file: StudyFile, monkeypatch: pytest.MonkeyPatch
+    study_file: StudyFile, children: Children, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     with start_ahead(study_file, RunOptions(gpus="cpu", trainer=Trainer.FUSED)) as ahead:

@@ -39,11 +39,14 @@ class IdleWorkers:
     def _fork(self) -> None:
         from sweep.launch.preload import preload
         from sweep.launch.process import ANALYSIS_COMMAND, COMMAND
+        from tests.support.processes import wait_for
 
         with pytest.MonkeyPatch.context() as patch:  # not those of the test that needs them first
             patch.setenv("SWEEP_DATA", os.devnull)
             patch.setenv("TRITON_INTERPRET", "1")  # they may train with the fused trainer
             self._idle += preload([COMMAND] * N_WORKERS + [ANALYSIS_COMMAND] * N_ANALYSES)
+        # Until they are forked, whoever kills one kills all.
+        wait_for(lambda: all(process.popen.pid for process in self._idle))
 
     def lend(self, patch: pytest.MonkeyPatch) -> None:
         """Have every local launcher of this process use them, and start no others ahead."""

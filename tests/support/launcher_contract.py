@@ -75,14 +75,14 @@ class LauncherContract:
         """Start a worker that loads no torch, for tests of its process, pipes and session."""
         raise NotImplementedError
 
-    def hear(self, kind: type) -> Any:
+    def hear(self, kind: type, of: str = "w0") -> Any:
         """The next event of a kind; its worker's name comes with each."""
         while True:
             try:
                 name, event = self.launcher.inbox.get(timeout=60)
             except Empty:
                 pytest.fail(f"a minute without an event; the processes: {processes()}")
-            assert name == "w0"
+            assert name == of
             if isinstance(event, kind):
                 return event
 
@@ -115,8 +115,7 @@ class LauncherContract:
         self.worker = self.launcher.start_analysis("analysis-0")
         assert self.worker.host == socket.gethostname()
         self.worker.kill()
-        gone = Gone(reason="killed by signal 9")
-        assert self.launcher.inbox.get(timeout=60) == ("analysis-0", gone)
+        assert self.hear(Gone, of="analysis-0").reason == "killed by signal 9"
 
     def test_orders_to_a_worker_that_stands_still_hold_nobody_up(self) -> None:
         # They are more than a pipe holds; its coordinator has others to look after.
