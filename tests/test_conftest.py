@@ -129,6 +129,8 @@ def test_kernels_are_interpreted_only_where_no_gpu_is_in_sight_or_asked_for(
     interpret: str | None,
 ) -> None:
     monkeypatch.setattr(skips, "sees_gpu", lambda: sees_gpu)
+    # Each run within this process would load torch again, at which it crashes.
+    monkeypatch.setattr(skips, "_has_cuda", lambda: sees_gpu)
     monkeypatch.setenv("TRITON_INTERPRET", "")  # so that it is put back in the end
     monkeypatch.delenv("TRITON_INTERPRET")
     run_gpu_test(pytester, *options)
