@@ -18,6 +18,7 @@ from sweep.store.lease import (
     TTL_SECONDS,
     Held,
     Holder,
+    Watch,
     keep_renewed,
     release,
     renew,
@@ -167,6 +168,18 @@ def test_a_clock_that_was_set_takes_no_lease_from_a_holder_that_renews(
 
     with pytest.raises(StudyHeldError, match="is run by"):
         take_or_wait(engine, 1, "x", waiting=it_renews)
+
+
+def test_a_lease_is_watched_by_a_clock_that_nobody_sets(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_as(engine, ELSEWHERE)
+    held = take_as(engine, Holder.this_process())
+    assert isinstance(held, Held)
+    watch, real = Watch(), time.time
+    before = watch.seconds_to_go(held)
+    monkeypatch.setattr(time, "time", lambda: real() + 3600)
+    assert before - 5 < watch.seconds_to_go(held) <= before
 
 
 def test_a_clock_that_was_set_back_keeps_no_study_from_its_next_coordinator(

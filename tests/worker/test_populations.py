@@ -42,7 +42,7 @@ from sweep.worker.fused import FusedWorker, capacity_for, halve
 from sweep.worker.populations import Populations
 from sweep.worker.session import Session
 from sweep.worker.trial_queue import PATIENCE
-from tests.support.fake_populations import FakePopulation
+from tests.support.fake_populations import FakePopulation, PretendedEpoch
 from tests.support.fake_workers import half
 from tests.support.fused_factories import FUSED, make_fused, small_data
 from tests.support.trainer_factories import analyse_all, make_spec, start
@@ -144,6 +144,29 @@ def test_a_trial_that_ends_has_its_successor_at_the_next_epoch() -> None:
     stage.run()
     assert stage.epochs() == [[(0, 1), (1, 1), (2, 1)], [(3, 1), (4, 1)]]
     assert stage.populations[0].log[:2] == ["launch", "launch"], "nobody waited for the results"
+
+
+class DivergingPopulation(FakePopulation):
+    """All of whose trials diverge in the epoch that is collected."""
+
+    def collect(self, launched: PretendedEpoch) -> list[EpochDone | TrialDiverged]:
+        diverged: list[EpochDone | TrialDiverged] = []
+        for one, epoch in launched.trained:
+            self.release(one.spec.number)
+            number, attempt = one.spec.number, one.spec.attempt
+            diverged.append(
+                TrialDiverged(number=number, attempt=attempt, epoch=epoch, reason="loss nan")
+            )
+        return diverged
+
+
+def test_a_trial_that_diverged_makes_room() -> None:
+    populations = Populations(DivergingPopulation, capacity=CAPACITY, halve=half, expected=TENS)
+    assert populations.admit(spec(0)) and populations.admit(spec(1))
+    assert populations.n_free() == 1
+    populations.train_epoch()
+    assert len(populations.train_epoch()) == 2
+    assert populations.n_free() == 3
 
 
 def test_the_seeds_of_a_repeated_trial_share_a_population_and_its_epochs() -> None:
