@@ -37,6 +37,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 #: Loading torch for each of ten stages takes longest, so all but the first one fork a process that
 #: has loaded it; so do the workers of two stages.
 IN_FORKS = """
+import os
 import sweep.worker.fused, sweep.worker.work
 from benchmarks import contestants, first_contact
 from benchmarks.contact import running
@@ -47,7 +48,7 @@ start = running._run
 def run(command, output, limit):
     if "benchmarks.contact.machine" in command:
         return start(command, output, limit)
-    status = run_module_forked(command, running.os.environ, stdout=output, stderr=output)
+    status = run_module_forked(command, os.environ, stdout=output, stderr=output, timeout=limit)
     return (Outcome.DONE if status == 0 else Outcome.FAILED), status
 
 running._run = run

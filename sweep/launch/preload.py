@@ -25,9 +25,9 @@ from sweep.launch.process import (
     worker_environment,
 )
 
-#: Command of the process that loads torch and forks the others; their names follow.
+#: Command of the process that loads torch and forks the others.
 LOADER: tuple[str, ...] = (sys.executable, "-m", "sweep.worker.preload")
-#: Their names in ``sweep.worker.preload``.
+#: Name of each command in ``sweep.worker.preload``, whose arguments begin with them.
 NAMES = {COMMAND: "worker", ANALYSIS_COMMAND: "analysis"}
 
 _POLL_SECONDS = 0.005

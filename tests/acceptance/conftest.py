@@ -1,3 +1,3 @@
-"""A command line to call in the process of a test that kills nothing but workers."""
+"""Commands that run in the process of a test."""
 
 from tests.support.cli_runner import cli as cli

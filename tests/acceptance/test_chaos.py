@@ -105,7 +105,7 @@ def test_a_coordinator_that_wakes_after_its_lease_ran_out_ends_with_its_workers(
     assert "another coordinator has taken over this study" in (study.folder / "log").read_text()
 
 
-def test_whoever_stands_still_is_gone_for_the_others_and_nothing_is_lost(study: Field) -> None:
+def test_a_suspended_worker_and_a_suspended_coordinator_lose_no_trial(study: Field) -> None:
     # A worker first: its coordinator ends it, and gives its trials to another. Then the coordinator
     # (Ctrl-Z, say): its workers free their devices. Nobody takes the study over; woken, it finds
     # them gone, and starts others.

@@ -33,7 +33,7 @@ from tests.support.exactly_once import watch
 from tests.support.postgres import NoPostgresError, PostgresServer
 from tests.support.processes import STUDY, assert_complete, n_finished, wait_for
 
-N_TRIALS = 20
+N_TRIALS = 40
 BRIDGE = "bridge0"
 #: The first three numbers of addresses that are for tests of networks (RFC 2544).
 PREFIX = "198.18.0"
@@ -245,7 +245,7 @@ def assert_each_ended_once(url: str) -> None:
 
 
 @pytest.mark.root_only
-def test_a_study_survives_the_loss_of_a_host_and_after_that_of_its_cluster_goes_on_in_another(
+def test_trials_of_a_lost_host_train_elsewhere_and_a_study_whose_cluster_is_lost_goes_on_in_another(
     hosts: tuple[Host, Host, PostgresServer], url: str, tmp_path: Path
 ) -> None:
     head, far, _ = hosts

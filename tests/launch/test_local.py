@@ -102,7 +102,7 @@ class TestLocalLauncher(LauncherContract):
 class TestForkedWorkers(TestLocalLauncher):
     @pytest.fixture(autouse=True)
     def _forked(self, forked_workers: None) -> None:
-        """Each was forked from a process that has loaded torch, and trains."""
+        """Use workers that were forked from a process that has loaded torch."""
 
     def start_simulated(self, setup: WorkerSetup = SETUP) -> None:
         self.start(setup)
@@ -110,7 +110,7 @@ class TestForkedWorkers(TestLocalLauncher):
 
 @pytest.fixture
 def started() -> Iterator[Callable[[], psutil.Process]]:
-    """Starts a worker that is told nothing."""
+    """Starts a worker without a set-up."""
     workers: list[LocalWorker] = []
 
     def start() -> psutil.Process:

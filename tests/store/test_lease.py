@@ -170,7 +170,7 @@ def test_a_clock_that_was_set_takes_no_lease_from_a_holder_that_renews(
         take_or_wait(engine, 1, "x", waiting=it_renews)
 
 
-def test_a_lease_is_watched_by_a_clock_that_nobody_sets(
+def test_a_lease_is_watched_by_a_monotonic_clock(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     take_as(engine, ELSEWHERE)

@@ -4,14 +4,20 @@ Loading torch and Triton takes most of the time of a command that measures somet
 has a module's globals, environment and working directory to itself, as a new process has.
 """
 
+import math
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+#: Options of ``subprocess.run`` that a fork has, too.
+_HONOURED = {"capture_output", "text", "env", "timeout"}
 
 
 def run_module_forked(
@@ -20,8 +26,12 @@ def run_module_forked(
     *,
     stdout: int,
     stderr: int,
+    timeout: float = math.inf,
 ) -> int:
-    """Return the exit status of ``python -m MODULE …`` with its output in these files."""
+    """Return the exit status of ``python -m MODULE …`` with its output in these files.
+
+    Raises TimeoutExpired after ``timeout`` seconds.
+    """
     variables = dict(environment)
     sys.stdout.flush(), sys.stderr.flush()
     if (pid := os.fork()) == 0:
@@ -35,7 +45,14 @@ def run_module_forked(
         finally:
             sys.stdout.flush(), sys.stderr.flush()
             os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    deadline = time.monotonic() + timeout
+    while (ended := os.waitpid(pid, os.WNOHANG)) == (0, 0):
+        if time.monotonic() >= deadline:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise subprocess.TimeoutExpired(list(command), timeout)
+        time.sleep(0.01)
+    return os.waitstatus_to_exitcode(ended[1])
 
 
 def _run_module(module: str, *arguments: str) -> int:
@@ -60,12 +77,17 @@ def fork_modules() -> None:
     start = subprocess.run
 
     def run(command: Any, **options: Any) -> subprocess.CompletedProcess[Any]:
-        if not (is_module(command) and options.get("capture_output") and options.get("text")):
+        is_for_output = options.get("capture_output") and options.get("text")
+        if not (is_module(command) and is_for_output and options.keys() <= _HONOURED):
             return start(command, **options)
         environment = options.get("env") or os.environ
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
             status = run_module_forked(
-                command, environment, stdout=out.fileno(), stderr=err.fileno()
+                command,
+                environment,
+                stdout=out.fileno(),
+                stderr=err.fileno(),
+                timeout=options.get("timeout", math.inf),
             )
             out.seek(0), err.seek(0)
             return subprocess.CompletedProcess(command, status, out.read(), err.read())

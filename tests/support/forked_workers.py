@@ -6,6 +6,7 @@ process a study runs, and that are about its results; those of how workers are s
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,7 +42,11 @@ class IdleWorkers:
         from sweep.launch.process import ANALYSIS_COMMAND, COMMAND
         from tests.support.processes import wait_for
 
-        with pytest.MonkeyPatch.context() as patch:  # not those of the test that needs them first
+        with pytest.MonkeyPatch.context() as patch:
+            # Not the folder and the settings of the test that needs them first.
+            patch.chdir(Path(__file__).parent)
+            for name in [name for name in os.environ if name.startswith("SWEEP_")]:
+                patch.delenv(name)
             patch.setenv("SWEEP_DATA", os.devnull)
             patch.setenv("TRITON_INTERPRET", "1")  # they may train with the fused trainer
             self._idle += preload([COMMAND] * N_WORKERS + [ANALYSIS_COMMAND] * N_ANALYSES)

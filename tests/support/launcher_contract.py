@@ -121,7 +121,6 @@ class LauncherContract:
         # They are more than a pipe holds; its coordinator has others to look after.
         self.start_simulated()
         self.hear(Ready)
-        # 0 until a loader that forked it has ended.
         os.kill(wait_for(lambda: self.worker.pid), signal.SIGSTOP)
         for number in range(1000):
             self.worker.send(Train(specs=(replace(spec(), number=number),)))
@@ -145,7 +144,7 @@ class LauncherContract:
         self.hear(Ready)
         # It watches from here on: on busy cores it hears little while it loads.
         self.worker.send(replace(SETUP, silence_seconds=2.0))
-        time.sleep(2.5)
+        time.sleep(3.5)
         assert not self.worker.wait(0), "it has nothing to do, and hears that it is not alone"
         specs = tuple(replace(spec(epochs=50), number=number) for number in range(1000))
         self.worker.send(Train(specs=specs))  # for minutes

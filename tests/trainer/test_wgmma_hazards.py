@@ -1,9 +1,11 @@
 """No kernel overwrites a register that a product in flight reads."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
+from tests.support import wgmma_hazards
 from tests.support.fused_factories import without_interpreter
 from tests.support.wgmma_hazards import BATCH_SIZES, PIPELINED, hazards, parse, written
 
@@ -44,6 +46,25 @@ def test_the_loop_that_encode_once_had_is_found(rows: list[dict[str, Any]]) -> N
     """As ptxas 12.8 (Triton 3.6) and 12.9 (3.8) assemble it; a later one may do without hazards."""
     (row,) = [row for row in rows if row["kernel"] == PIPELINED]
     assert "writes what the product at" in row["hazards"][0]
+
+
+@pytest.mark.parametrize("found", [[], ["a hazard"]])
+def test_the_command_fails_if_a_kernel_has_a_hazard(
+    monkeypatch: pytest.MonkeyPatch, found: list[str]
+) -> None:
+    def compile_one(*shape: object, options: bool) -> None:
+        report = shape[-1]
+        assert callable(report)
+        report("encode", b"machine code")
+
+    monkeypatch.setattr(wgmma_hazards, "compile_each", compile_one)
+    monkeypatch.setattr(wgmma_hazards, "_examine", lambda cubin: (1, found))
+    monkeypatch.setattr(wgmma_hazards, "stop_without_wgmma", lambda: None)
+    monkeypatch.setattr(wgmma_hazards, "pretended_h100", nullcontext)
+    monkeypatch.setattr("sys.argv", ["wgmma_hazards", "16-tf32"])
+    with pytest.raises(SystemExit) as end:
+        wgmma_hazards.main()
+    assert end.value.code == bool(found)
 
 
 def listing(*lines: str) -> str:

@@ -35,6 +35,13 @@ def test_each_chart_downloads_as_png_svg_and_csv(
         assert any(cell.replace(".", "").isdigit() for cell in rows[0])
 
 
+def test_a_click_before_the_data_have_come_is_no_error(page: Page, dashboard: str) -> None:
+    page.goto(f"{dashboard}/study/small/explore")
+    page.wait_for_function(ALL_DRAWN, arg=2)
+    page.evaluate("delete document.querySelector('.js-plotly-plot').layout.meta")
+    page.locator(".figure-card").first.get_by_role("button", name="as CSV").click()
+
+
 def download(page: Page, card: Locator, kind: str) -> bytes:
     button = card.get_by_role("button", name=f"as {kind}")
     # A browser forgets a click after five seconds and then holds a further download back: on a slow
