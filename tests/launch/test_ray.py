@@ -187,7 +187,7 @@ def test_workers_share_gpus_and_one_too_many_waits_without_being_silent(crew: Wo
     (fourth,) = crew.launch("2")
     crew.hear("w3", Heartbeat)
     assert fourth.host == NO_HOST
-    # At the end nobody waits for it.
+    # It is not waited for at the end.
     fourth.send(Shutdown())
     assert fourth.wait(5)
     assert "killed" in crew.hear("w3", Gone).reason

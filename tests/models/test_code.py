@@ -85,7 +85,7 @@ def test_the_keras_program_rebuilds_the_network(
 
 @pytest.fixture(scope="module")
 def _one_registry() -> Iterator[None]:
-    """Of torch's operators in ONNX: making it again takes most of the time of an export."""
+    """Make torch's registry of ONNX operators once: it takes most of the time of an export."""
     made_once = staticmethod(cache(ONNXRegistry.from_torchlib))
     with patch.object(ONNXRegistry, "from_torchlib", made_once):
         yield

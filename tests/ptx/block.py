@@ -93,7 +93,7 @@ class Blocks:
         return np.array([self.read(operand, kind, threads) for operand in operands])
 
     def write(self, register: str, values: Array, threads: Threads) -> None:
-        """Of these threads only; signed values are extended to the register's width.
+        """Write the values of these threads, signed ones extended to the register's width.
 
         What the others have there, if they never wrote it, is NaN, or a number that leads nowhere.
         """
@@ -151,7 +151,7 @@ class Blocks:
         return ~guard if instruction.negated else guard
 
     def by_block(self, values: Array) -> Array:
-        """Of the threads of whole blocks, (blocks, threads)."""
+        """Arrange the values of whole blocks' threads as (blocks, threads)."""
         return values.reshape(-1, self.program.n_threads)
 
     def are_whole(self, threads: Threads) -> bool:

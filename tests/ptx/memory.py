@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tests.ptx.program import Array, Kind
 
-#: Of an access; a power of 2, and so is every other access's size.
+#: The largest access; the size of every access is a power of 2.
 _MOST_BYTES = 16
 
 
@@ -44,7 +44,7 @@ class Memory:
         _rows(self.content, values.dtype, n_elements)[at] = values
 
     def _numbers(self, addresses: Array, n_bytes: int) -> Array:
-        """Of rows of so many bytes, (n,)."""
+        """Numbers (n,) of the rows of ``n_bytes`` at these addresses."""
         offsets = addresses - self.start
         _check(offsets, n_bytes, len(self.content))
         numbers: Array = offsets >> n_bytes.bit_length() - 1
@@ -82,7 +82,7 @@ class SharedMemory:
         _rows(self._all, values.dtype, n_elements)[numbers] = values
 
     def _numbers(self, blocks: Array, addresses: Array, n_bytes: int) -> Array:
-        """Of rows of so many bytes in all memories, (n,)."""
+        """Numbers (n,) of the rows of ``n_bytes``, counted through all memories."""
         _check(addresses, n_bytes, self._n_bytes)
         return (blocks * self._stride + addresses) >> n_bytes.bit_length() - 1
 

@@ -50,7 +50,7 @@ class IdleWorkers:
             patch.setenv("SWEEP_DATA", os.devnull)
             patch.setenv("TRITON_INTERPRET", "1")  # they may train with the fused trainer
             self._idle += preload([COMMAND] * N_WORKERS + [ANALYSIS_COMMAND] * N_ANALYSES)
-        # Until they are forked, whoever kills one kills all. Without torch they end instead.
+        # Until they are forked, killing one kills all of them. Without torch they end instead.
         wait_for(lambda: all(of.popen.pid or of.popen.poll() is not None for of in self._idle))
 
     def lend(self, patch: pytest.MonkeyPatch) -> None:

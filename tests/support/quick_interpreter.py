@@ -301,7 +301,7 @@ def _quick_load(full: Callable[..., Any]) -> Callable[..., Any]:
 
 @cache
 def _filled(shape: tuple[int, ...], value: int, kind: Any) -> NDArray[Any]:
-    """An array that nobody writes to."""
+    """An array that is only read."""
     return np.full(shape, value, kind)
 
 

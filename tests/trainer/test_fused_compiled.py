@@ -56,7 +56,7 @@ def emulate(*arguments: str) -> Rows:
 
 @pytest.fixture(scope="module")
 def all_kernels() -> Rows:
-    """Of the four commands that run all kernels: in one process, which takes long to begin."""
+    """What the four commands that run all kernels print; their process takes long to begin."""
     check = ["check", str(N_INPUTS), *map(str, BATCHES)]
     # Batches of 40 are taken whole in tf32, and not in ieee.
     return emulate(*check, "+", "card", "40", "9", "+", "conflicts", "+", "chain")
