@@ -92,9 +92,9 @@ class Round(NamedTuple):
     plain_seconds: float
     sweep_seconds: float
     ratio: float
-    #: While sweep trained.
+    #: Training speed of sweep.
     gflops: float
-    #: Of torch.mm, before and after `sweep start`.
+    #: Speed of torch.mm, the mean of before and after `sweep start`.
     mm_gflops: float
     #: ``gflops`` as a share of ``mm_gflops``.
     mm_share: float
@@ -216,7 +216,7 @@ def gflops(side: Side, split: tuple[float, int, int | None], images: Images) -> 
 
 
 def mm_gflops(least: float) -> float:
-    """Return the speed of torch.mm on all cores, over this many seconds."""
+    """Return the speed of torch.mm on all cores, measured for at least this many seconds."""
     torch.set_num_threads(n_cores())
     images, weights = torch.rand(BATCH_SIZE, 784), torch.rand(784, 784)
     out = torch.empty(BATCH_SIZE, 784)

@@ -154,9 +154,12 @@ class Prober:
         n_few = min(N_FEW, len(train))
         few, whole = Subsets(min(N_DRAWS, len(train) // n_few), n_few), Subsets(1, len(train))
         by_all = {name: make(known, whole) for name, make in CLASSIFIERS.items()}
-        by_few = by_all
-        if few != whole:  # the same images would make the same classifiers again
-            by_few = {name: make(known, few) for name, make in CLASSIFIERS.items()}
+        # The same images would make the same classifiers again.
+        by_few = (
+            by_all
+            if few == whole
+            else {name: make(known, few) for name, make in CLASSIFIERS.items()}
+        )
         of_few = {name: accuracies(of, test, test_classes) for name, of in by_few.items()}
         return FeatureProbe(
             all_labels=_each(by_all, lambda of: accuracies(of, test, test_classes)[0]),

@@ -7,7 +7,7 @@ import optuna
 import pytest
 
 from tests.support.cli_runner import Cli
-from tests.support.processes import sweep
+from tests.support.processes import kill_at_the_end, sweep
 
 STUDY = """
 study.name = "x"
@@ -40,7 +40,9 @@ def test_two_runs_with_one_seed_and_one_worker_are_the_same(cli: Cli, tmp_path: 
 
     def start_anew(*arguments: str, url: str) -> int:
         """In a process with other hashes of strings, and workers that load torch themselves."""
-        return sweep(*arguments, url=url, folder=tmp_path).wait(60)
+        process = sweep(*arguments, url=url, folder=tmp_path)
+        with kill_at_the_end(process):
+            return process.wait(60)
 
     first, second = run(tmp_path / "a", start_here), run(tmp_path / "b", start_anew)
     assert first == second

@@ -109,7 +109,7 @@ class TestForkedWorkers(TestLocalLauncher):
 
 
 @pytest.fixture
-def started() -> Iterator[Callable[[], psutil.Process]]:
+def start_worker() -> Iterator[Callable[[], psutil.Process]]:
     """Starts a worker without a set-up."""
     workers: list[LocalWorker] = []
 
@@ -129,18 +129,18 @@ def environment_of(process: psutil.Process) -> dict[str, str]:
 
 
 def test_a_worker_is_not_told_the_way_to_the_database(
-    started: Callable[[], psutil.Process], monkeypatch: pytest.MonkeyPatch
+    start_worker: Callable[[], psutil.Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SWEEP_STORAGE", "postgresql://me:hunter2@host/db")
-    environment = environment_of(started())
+    environment = environment_of(start_worker())
     assert "hunter2" not in str(environment)
     assert environment["CUDA_VISIBLE_DEVICES"] == ""
 
 
 def test_a_workers_threads_spin_for_moments_only_unless_told(
-    started: Callable[[], psutil.Process], monkeypatch: pytest.MonkeyPatch
+    start_worker: Callable[[], psutil.Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GOMP_SPINCOUNT", "7")
-    assert environment_of(started())["GOMP_SPINCOUNT"] == "7"
+    assert environment_of(start_worker())["GOMP_SPINCOUNT"] == "7"
     monkeypatch.delenv("GOMP_SPINCOUNT")
-    assert environment_of(started())["GOMP_SPINCOUNT"] == "1000"
+    assert environment_of(start_worker())["GOMP_SPINCOUNT"] == "1000"

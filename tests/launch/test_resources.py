@@ -81,7 +81,7 @@ def test_worker_processes_are_started_before_optuna_and_sql_are_loaded(tmp_path:
     assert done.stderr.startswith("sweep: ") and "/no/such/folder" in done.stderr
 
 
-def test_workers_take_the_processes_that_were_start_ahead(children: Children) -> None:
+def test_workers_take_the_processes_that_were_started_ahead(children: Children) -> None:
     probed = loads(f"study.probe = true\n{STUDY}", "x.toml")
     with start_ahead(probed, TWO) as ahead:
         assert ahead is not None

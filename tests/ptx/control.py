@@ -26,14 +26,16 @@ def run(blocks: Blocks) -> None:
         while places:
             at = min(places)
             threads = places.pop(at)
-            at = _go_on(blocks, at, min(places, default=len(blocks.program.instructions)), threads)
-            ways = [(at, threads)] if at in places else _part(blocks, at, threads)
+            at = _run_to_branch(
+                blocks, at, min(places, default=len(blocks.program.instructions)), threads
+            )
+            ways = [(at, threads)] if at in places else _take_branch(blocks, at, threads)
             for following, some in ways:
                 met = places.get(following)
                 places[following] = some if met is None else met.join(some)
 
 
-def _go_on(blocks: Blocks, at: int, end: int, threads: Threads) -> int:
+def _run_to_branch(blocks: Blocks, at: int, end: int, threads: Threads) -> int:
     """Have these threads take instructions up to a branch or to this end: where they are then."""
     for i in range(at, end):
         instruction = blocks.program.instructions[i]
@@ -55,7 +57,7 @@ def _go_on(blocks: Blocks, at: int, end: int, threads: Threads) -> int:
     return end
 
 
-def _part(blocks: Blocks, at: int, threads: Threads) -> list[tuple[int, Threads]]:
+def _take_branch(blocks: Blocks, at: int, threads: Threads) -> list[tuple[int, Threads]]:
     """Have these threads take a branch: where they are then."""
     instruction = blocks.program.instructions[at]
     blocks.count_issue(instruction, threads)

@@ -67,18 +67,14 @@ def _run_module(module: str, *arguments: str) -> int:
     return 0
 
 
-def is_module(command: Any) -> bool:
-    """Whether this is ``python -m MODULE …`` with the Python that runs."""
-    return list(command[:2]) == [sys.executable, "-m"]
-
-
 def fork_modules() -> None:
     """From now on ``subprocess.run`` forks where it would start such a command for its output."""
     start = subprocess.run
 
     def run(command: Any, **options: Any) -> subprocess.CompletedProcess[Any]:
+        is_module = list(command[:2]) == [sys.executable, "-m"]
         is_for_output = options.get("capture_output") and options.get("text")
-        if not (is_module(command) and is_for_output and options.keys() <= _HONOURED):
+        if not (is_module and is_for_output and options.keys() <= _HONOURED):
             return start(command, **options)
         environment = options.get("env") or os.environ
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:

@@ -86,7 +86,7 @@ class LauncherContract:
             if isinstance(event, kind):
                 return event
 
-    def test_a_worker_comes_up_gives_signs_of_life_while_it_trains_and_leaves(self) -> None:
+    def test_a_worker_comes_up_sends_heartbeats_while_it_trains_and_leaves(self) -> None:
         # The epoch takes longer than a heartbeat is away; the session says nothing meanwhile.
         self.start(replace(SETUP, train_limit=None))
         assert len(self.hear(Ready).data.sha256) == 64

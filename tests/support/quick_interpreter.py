@@ -26,12 +26,12 @@ def quicken() -> None:
     object.__setattr__(interpreter.interpreter_builder.options, "sanitize_overflow", False)
     interpreter._get_np_dtype = _numpy_types(interpreter._get_np_dtype)
     core.block_type.__init__ = _built_once(core.block_type.__init__)
-    core.tensor.__init__ = _typed
+    core.tensor.__init__ = _init_tensor
     core._unwrap_if_constexpr = _unwrap
     semantic.TritonSemantic.broadcast_impl_value = _broadcast(
         semantic.TritonSemantic.broadcast_impl_value
     )
-    interpreter.TensorHandle.__init__ = _keep
+    interpreter.TensorHandle.__init__ = _init_handle
     core.tensor.shape, core.tensor.numel = _ShapeOnce("shape"), _ShapeOnce("numel")
     for name, operator in OPERATORS.items():
         setattr(core.tensor, name, _quick_operator(getattr(core.tensor, name), operator))
@@ -57,7 +57,7 @@ def _of_interpreter(builtin: Callable[..., Any]) -> Callable[..., Any]:
     return bound
 
 
-def _keep(self: Any, data: NDArray[Any], dtype: Any) -> None:
+def _init_handle(self: Any, data: NDArray[Any], dtype: Any) -> None:
     self.data, self.dtype, self.attr = data, dtype, {}
 
 
@@ -146,7 +146,7 @@ def _unwrap(one: Any, unwrap: Callable[[Any], Any] = core._unwrap_if_constexpr) 
     return unwrap(one) if isinstance(one, list | tuple | core.tuple) else one
 
 
-def _typed(self: Any, handle: Any, type: Any) -> None:
+def _init_tensor(self: Any, handle: Any, type: Any) -> None:
     self.handle, self.type, self.dtype = handle, type, type.scalar
 
 
@@ -282,7 +282,7 @@ def _quick_load(full: Callable[..., Any]) -> Callable[..., Any]:
             return full(self, pointer, mask, other, *options)
         kind, at = interpreter._get_np_dtype(element), pointer.handle.data
         if mask is None:
-            mask, masks = _filled(at.shape, True, bool), ()
+            mask, masks = _constant_array(at.shape, True, bool), ()
         elif type(mask) is core.tensor and mask.dtype.name == "int1":
             masks, mask = (mask,), mask.handle.data
             if at.shape != mask.shape:
@@ -290,7 +290,7 @@ def _quick_load(full: Callable[..., Any]) -> Callable[..., Any]:
         else:
             return full(self, pointer, mask, other, *options)
         if other is None:
-            masked = _filled(at.shape, 0, kind)
+            masked = _constant_array(at.shape, 0, kind)
         else:
             masked = np.broadcast_to(other.handle.data.astype(kind), at.shape)
         values = interpreter._interpreter.load(at, mask, masked, kind)
@@ -300,7 +300,7 @@ def _quick_load(full: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @cache
-def _filled(shape: tuple[int, ...], value: int, kind: Any) -> NDArray[Any]:
+def _constant_array(shape: tuple[int, ...], value: int, kind: Any) -> NDArray[Any]:
     """An array that is only read."""
     return np.full(shape, value, kind)
 
@@ -322,7 +322,7 @@ def _quick_store(full: Callable[..., Any]) -> Callable[..., Any]:
         ):
             return full(self, pointer, value, mask, *options)
         if masks is None:
-            masks = _filled(at.shape, True, bool)
+            masks = _constant_array(at.shape, True, bool)
         interpreter._interpreter.store(at, value.handle.data, masks)
         return None
 

@@ -161,9 +161,8 @@ class Fit:
         below = self._history.observations(self._below, names)
         above = self._history.observations(self._above, names)
         return Proposals(
-            Density(
-                group, below, np.ones(len(below))
-            ),  # alike: at most 25, or of several objectives
+            # Equal weights: there are at most 25 good trials, or several objectives.
+            Density(group, below, np.ones(len(below))),
             Density(group, above),
             self._rng,
             self._n_candidates,
