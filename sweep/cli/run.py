@@ -169,13 +169,19 @@ def resume(
         return
     changed = _changed_file(study, file, overrides)
     from sweep.coordinator import run
+    from sweep.launch.resources import start_ahead
 
-    with observers(name, webhook) as (observe, told):
+    study_file = changed or run.stored_file(study.engine, name)
+    with (
+        start_ahead(study_file, options, n_trials=trials) as resources,
+        observers(name, webhook) as (observe, told),
+    ):
         phase = run.resume(
             *(study.engine, name, options, observe),
             say=say,
             trials=trials,
             study_file=changed,
+            resources=resources,
         )
         told.phase = phase
     _finish(study, phase, storage)

@@ -84,28 +84,33 @@ def resolve_resources(
 
 
 @contextmanager
-def start_ahead(study_file: StudyFile, options: RunOptions) -> Iterator[RunResources | None]:
+def start_ahead(
+    study_file: StudyFile, options: RunOptions, *, n_trials: int | None = None
+) -> Iterator[RunResources | None]:
     """Resolve the resources, and start the local workers' processes at once.
 
-    Yields None if the options cannot be resolved or ask for Ray: the run of the study resolves them
-    again and raises the error then. At the end of the block, processes that no worker uses are
-    killed.
+    ``n_trials`` replaces the file's budget. Yields None if the options cannot be resolved or ask
+    for Ray: the run of the study resolves them again and raises the error then. At the end of the
+    block, processes that no worker uses are killed.
     """
     processes: list[WorkerProcess] = []
     try:
-        yield _start_ahead(study_file, options, processes)
+        yield _start_ahead(study_file, options, n_trials, processes)
     finally:
         for process in processes:
             process.discard()
 
 
 def _start_ahead(
-    study_file: StudyFile, options: RunOptions, processes: list[WorkerProcess]
+    study_file: StudyFile,
+    options: RunOptions,
+    n_trials: int | None,
+    processes: list[WorkerProcess],
 ) -> RunResources | None:
     if options.launcher is not LauncherKind.LOCAL:
         return None
     try:
-        devices, threads = _local_devices(study_file, options)
+        devices, threads = _local_devices(study_file, options, n_trials)
         trainer = resolve_trainer(options.trainer, study_file.space, on_cpu=devices[0] == "cpu")
     except SweepError:
         return None

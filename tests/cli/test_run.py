@@ -24,6 +24,7 @@ from sweep.findings.decision import gather_decision
 from sweep.findings.dialects import in_ascii
 from sweep.findings.progress import only_trainer
 from sweep.launch import resources
+from sweep.launch.process import WorkerProcess
 from sweep.store import commands
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
@@ -226,6 +227,22 @@ def test_resume_adds_trials(cli: Cli, file: str) -> None:
     cli("start", file, "--gpus", "cpu")
     assert cli("resume", "x", "--trials", 8).code == 0
     assert cli("list", "--json").json[0]["states"]["COMPLETE"] == 8
+
+
+@pytest.mark.parametrize("command", [("start", "x.toml", "--resume"), ("resume", "x")])
+def test_the_workers_of_a_run_load_torch_together(
+    cli: Cli, file: str, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    cli("start", file, "--gpus", "cpu")
+    started: list[Sequence[str]] = []
+
+    def start(devices: Sequence[str], **_: bool) -> list[WorkerProcess]:
+        started.append(devices)
+        return []
+
+    monkeypatch.setattr(resources, "start_processes", start)
+    assert cli(*command, "--gpus", "cpu", "--workers", 2).code == 0
+    assert started == [["cpu", "cpu"]]
 
 
 def test_resume_changes_the_baseline_of_a_finished_study(
