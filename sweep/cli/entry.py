@@ -66,6 +66,8 @@ def run(arguments: Sequence[str]) -> int:
         return _tell_unexpected(error, arguments)
     finally:
         logs.end()
+        if engine := sys.modules.get("sweep.store.engine"):  # commands without a database lack it
+            engine.close_connections()
     return result if isinstance(result, int) else 0
 
 

@@ -68,11 +68,18 @@ class CmaEsSampler(OptunaCmaEsSampler):
         return space.untransform(optimizer.ask())
 
     def _tell_again(self, optimizer: "CMA", study: Study, space: _SearchSpaceTransform) -> None:
-        """Tell the optimizer the results that it was told in earlier runs of this study."""
+        """Tell the optimizer the results that it was told in earlier runs of this study.
+
+        Stop at the first generation with a trial that has no result any more, because ``sweep
+        doctor --repair`` reset it: the later ones are learned again from their trials.
+        """
         told = study._storage.get_study_system_attrs(study._study_id)
         trials = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
         while (numbers := told.get(_TOLD.format(generation=optimizer.generation))) is not None:
-            optimizer.tell([_solution(space, trials[number]) for number in numbers])
+            generation = [trials[number] for number in numbers]
+            if any(trial.values is None for trial in generation):
+                return
+            optimizer.tell([_solution(space, trial) for trial in generation])
 
     def _tell_new(
         self,

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import sqlalchemy
 from sqlalchemy import Connection, event
@@ -66,6 +67,8 @@ _NO_PERMISSION = (
 _NOT_GRANTED = "42501"
 #: SQLSTATE of a server that accepts no writes: a standby, or one that has become one.
 _READ_ONLY = "25006"
+
+_ENGINES: WeakSet[Engine] = WeakSet()
 
 
 def storage_url(option: str | None = None) -> URL:
@@ -180,7 +183,18 @@ def connect(url: URL) -> Engine:
     else:
         event.listen(engine, "connect", _limit_statements)
     event.listen(engine, "handle_error", _translate)
+    _ENGINES.add(engine)
     return engine
+
+
+def close_connections() -> None:
+    """Close the idle connections of every engine of this process; the next read opens new ones.
+
+    SQLite moves the rows of its WAL file into the database file when the last connection is closed,
+    and never if the process only ends.
+    """
+    for engine in list(_ENGINES):
+        engine.dispose()
 
 
 def _configure_sqlite(

@@ -76,6 +76,20 @@ def test_start_runs_a_study_and_ends_with_the_best_configurations(cli: Cli, file
     assert "sweep report x" in answer.err
 
 
+@pytest.mark.parametrize("command", [("start", "x.toml", "--resume"), ("stop", "x")])
+def test_after_a_command_the_database_is_one_file(
+    cli: Cli, file: str, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    # SQLite keeps rows in sweep.db-wal until the last connection is closed.
+    cli("start", file, "--gpus", "cpu")
+    cli(*command)
+    lone = tmp_path / "lone.db"
+    lone.write_bytes(Path("sweep.db").read_bytes())
+    listed = cli("list", "--storage", f"sqlite:///{lone}", "--json")
+    assert listed.json[0]["states"]["COMPLETE"] == 6
+    assert not Path("sweep.db-wal").exists()
+
+
 def test_a_study_that_has_trained_all_of_its_space_blames_no_budget(cli: Cli, file: str) -> None:
     Path(file).write_text(FIXED)
     answer = cli("start", file, "--gpus", "cpu")

@@ -6,6 +6,7 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 
 from sweep.config import TrialConfig
 from sweep.search import make_sampler, quiet_optuna, suggest_config
@@ -38,10 +39,19 @@ def params(study: optuna.Study) -> list[dict[str, Any]]:
     return [trial.params for trial in study.trials]
 
 
-def in_a_new_process(study: optuna.Study, study_file: StudyFile) -> optuna.Study:
-    """The study as a resume finds it, with all that its database kept, which is JSON."""
+def in_a_new_process(
+    study: optuna.Study, study_file: StudyFile, reset: int | None = None
+) -> optuna.Study:
+    """The study as a resume finds it, with all that its database kept, which is JSON.
+
+    One trial may be back in the queue, as `sweep doctor --repair` puts it there.
+    """
     again = optuna.create_study(sampler=make_sampler(study_file, len(study.trials)))
-    again.add_trials(study.trials)
+    for trial in study.trials:
+        if trial.number == reset:
+            trial.state, trial.values = TrialState.WAITING, None
+            trial.datetime_start = trial.datetime_complete = None
+        again.add_trial(trial)
     for key, value in study._storage.get_study_system_attrs(study._study_id).items():
         again._storage.set_study_system_attr(again._study_id, key, json.loads(json.dumps(value)))
     return again
@@ -130,5 +140,18 @@ def test_a_trial_that_came_late_is_not_told_on_resume_either(study_file: StudyFi
     for trial, config in list(zip(running, configs, strict=True))[:2]:
         study.tell(trial, error(config))
     again = in_a_new_process(study, study_file)
+    suggest_config(again.ask(), study_file)
+    assert (optimizer(again).mean == optimizer(study).mean).all()
+
+
+def test_a_study_goes_on_after_a_trial_that_was_told_is_reset(study_file: StudyFile) -> None:
+    study = make_study(study_file)
+    run_trials(study, study_file, 32, error)
+    suggest_config(study.ask(), study_file)
+    again = in_a_new_process(study, study_file, reset=8)
+    waiting = again.ask()
+    suggest_config(again.ask(), study_file)
+    assert optimizer(again).generation == 1  # trial 8 is one of the second generation
+    again.tell(waiting, study.trials[8].value)
     suggest_config(again.ask(), study_file)
     assert (optimizer(again).mean == optimizer(study).mean).all()
