@@ -43,11 +43,11 @@ def value(of: Any) -> str:
 def percent(share: float, digits: int = 0) -> str:
     """Format a share in percent; one near 0 or 1 as "< 1 %" or "> 99 %", not as 0 % or 100 %."""
     least = 10.0**-digits
-    if 0 < 100 * share < least / 2:
-        return f"< {least:g} %"
-    if 0 < 100 * (1 - share) < least / 2:
-        return f"> {100 - least:g} %"
     shown = round(100 * share, digits) + 0.0  # never -0
+    if shown == 0 and share > 0:
+        return f"< {least:g} %"
+    if shown == 100 and share < 1:
+        return f"> {100 - least:g} %"
     return f"{shown:.{digits}f} %"
 
 

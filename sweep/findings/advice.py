@@ -114,18 +114,24 @@ def gather_advice(reader: StudyReader, width: WidthLaw, ties: TieSet | None) -> 
     return sorted(_gather(reader, width, ties), key=lambda of: list(AdviceKind).index(of.kind))
 
 
-def _gather(reader: StudyReader, width: WidthLaw, ties: TieSet | None) -> Iterator[Advice]:
+def _gather(reader: StudyReader, width: WidthLaw, ties: TieSet | None) -> list[Advice]:
     name, table = reader.study.name, reader.table
     found = effects(table, reader.domains)
     crowds = crowded_ends(found, table) if found else []
-    yield from _widen(name, [of for of in crowds if not _is_most_epochs(of)])
-    yield from _more_epochs(reader, next(filter(_is_most_epochs, crowds), None), width)
-    yield from _search(reader, ties)
-    yield from _more_widths(name, width, reader.domains)
-    yield from _more_seeds(reader, ties)
+    advice = [
+        *_widen(name, [of for of in crowds if not _is_most_epochs(of)]),
+        *_more_epochs(reader, next(filter(_is_most_epochs, crowds), None), width),
+        *_search(reader, ties),
+        *_more_widths(name, width, reader.domains),
+        *_more_seeds(reader, ties),
+    ]
     if found:
-        yield from _fix(name, found, reader)
-        yield from _narrow(name, needed_parts(found, table))
+        # A parameter that needs other values is not to be fixed or narrowed as well.
+        changed = {change.param for of in advice for change in of.changes}
+        unneeded = [of for of in without_effect(found) if of.param not in changed]
+        parts = [of for of in needed_parts(found, table) if of.effect.param not in changed]
+        advice += [*_fix(name, found, unneeded, reader), *_narrow(name, parts)]
+    return advice
 
 
 def next_command(study: str) -> str:
@@ -303,7 +309,9 @@ def _more_epochs(reader: StudyReader, crowd: Crowd | None, width: WidthLaw) -> I
     if not SETTINGS[EPOCHS.name].allows(2 * most):
         return
     is_grid = reader.record.settings.sampler.name is Sampler.GRID
-    to = {"choices": [most, 2 * most]} if is_grid else {"low": low, "high": 2 * most}
+    is_list = any(isinstance(reader.domains.get(param), ChoiceDomain) for param in epochs)
+    listed, span = {"choices": [most, 2 * most]}, {"low": low, "high": 2 * most}
+    to: dict[str, Any] = listed if is_grid or is_list else span
     yield Advice(
         kind=AdviceKind.MORE_EPOCHS,
         sentence=f"{said}: train for up to {2 * most} epochs.",
@@ -447,8 +455,10 @@ def _more_seeds(reader: StudyReader, ties: TieSet | None) -> Iterator[Advice]:
 # --- settings that need not be searched as widely -----------------------------------------------
 
 
-def _fix(study: str, found: Effects, reader: StudyReader) -> Iterator[Advice]:
-    effects_ = [of for of in without_effect(found) if not _decides(of, reader.domains)]
+def _fix(
+    study: str, found: Effects, unneeded: Sequence[SettingEffect], reader: StudyReader
+) -> Iterator[Advice]:
+    effects_ = [of for of in unneeded if not _decides(of, reader.domains)]
     best = _settings_of_best(reader.table, found)
     changes = [
         Change(

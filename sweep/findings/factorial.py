@@ -21,6 +21,8 @@ CELLS = "Every combination of the causes"
 _EFFECTS = {"alone": "Alone", "shapley": "Shapley value", "taken_back": "Taken back"}
 #: A smaller effect is called little.
 LITTLE = 1.1
+#: A larger effect is called much.
+MUCH = 2.0
 #: The largest causes together are called more than the whole above this share.
 MORE_THAN_ALL = 1.1
 _NO_EFFECT = ChangeEffect(1.0, None, None)
@@ -159,23 +161,20 @@ def sum_of_largest(found: Factorial) -> float | None:
 
 
 def _dependent(found: Factorial) -> str:
-    """Name the causes that do little alone and much where all others are as in the target."""
+    """Name the causes that do little alone and more where all others are as in the target."""
     dependent = [
-        of
+        (of, of.taken_back.estimate)
         for of in sorted(found.effects, key=lambda of: -(of.taken_back or _NO_EFFECT).estimate)
         if of.alone and of.taken_back and of.alone.estimate < LITTLE
         if of.taken_back.estimate > LITTLE and not of.taken_back.may_be_chance
     ]
     if not dependent:
         return ""
-    named = "; ".join(
-        f"{of.cause.text} ({number(of.taken_back.estimate)} times)"
-        for of in dependent
-        if of.taken_back
-    )
+    named = "; ".join(f"{of.cause.text} ({number(times)} times)" for of, times in dependent)
+    more = "much more" if all(times >= MUCH for _, times in dependent) else "more"
     return (
         f"Alone these lower the error by less than {percent(1 - 1 / LITTLE)}, and taken back from "
-        f"the target they raise it by much more, so they need other changes: {named}."
+        f"the target they raise it by {more}, so they need other changes: {named}."
     )
 
 

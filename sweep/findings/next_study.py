@@ -163,8 +163,6 @@ def _follow(draft: _Draft, advice: Sequence[Advice]) -> list[Change]:
     for of in advice:
         for change in of.changes:
             before = taken.get(change.param)
-            if before is not None and of.kind is AdviceKind.NARROW:
-                continue
             to = change.to if before is None else _wider(before.to, change.to)
             why = change.why if before is None else f"{before.why} {change.why}"
             places = list(_places(draft.study_file.space, change.param))
@@ -205,10 +203,16 @@ def _with_when(draft: _Draft, keys: _Keys, to: Any) -> Any:
 
 
 def _wider(one: Any, other: Any) -> Any:
-    """Return the union of two ranges, or of two lists."""
-    if "choices" in one:
+    """Return the union of two ranges or lists; a range over both for one of each."""
+    if "choices" in one and "choices" in other:
         return {"choices": sorted({*one["choices"], *other["choices"]})}
-    return {**one, "low": min(one["low"], other["low"]), "high": max(one["high"], other["high"])}
+    span = one if "low" in one else other
+    ends = [*_ends(one), *_ends(other)]
+    return {**span, "low": min(ends), "high": max(ends)}
+
+
+def _ends(to: Any) -> Any:
+    return to["choices"] if "choices" in to else (to["low"], to["high"])
 
 
 def _is_table(to: Any) -> bool:

@@ -16,6 +16,8 @@ from sweep.store.table import TrialTable
 
 #: An error this many times the floor is not due to the width.
 _FAR = 10.0
+#: Ratios below this are written in percent.
+_FEW_PERCENT = 1.5
 
 
 def headline(study: StudySummary, verdict: Verdict | None) -> str:
@@ -63,8 +65,8 @@ def _beside_baseline(study: StudySummary, verdict: Verdict) -> str:
         return ""
     asked = f"the baseline (trial {baseline.number}, {_error(baseline)})"
     if times >= 1:
-        return f"That is {_times(times)} less than {asked}."
-    return f"On the test images {asked} is even {_times(1 / times)} better."
+        return f"That is {_less(times)} less than {asked}."
+    return f"On the test images {asked} is even {_less(1 / times)} better."
 
 
 def untried_sentence(study: str, untried: UntriedBaseline) -> str:
@@ -100,8 +102,8 @@ def _beside_floor(verdict: Verdict) -> str:
         return ""
     best_linear = f"The best linear code of the same width (PCA, {number(floor)})"
     if times <= 1:
-        return f"{best_linear} is {_times(1 / times)} worse: the nonlinear code pays off."
-    return f"{best_linear} is {_times(times)} better; {as_good}."
+        return f"{best_linear} is {_more(1 / times)} worse: the nonlinear code pays off."
+    return f"{best_linear} is {_less(times)} better; {as_good}."
 
 
 def _beside_entropy(verdict: Verdict) -> str:
@@ -121,9 +123,17 @@ def _error(row: TrialRow) -> str:
     return number(row.test_mse if row.test_mse is not None else row.value)
 
 
+def _less(ratio: float) -> str:
+    """Say how much less one error is than another that is ``ratio`` times as high."""
+    return percent(1 - 1 / ratio) if ratio < _FEW_PERCENT else _times(ratio)
+
+
+def _more(ratio: float) -> str:
+    """Say how much more an error is that is ``ratio`` times as high as another."""
+    return percent(ratio - 1) if ratio < _FEW_PERCENT else _times(ratio)
+
+
 def _times(ratio: float) -> str:
-    if ratio < 1.5:
-        return percent(ratio - 1)
     return f"{ratio:.1f} times" if ratio < 100 else f"{number(ratio)} times"
 
 

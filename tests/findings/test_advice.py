@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from sweep.analysis.best_region import BestRegion
+from sweep.analysis.effects import Effects, SettingEffect
 from sweep.analysis.study_reader import StudyReader
 from sweep.findings.advice import Advice, AdviceKind, widen
 from sweep.findings.study import gather_study
@@ -200,6 +202,44 @@ def test_best_trials_within_chance_of_one_another_want_seeds(engine: Engine) -> 
 def test_a_few_trials_are_told_nothing_of_ranges_effects_or_the_search(engine: Engine) -> None:
     kinds = {of.kind for of in advice(engine, BEYOND, 30)}
     assert kinds <= {AdviceKind.MORE_SEEDS}
+
+
+@pytest.mark.parametrize("kind", [AdviceKind.FIX, AdviceKind.NARROW])
+def test_a_parameter_that_needs_other_values_is_not_fixed_or_narrowed(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, kind: AdviceKind
+) -> None:
+    def all_effects(found: Effects, *_: Any) -> list[SettingEffect]:
+        return list(found.by_param.values())
+
+    def all_parts(found: Effects, *_: Any) -> list[BestRegion]:
+        return [
+            BestRegion(effect=of, n_best=12, choices=of.searched.domain.choices)
+            if isinstance(of.searched.domain, ChoiceDomain)
+            else BestRegion(effect=of, n_best=12, low=1.0, high=2.0)
+            for of in found.by_param.values()
+        ]
+
+    monkeypatch.setattr("sweep.findings.advice.without_effect", all_effects)
+    monkeypatch.setattr("sweep.findings.advice.needed_parts", all_parts)
+    space = SPACE.replace("low = 16, high = 512", "low = 128, high = 512")
+    space = space.replace("epochs = 5", "epochs = { low = 9, high = 10 }")
+    found = advice(engine, replace(BEYOND, space=space, fall_per_epoch=0.15))
+    earlier = {
+        change.param: of.kind
+        for of in found
+        if of.kind not in (AdviceKind.FIX, AdviceKind.NARROW)
+        for change in of.changes
+    }
+    assert earlier == {
+        "learning_rate": AdviceKind.WIDEN,
+        "epochs": AdviceKind.MORE_EPOCHS,
+        "hidden_width": AdviceKind.MORE_WIDTHS,
+    }
+    (later,) = of_kind(found, kind)
+    assert {change.param for change in later.changes} == {
+        "activation", "beta1", "batch_size", "weight_init"
+    }  # fmt: skip
+    assert "hidden width" not in later.sentence
 
 
 def test_diverged_and_invalid_trials_count_as_bad_and_not_at_all(engine: Engine) -> None:

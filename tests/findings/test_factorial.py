@@ -47,6 +47,15 @@ def test_the_largest_cause_and_the_strongest_interaction_are_told_with_their_num
     assert len(said) == 4
 
 
+def test_a_cause_that_raises_the_error_by_half_only_is_not_said_to_raise_it_by_much() -> None:
+    def both(causes: frozenset[str]) -> float:
+        return -math.log(1.5) if causes >= {Cause.UPDATES, Cause.OUTPUT} else 0.0
+
+    said = " ".join(factorial_sentences(study_analysis(plant_factorial(both))))
+    assert "taken back from the target they raise it by more, so they need other changes: " in said
+    assert "(1.50 times)" in said
+
+
 def test_effects_and_interactions_within_chance_are_told_to_be() -> None:
     said = " ".join(factorial_sentences(study_analysis(plant_factorial(product, noise=0.3))))
     assert "The strongest interaction, not significant: " in said

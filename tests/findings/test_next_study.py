@@ -133,16 +133,82 @@ def test_a_choice_that_is_left_out_takes_its_settings_with_it(engine: Engine) ->
     assert all(entry["optimizer"] == "adam" for entry in found.study_file.enqueue)
 
 
-def test_two_pieces_of_advice_on_one_range_give_both(engine: Engine) -> None:
+@pytest.mark.parametrize("kind", [AdviceKind.WIDEN, AdviceKind.MORE_WIDTHS])
+def test_two_pieces_of_advice_on_one_range_give_both(engine: Engine, kind: AdviceKind) -> None:
     plant_study(engine)
     found = follow(
         engine,
         advise("hidden_width", {"low": 16, "high": 1024, "log": True}),
-        advise("hidden_width", {"low": 4, "high": 512, "log": True}, AdviceKind.MORE_WIDTHS),
-        advise("hidden_width", {"low": 32, "high": 64, "log": True}, AdviceKind.NARROW),
+        advise("hidden_width", {"low": 4, "high": 512, "log": True}, kind),
     )
     width = found.study_file.space.domains()["hidden_width"]
     assert (width.low, width.high) == (4, 1024)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("wider", "more", "low", "high"),
+    [
+        ({"low": 2, "high": 5}, {"low": 5, "high": 10}, 2, 10),
+        ({"low": 2, "high": 5}, {"choices": [5, 10]}, 2, 10),
+        ({"choices": [2, 4, 5]}, {"low": 5, "high": 10}, 2, 10),
+    ],
+)
+def test_a_range_and_a_list_on_one_parameter_give_a_range_over_both(
+    engine: Engine, wider: Any, more: Any, low: int, high: int
+) -> None:
+    plant_study(engine)
+    found = follow(engine, advise("epochs", wider), advise("epochs", more, AdviceKind.MORE_EPOCHS))
+    epochs = found.study_file.space.domains()["epochs"]
+    assert (epochs.low, epochs.high) == (low, high)  # type: ignore[union-attr]
+
+
+def test_two_lists_on_one_parameter_give_both(engine: Engine) -> None:
+    plant_study(engine)
+    found = follow(
+        engine,
+        advise("epochs", {"choices": [2, 4, 5]}),
+        advise("epochs", {"choices": [5, 10]}, AdviceKind.MORE_EPOCHS),
+    )
+    epochs = found.study_file.space.domains()["epochs"]
+    assert epochs.choices == (2, 4, 5, 10)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "fall_per_epoch", "wider"),
+    [("5", 0.0, "hidden_width"), ("{ low = 9, high = 10 }", 0.15, "epochs")],
+)
+def test_a_setting_without_effect_in_a_range_too_narrow_is_widened_in_the_next_study(
+    engine: Engine, epochs: str, fall_per_epoch: float, wider: str
+) -> None:
+    space = f"""
+    hidden_width = {{ low = 60, high = 64 }}
+    learning_rate = {{ low = 1e-4, high = 1e-1, log = true }}
+    activation = ["relu", "gelu", "tanh"]
+    epochs = {epochs}
+    """
+    terms = {
+        "learning_rate": bowl(0.5, 6.0),
+        "activation": {"relu": 0.6, "gelu": 0.0, "tanh": 0.1},
+    }
+    plant = Plant(terms=terms, space=space, fall_per_epoch=fall_per_epoch)
+    plant_study(engine, plant, "random", n=120)
+    reader = StudyReader(open_study(engine, "study"), lambda _: None)
+    advice = gather_study(reader, in_short=True).advice
+    assert wider not in {
+        change.param for of in advice if of.kind is AdviceKind.FIX for change in of.changes
+    }
+    domains = next_study(reader, advice, None).study_file.space.domains()
+    assert domains[wider].high >= 20  # type: ignore[union-attr]
+
+
+def test_epochs_that_decide_on_other_settings_stay_a_list(engine: Engine) -> None:
+    space = SPACE.replace("epochs = 5", "epochs = { choices = [4, 5], when.5.warmup_epochs = 1 }")
+    plant = Plant(terms={"learning_rate": bowl(0.5, 6.0)}, fall_per_epoch=0.15, space=space)
+    plant_study(engine, plant, n=20)
+    reader = StudyReader(open_study(engine, "study"), lambda _: None)
+    found = next_study(reader, gather_study(reader, in_short=True).advice, None)
+    epochs = found.study_file.space.domains()["epochs"]
+    assert epochs.choices == (5, 10)  # type: ignore[union-attr]
 
 
 def test_what_would_leave_no_valid_file_is_left_out_and_said(engine: Engine) -> None:

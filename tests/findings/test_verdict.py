@@ -1,6 +1,9 @@
 import pytest
 
+from sweep.analysis.verdict import verdict as study_verdict
+from sweep.config import TrialConfig
 from sweep.findings import verdict
+from tests.support.finding_factories import floors, study_summary
 from tests.support.store_factories import trial_row, trial_table
 
 
@@ -16,8 +19,29 @@ def test_one_trial_or_none_beats_nobody(n: int) -> None:
     assert verdict.beaten_by(trial_table(*rows), rows[0] if rows else None) == ""
 
 
+def compare(baseline: float, best: float, floor: float) -> str:
+    """Compare the best trial with the baseline and with PCA, given their test errors."""
+    rows = [
+        trial_row(number=0, values=(2.0,), test_mse=baseline),
+        trial_row(number=1, values=(1.0,), test_mse=best, config=TrialConfig(hidden_width=2)),
+    ]
+    found = study_verdict(trial_table(*rows), rows, floors(10.0, 9.0, floor, 1e-9, 0.0))
+    return " ".join(verdict.explanations(study_summary(), found))
+
+
 @pytest.mark.parametrize(
-    ("ratio", "text"), [(1.25, "25 %"), (2.34, "2.3 times"), (7903.2, "7,903 times")]
+    ("baseline", "best", "floor", "text"),
+    [
+        (0.012, 0.010, 0.01, "That is 17 % less than the baseline (trial 0, 0.0120)."),
+        (0.0234, 0.010, 0.01, "That is 2.3 times less than the baseline"),
+        (7.9032, 0.001, 0.01, "That is 7,903 times less than the baseline"),
+        (0.010, 0.0125, 0.01, "the baseline (trial 0, 0.0100) is even 20 % better."),
+        (0.02, 0.0125, 0.01, "(PCA, 0.0100) is 20 % better;"),
+        (0.02, 0.03, 0.01, "(PCA, 0.0100) is 3.0 times better;"),
+        (0.02, 0.010, 0.0125, "(PCA, 0.0125) is 25 % worse:"),
+    ],
 )
-def test_a_ratio_is_told_as_people_say_it(ratio: float, text: str) -> None:
-    assert verdict._times(ratio) == text
+def test_a_ratio_is_in_percent_of_the_other_error_or_in_times(
+    baseline: float, best: float, floor: float, text: str
+) -> None:
+    assert text in compare(baseline, best, floor)
