@@ -1,12 +1,13 @@
 """Read derived studies: an attribute says for which study they were trained, and why."""
 
-import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from shlex import quote
 from typing import Any, NamedTuple
 
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection, Row, Select, func, select
 
 from sweep.enums import AblationMethod
@@ -66,12 +67,19 @@ class Retrained:
         return {DerivedKind.RETRAINS.value: asdict(self)}
 
 
+Derived = Explained | Retrained
+
+_ADAPTERS: Mapping[DerivedKind, TypeAdapter[Derived]] = {
+    DerivedKind.EXPLAINS: TypeAdapter(Explained),
+    DerivedKind.RETRAINS: TypeAdapter(Retrained),
+}
+
+
 class Child(NamedTuple):
     """A study whose attribute says that it was trained for the study of some name."""
 
     name: str
-    #: Has at least ``study`` and ``study_created_at``.
-    attribute: Mapping[str, Any]
+    attribute: Derived
     #: Why it does not belong to the study that now has the name; None if it does.
     why_not: str | None
 
@@ -91,14 +99,14 @@ class MismatchedStudy(NamedTuple):
         return f"Study '{child}' {because}, so it is ignored here; {removes}."
 
 
-def attribute_of(connection: Connection, key: StudyKey, kind: DerivedKind) -> dict[str, Any] | None:
-    """Return the attribute that says what a study was trained for; None without one."""
+def attribute_of(connection: Connection, key: StudyKey, kind: DerivedKind) -> Derived | None:
+    """Return the attribute that says what a study was trained for; None without a valid one."""
     text = connection.scalar(
         _CHILDREN.with_only_columns(study_user_attributes.c.value_json).where(
             studies.c.study_id == key.current_id, study_user_attributes.c.key == kind
         )
     )
-    return None if text is None else dict(json.loads(text))
+    return None if text is None else _parse(kind, text)
 
 
 def children(connection: Connection, key: StudyKey, kind: DerivedKind) -> list[Child]:
@@ -109,8 +117,8 @@ def children(connection: Connection, key: StudyKey, kind: DerivedKind) -> list[C
         raise no_such_study(connection, key)
     found = []
     for row in connection.execute(_CHILDREN.where(study_user_attributes.c.key == kind)):
-        attribute = json.loads(row.value_json)
-        if attribute["study"] == key:
+        attribute = _parse(row.key, row.value_json)
+        if attribute is not None and attribute.study == key:
             found.append(Child(row.study_name, attribute, _why_not(study, row, attribute, kind)))
     return found
 
@@ -122,13 +130,12 @@ def parents(connection: Connection) -> dict[str, str]:
     study.
     """
     derived = _CHILDREN.with_only_columns(
-        studies.c.study_name, study_user_attributes.c.value_json
+        studies.c.study_name, study_user_attributes.c.key, study_user_attributes.c.value_json
     ).order_by(None)
     found = {
-        row.study_name: (of["study"], of.get("study_created_at"))
+        row.study_name: (of.study, of.study_created_at)
         for row in connection.execute(derived)
-        # Users of Optuna may write attributes, too.
-        if isinstance(of := json.loads(row.value_json), dict) and isinstance(of.get("study"), str)
+        if (of := _parse(row.key, row.value_json)) is not None
     }
     if not found:
         return {}
@@ -151,6 +158,7 @@ def trials_fingerprint(connection: Connection, key: StudyKey) -> str:
     query = _CHILDREN.with_only_columns(
         studies.c.study_id,
         sweep_studies.c.created_at,
+        study_user_attributes.c.key,
         study_user_attributes.c.value_json,
         last.label("revision"),
     )
@@ -158,16 +166,23 @@ def trials_fingerprint(connection: Connection, key: StudyKey) -> str:
     return " ".join(
         f"{row.study_id}-{row.created_at:.3f}-{row.revision}"
         for row in rows
-        if json.loads(row.value_json)["study"] == key
+        if (of := _parse(row.key, row.value_json)) is not None and of.study == key
     )
 
 
+def _parse(key: str, text: str) -> Derived | None:
+    """Parse an attribute; None if it is not one that sweep wrote: users of Optuna may set any."""
+    with suppress(ValidationError):
+        return _ADAPTERS[DerivedKind(key)].validate_json(text)
+    return None
+
+
 def _why_not(
-    study: Row[Any, Any], child: Row[Any], attribute: Mapping[str, Any], kind: DerivedKind
+    study: Row[Any, Any], child: Row[Any], attribute: Derived, kind: DerivedKind
 ) -> str | None:
     """Explain why a child belongs to another study of that name; None if it belongs to this one."""
-    name = attribute["study"]
-    if attribute["study_created_at"] != study.created_at:
+    name = attribute.study
+    if attribute.study_created_at != study.created_at:
         return f"{_VERBS[kind]} another study that was named '{name}'"
     hashes = {row.provenance.get("data_sha256") for row in (study, child)} - {None}
     return f"was trained on other data than '{name}'" if len(hashes) > 1 else None
@@ -176,6 +191,7 @@ def _why_not(
 _CHILDREN: Select[Any] = (
     select(
         studies.c.study_name,
+        study_user_attributes.c.key,
         study_user_attributes.c.value_json,
         sweep_studies.c.created_at,
         sweep_studies.c.provenance,

@@ -25,7 +25,13 @@ from sweep.store import (
     usage,
 )
 from sweep.store.column_types import checked_sections
-from sweep.store.derived_studies import DerivedKind, Explained, MismatchedStudy, Retrained
+from sweep.store.derived_studies import (
+    Derived,
+    DerivedKind,
+    Explained,
+    MismatchedStudy,
+    Retrained,
+)
 from sweep.store.lookup import StudyKey, find_key, is_study, no_such_study, snapshot
 from sweep.store.records import (
     CommandRow,
@@ -320,25 +326,27 @@ class StudyHandle:
     def explains(self) -> Explained | None:
         """Return what it was trained to explain; None if it explains no study."""
         found = self._read(derived_studies.attribute_of, DerivedKind.EXPLAINS)
-        return None if found is None else Explained(**found)
+        return found if isinstance(found, Explained) else None
 
     def explanations(self) -> dict[str, Explained]:
         """Return the studies that explain this one, by name; the latest run comes last."""
-        return {name: Explained(**of) for name, of in self._children(DerivedKind.EXPLAINS)}
+        children = self._children(DerivedKind.EXPLAINS)
+        return {name: of for name, of in children if isinstance(of, Explained)}
 
     def retrains(self) -> Retrained | None:
         """Return the trials whose configurations it trains again; None if it does not retrain."""
         found = self._read(derived_studies.attribute_of, DerivedKind.RETRAINS)
-        return None if found is None else Retrained(**found)
+        return found if isinstance(found, Retrained) else None
 
     def retrainings(self) -> dict[str, Retrained]:
         """Return the studies that train its best trials again, by name.
 
         The latest run comes last.
         """
-        return {name: Retrained(**of) for name, of in self._children(DerivedKind.RETRAINS)}
+        children = self._children(DerivedKind.RETRAINS)
+        return {name: of for name, of in children if isinstance(of, Retrained)}
 
-    def _children(self, kind: DerivedKind) -> list[tuple[str, Mapping[str, Any]]]:
+    def _children(self, kind: DerivedKind) -> list[tuple[str, Derived]]:
         children = self._read(derived_studies.children, kind)
         return [(child.name, child.attribute) for child in children if child.why_not is None]
 

@@ -12,9 +12,16 @@ from sweep.errors import NotFoundError
 from sweep.store import copy
 from sweep.store.annotate import delete_study
 from sweep.store.derived_studies import DerivedKind
-from sweep.store.handle import open_study
+from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.migrate import open_store
-from tests.support.store_factories import EPOCH, add_explanation, add_study, new_store, sqlite_store
+from tests.support.store_factories import (
+    EPOCH,
+    add_attributes,
+    add_explanation,
+    add_study,
+    new_store,
+    sqlite_store,
+)
 
 BASELINE, TARGET = TrialConfig(), TrialConfig(epochs=9)
 
@@ -62,6 +69,24 @@ def test_a_study_made_anew_is_not_the_one_that_was_explained(tmp_path: Path) -> 
     assert [
         of.child for of in open_study(engine, "x").mismatched_studies(DerivedKind.EXPLAINS)
     ] == ["x-explain"]
+
+
+@pytest.mark.parametrize("kind", DerivedKind)
+@pytest.mark.parametrize("value", [5, {"study": "x"}, {"study": "x", "study_created_at": "today"}])
+def test_an_attribute_of_somebody_else_is_ignored(
+    tmp_path: Path, kind: DerivedKind, value: object
+) -> None:
+    engine = sqlite_store(tmp_path)
+    add_study(engine, "x")
+    explain(engine)
+    before = open_study(engine, "x").trials_fingerprint()
+    add_attributes(engine, add_study(engine, "y"), {kind: value})
+    x, y = open_study(engine, "x"), open_study(engine, "y")
+    assert (y.explains(), y.retrains()) == (None, None)
+    assert (list(x.explanations()), x.retrainings()) == (["x-explain"], {})
+    assert x.mismatched_studies(kind) == []
+    assert x.trials_fingerprint() == before
+    assert "y" not in DatabaseHandle(engine).study_list().parents
 
 
 def test_a_copy_is_explained_as_the_study_was(tmp_path: Path, postgres_store_url: str) -> None:
