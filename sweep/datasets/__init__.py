@@ -7,7 +7,7 @@ and never skipped.
 """
 
 from sweep.datasets.archive import DatasetArchive, install
-from sweep.datasets.copies import copy_path, write_copy
+from sweep.datasets.copies import write_copy
 from sweep.datasets.given import images_given
 from sweep.datasets.images import Images
 from sweep.datasets.library import (
@@ -32,7 +32,6 @@ __all__ = [
     "State",
     "cache_folder",
     "class_names",
-    "copy_path",
     "find",
     "for_workers",
     "images_given",

@@ -1,8 +1,10 @@
 """Keep copies of users' images in the cache, which workers read instead of decoding them again.
 
-A copy is named by its digest, so it is found from any folder and never confused with other images.
+A copy is named by the digest of its images, so it is found from any folder, and by what else
+workers read from it, so it is never confused with other images.
 """
 
+import hashlib
 import io
 import os
 import tempfile
@@ -16,12 +18,27 @@ from sweep.datasets.images import Images
 from sweep.datasets.places import cache_folder, convert_write_errors
 
 _FOLDER = "copies"
-_DIGITS = 32
+_DIGITS, _MORE_DIGITS = 32, 8
 
 
-def copy_path(sha256: str, folder: Path | None = None) -> Path:
-    """Return the path of the copy of the images with this digest, whether it exists or not."""
-    return (folder or cache_folder() / _FOLDER) / f"{sha256[:_DIGITS]}.npz"
+def copies_of(sha256: str) -> list[Path]:
+    """List the copies in the cache of the images with this digest, the newest last.
+
+    They differ in the names of the labels, or in the images' shape.
+    """
+    found = (cache_folder() / _FOLDER).absolute().glob(f"{sha256[:_DIGITS]}-*.npz")
+    return sorted(found, key=lambda path: path.stat().st_mtime)
+
+
+def _file_name(images: Images) -> str:
+    # ``Images.sha256`` is the digest of pixels and labels alone, one after the other.
+    details = (
+        images.shape,
+        (len(images.train_images), len(images.test_images), images.train_labels is None),
+        sorted(images.label_names.items()),
+    )
+    more = hashlib.sha256(repr(details).encode()).hexdigest()
+    return f"{images.sha256[:_DIGITS]}-{more[:_MORE_DIGITS]}.npz"
 
 
 def write_copy(images: Images, folder: Path | None = None) -> Path:
@@ -29,7 +46,7 @@ def write_copy(images: Images, folder: Path | None = None) -> Path:
 
     Returns the copy's path. Raises NoRoomError if it cannot be written.
     """
-    path = copy_path(images.sha256, folder)
+    path = (folder or cache_folder() / _FOLDER) / _file_name(images)
     if path.is_file():
         return path
     with convert_write_errors(path.parent):

@@ -10,7 +10,7 @@ from pathlib import Path
 from shlex import quote
 
 from sweep.datasets.arrays import resize_images
-from sweep.datasets.copies import copy_path, write_copy
+from sweep.datasets.copies import copies_of, write_copy
 from sweep.datasets.download import download
 from sweep.datasets.formats import EXPECTED, Size, format_of, read_own
 from sweep.datasets.images import Images, read_images
@@ -79,20 +79,20 @@ def load(name: str, size: Size | None = None) -> Images:
 def load_again(
     name: str, size: Size | None, sha256: str | None, near: Sequence[Path] = ()
 ) -> Images:
-    """Load the images with this digest: their copy in the cache, or else the images at their path.
+    """Load the images with this digest: a copy in the cache, or else the images at their path.
 
     A user's images that are no longer at their path are searched in this folder, the folders
     ``near`` and the cache, by the end of their path; ``Images.name`` is where they were found. The
     images at the path may have changed: compare ``Images.sha256``. Raises DataError for a copy with
     another digest, and if they are not found.
     """
-    copy = None if sha256 is None else copy_path(sha256)
-    if copy is not None and copy.is_file():
+    path = Path(name).expanduser()
+    if copies := [] if sha256 is None else copies_of(sha256):
+        copy = path.absolute() if path.absolute() in copies else copies[-1]
         images = load(str(copy))
         if images.sha256 != sha256:
             raise DataError(f"{copy}: this copy was changed; remove it.")
         return images
-    path = Path(name).expanduser()
     if name in SOURCES or sha256 is None or path.exists():
         return load(name, size)
     places = list(dict.fromkeys(place.absolute() for place in (Path.cwd(), *near, cache_folder())))
@@ -124,7 +124,7 @@ def _candidates(path: Path, places: Sequence[Path]) -> Iterator[Path]:
 
 def is_here(name: str, sha256: str) -> bool:
     """Return whether ``load_again`` needs no download."""
-    return name not in SOURCES or copy_path(sha256).is_file() or find(name) is not None
+    return name not in SOURCES or bool(copies_of(sha256)) or find(name) is not None
 
 
 def for_workers(

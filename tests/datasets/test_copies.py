@@ -1,5 +1,7 @@
 """Copies of users' images, which workers read."""
 
+import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +58,32 @@ def test_a_folder_that_has_changed_gets_another_copy(tmp_path: Path) -> None:
     first = datasets.for_workers(name, None)
     paint(tmp_path / "mine" / "new.png", 99)
     assert datasets.for_workers(name, None) != first
+
+
+def test_a_folder_whose_classes_are_renamed_gets_another_copy(tmp_path: Path) -> None:
+    for name in ("0", "1"):
+        fill(tmp_path / "mine" / name)
+    datasets.for_workers(str(tmp_path / "mine"), None)
+    (tmp_path / "mine" / "1").rename(tmp_path / "mine" / "bee")
+    copy = datasets.for_workers(str(tmp_path / "mine"), None)
+    assert datasets.load(copy).class_names == ("0", "bee")
+
+
+def given(*shape: int) -> datasets.Images:
+    return datasets.images_given(np.arange(math.prod(shape), dtype=np.uint8).reshape(shape))
+
+
+def test_equal_bytes_of_another_shape_are_another_copy() -> None:
+    high, wide = given(15, 8, 2), given(15, 4, 4)
+    assert high.sha256 == wide.sha256
+    for images in (high, wide):
+        copy = str(copies.write_copy(images))
+        assert datasets.load(copy).shape == images.shape
+    # A study of given images has the path of their copy as the name of its data.
+    by_path = str(copies.write_copy(high))
+    os.utime(by_path, (0, 0))
+    assert datasets.load_again(by_path, None, high.sha256).shape == high.shape
+    assert datasets.load_again("./elsewhere", None, high.sha256).shape == wide.shape
 
 
 def test_a_copy_is_found_by_its_digest_when_the_folder_is_gone(tmp_path: Path) -> None:
