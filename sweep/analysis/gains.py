@@ -15,7 +15,7 @@ the gains whose best fit an F test at 90 % does not distinguish from the best of
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -68,6 +68,11 @@ class Gain:
         if self.low is None or self.high is None:
             return change(self.estimate)
         return f"{change(self.estimate)} ({change(self.low)} to {change(self.high)})"
+
+    def negated(self) -> "Gain":
+        """Return the share by which the error would rise."""
+        low, high = (None if end is None else -end for end in (self.high, self.low))
+        return replace(self, estimate=-self.estimate, low=low, high=high)
 
 
 #: By what is doubled; unknown gains are missing.

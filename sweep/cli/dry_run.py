@@ -16,7 +16,7 @@ from sweep.findings import budgets
 from sweep.findings.progress import only_trainer
 from sweep.launch.resources import RunOptions
 from sweep.nvml import Gpu
-from sweep.store.handle import StudyHandle
+from sweep.store.handle import StudyHandle, open_study_or_none
 from sweep.store.migrate import open_store, open_store_or_none
 from sweep.studyfile import Fixed, Node, Searched, Space, StudyFile
 from sweep.studyfile.enqueue import describe
@@ -27,9 +27,14 @@ N_FIRST = 5
 def show_plan(
     study_file: StudyFile, options: RunOptions, storage: str | None, *, go_on: bool
 ) -> None:
-    """Show what ``start`` would do."""
+    """Show what ``start`` would do; with ``go_on`` it resumes an existing study."""
     engine = (open_store if study_file.warm_start.studies else open_store_or_none)(storage)
-    planned = plan(study_file, options, N_FIRST, engine, go_on=go_on)
+    if go_on and engine is not None:
+        existing = open_study_or_none(engine, study_file.study.name)
+        if existing is not None:
+            show_resume_plan(existing, options, trials=None, study_file=study_file)
+            return
+    planned = plan(study_file, options, N_FIRST, engine)
     _show(planned)
     _show_first(study_file, planned)
     _show_time(planned)

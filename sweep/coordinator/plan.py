@@ -87,8 +87,6 @@ def plan(
     options: RunOptions,
     n_first: int,
     engine: Engine | None = None,
-    *,
-    go_on: bool = False,
 ) -> Plan:
     """Plan what ``start`` would do; raise its errors about the file and its data.
 
@@ -97,7 +95,7 @@ def plan(
     """
     check_baseline(study_file, study_file.n_trials)
     planned = _plan(with_absolute_path(study_file), options)
-    existing = None if engine is None else _describe_existing(engine, study_file, go_on=go_on)
+    existing = None if engine is None else _describe_existing(engine, study_file)
     quiet_optuna()
     warm_start = WarmStart() if engine is None else read_warm_start(engine, study_file)
     study = optuna.create_study(
@@ -233,7 +231,7 @@ def _as_workers_read_it(planned: Plan) -> Iterator[str]:
         yield datasets.for_workers(name, data.size, planned.images, Path(folder))
 
 
-def _describe_existing(engine: Engine, study_file: StudyFile, *, go_on: bool) -> str | None:
+def _describe_existing(engine: Engine, study_file: StudyFile) -> str | None:
     """Describe what happens to an existing study of that name.
 
     Raises StudyFileError if its space differs.
@@ -247,6 +245,4 @@ def _describe_existing(engine: Engine, study_file: StudyFile, *, go_on: bool) ->
     if summary.running:
         return f"{what}; it runs now: `sweep status {quote(name)}`"
     check_same(engine, stored_file(engine, name), with_absolute_path(study_file))
-    if go_on:
-        return f"{what}; --resume continues it"
     return f"{what}: start would fail. Use `sweep resume {quote(name)}` or --name OTHER"

@@ -54,13 +54,18 @@ def gains_sentence(diagnosis: Diagnosis) -> str:
     """Say what another doubling would gain; empty if nothing is known."""
     if not diagnosis.gains:
         return ""
-    known = [
-        f"of {of} by {diagnosis.gains[of]} ({diagnosis.gains[of].source})"
-        if of in diagnosis.gains
-        else f"of {of} by an unknown share"
-        for of in Doubling
-    ]
-    return f"Another doubling would lower the error: {', '.join(known)}."
+    lower, raising = [], []
+    for of in Doubling:
+        gain = diagnosis.gains.get(of)
+        if gain is None:
+            lower.append(f"of {of} by an unknown share")
+        elif gain.estimate >= 0:
+            lower.append(f"of {of} by {gain} ({gain.source})")
+        else:
+            by = f"{gain.negated()} ({gain.source})"
+            raising.append(f"Another doubling of {of} would raise the error by {by}.")
+    lowering = [f"Another doubling would lower the error: {', '.join(lower)}."] if lower else []
+    return " ".join([*lowering, *raising])
 
 
 def remedy_sentence(study: str, of: DiagnosedTrial) -> str:

@@ -20,7 +20,7 @@ from sweep.findings.tables import Cell, FindingTable, TableColumn
 from sweep.store.handle import StudyHandle, StudyRecord
 from sweep.store.records import StudySummary, TrialRow
 from sweep.store.table import TrialTable
-from sweep.studyfile import Fixed, Searched, StudyFile, loads
+from sweep.studyfile import Fixed, Searched, StudyFile, loads, with_trials
 from sweep.studyfile.enqueue import describe
 from sweep.studyfile.space import placements
 from sweep.studyfile.words import show
@@ -95,7 +95,7 @@ def gather_studies(
     tables = [handle.table() for handle in handles] if tables is None else tables
     studies = [_read(handle, table) for handle, table in zip(handles, tables, strict=True)]
     cautions, are_comparable = _cautions({of.handle.name: of.record for of in studies})
-    files, unread = _study_files({of.handle.name: of.record for of in studies})
+    files, unread = _study_files(studies)
     return StudyComparison(
         studies=[of.summary for of in studies],
         headline=_headline(studies) if are_comparable else "",
@@ -257,15 +257,18 @@ def _best_settings(studies: Sequence[_Compared]) -> FindingTable:
 # --- study files ----------------------------------------------------------------------------------
 
 
-def _study_files(
-    records: Mapping[str, StudyRecord],
-) -> tuple[list[Mapping[str, str]], list[str]]:
-    """Return what each file says, by key, and a sentence for each invalid file."""
+def _study_files(studies: Sequence[_Compared]) -> tuple[list[Mapping[str, str]], list[str]]:
+    """Return what each file says, by key, and a sentence for each invalid file.
+
+    The number of trials is the study's present one, which `sweep resume --trials` changes.
+    """
     files: list[Mapping[str, str]] = []
     unread = []
-    for name, record in records.items():
+    for of in studies:
+        name = of.handle.name
+        text = with_trials(of.record.study_file, of.summary.n_trials)
         try:
-            file = loads(record.study_file, f"study '{name}'", check_packages=False)
+            file = loads(text, f"study '{name}'", check_packages=False)
         except StudyFileError as error:  # written by another version
             files.append({})
             unread.append(f"The file of '{name}' is not compared: {error.problems[0]}")

@@ -182,6 +182,17 @@ def test_a_resume_can_be_tried_dry(cli: Cli, file: str) -> None:
     assert refused.code == 4 and "space.epochs" in refused.err
 
 
+def test_a_dry_start_that_resumes_shows_what_is_left(cli: Cli, file: str) -> None:
+    dry = ("start", file, "--gpus", "cpu", "--resume", "--dry-run")
+    assert "First 5 configurations" in cli(*dry).out, "there is no study yet"
+    cli("start", file, "--gpus", "cpu")
+    answer = cli(*dry)
+    assert "x 6 of 6 trials have finished" in answer.out
+    assert "time  not estimated: no trial is left to train" in answer.out
+    assert "configurations" not in answer.out
+    assert "6 of 9 trials have finished" in cli(*dry, "--set", "budget.trials=9").out
+
+
 @pytest.mark.parametrize(
     ("used", "utilisation", "said"),
     [

@@ -143,7 +143,6 @@ def test_a_study_of_the_name_is_told_of(engine: Engine) -> None:
     run(engine, grid())
     told = plan.plan(grid(), ONE, 0, engine).existing or ""
     assert told.startswith("already exists, 8 trials have finished: start would fail.")
-    assert "--resume continues it" in (plan.plan(grid(), ONE, 0, engine, go_on=True).existing or "")
     with pytest.raises(StudyFileError, match="cannot be changed like this"):
         plan.plan(grid("space.epochs=[2]"), ONE, 0, engine)
 

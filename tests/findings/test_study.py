@@ -92,6 +92,21 @@ def test_every_label_has_a_sentence_and_unknown_gains_are_called_so() -> None:
     )
 
 
+def test_a_doubling_that_raises_the_error_is_not_said_to_lower_it() -> None:
+    gains = {
+        Doubling.EPOCHS: Gain(of=Doubling.EPOCHS, estimate=-0.0041, source="its last doubling"),
+        Doubling.WIDTH: Gain(
+            of=Doubling.WIDTH, estimate=-0.25, low=-0.3, high=0.02, source="trial 4"
+        ),
+        Doubling.IMAGES: Gain(of=Doubling.IMAGES, estimate=0.1, source="trial 5"),
+    }
+    assert gains_sentence(Diagnosis(limit=None, because="", gains=gains)) == (
+        "Another doubling would lower the error: of images by 10 % (trial 5). "
+        "Another doubling of epochs would raise the error by 0.41 % (its last doubling). "
+        "Another doubling of width would raise the error by 25 % (-2 % to 30 %) (trial 4)."
+    )
+
+
 def test_what_was_trained_and_probed_is_told_too() -> None:
     one = make_probed(0, 8, 0.02, PROBE | {"code": features(0.8, 0.85, 0.9)})
     useful = summarise_probes([one], [one])

@@ -69,6 +69,12 @@ def test_what_differs_between_study_files_is_told_with_defaults(engine: Engine) 
     assert found.headline  # the images to validate on are the same
 
 
+def test_a_budget_that_resume_changed_is_compared_as_it_is_now(engine: Engine) -> None:
+    add(engine, "a", 0.1)
+    add_study(engine, "b", study_file=study_text(more="budget.trials = 10"), n_trials=44)
+    assert rows(compare_studies(engine, "a", "b").differences) == {"budget.trials": ["20", "44"]}
+
+
 @pytest.mark.parametrize(
     ("more", "columns", "said"),
     [
