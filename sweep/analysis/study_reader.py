@@ -96,6 +96,10 @@ class StudyReader:
     def _first_best(self) -> list[TrialRow]:
         return self.study.best(N_BEST)
 
+    def trials(self, numbers: Sequence[int]) -> list[TrialRow]:
+        """Return trials in the order of these numbers."""
+        return sorted(self.study.trials(numbers), key=lambda row: numbers.index(row.number))
+
     def trial(self, number: int) -> TrialRow:
         """Return a trial, read once. Raises NotFoundError without it."""
         if number not in self._trials:

@@ -18,8 +18,8 @@ class ClassErrors(NamedTuple):
     classes: list[str]
     #: Label of the trial -> errors in the order of ``classes``.
     mse: dict[str, list[float]]
-    #: Label of the baseline.
-    baseline: str | None
+    #: By the label of the trial.
+    colours: dict[str, str]
 
 
 def gather_classes(
@@ -29,6 +29,7 @@ def gather_classes(
 
     ``baseline`` is the number of the study's baseline.
     """
+    colours = style.trial_colours([row.number for row in trials.values()], baseline)
     measured = {label: row.per_class_mse for label, row in trials.items() if row.per_class_mse}
     n_classes = max((len(errors) for errors in measured.values()), default=0)
     names = list(class_names) if len(class_names) == n_classes else list(map(str, range(n_classes)))
@@ -37,21 +38,20 @@ def gather_classes(
     return ClassErrors(
         classes=[names[place] for place in order],
         mse={label: [errors[place] for place in order] for label, errors in measured.items()},
-        baseline=next((label for label, row in trials.items() if row.number == baseline), None),
+        colours={label: colours[trials[label].number] for label in measured},
     )
 
 
 def draw_classes(errors: ClassErrors) -> go.Figure:
     """Draw grouped bars."""
     drawn = style.figure(y="test_mse", height=400)
-    colours = style.colours([label == errors.baseline for label in errors.mse])
-    for (label, mse), colour in zip(errors.mse.items(), colours, strict=True):
+    for label, mse in errors.mse.items():
         name = style.escape(label)
         drawn.add_bar(
             x=[*map(style.escape, errors.classes)],
             y=mse,
             name=name,
-            marker={"color": colour},
+            marker={"color": errors.colours[label]},
             hovertemplate=f"%{{x}}: %{{y:.4g}}<extra>{name}</extra>",
         )
     return drawn.update_layout(barmode="group", bargap=0.3, showlegend=True)
@@ -63,7 +63,7 @@ def _gather(reader: StudyReader, trials: Trials = ()) -> ClassErrors | None:
         best = best_number(reader.table)
         rows = {
             f"the best (trial {row.number})" if row.number == best else f"trial {row.number}": row
-            for row in sorted(reader.study.trials(trials), key=lambda row: trials.index(row.number))
+            for row in reader.trials(trials)
         }
     else:
         rows = _best_and_baseline(reader.compared)

@@ -37,7 +37,7 @@ class FrontLine(NamedTuple):
     missing: list[float]
     #: First and last component of each band.
     spans: list[tuple[int, int]]
-    is_baseline: bool = False
+    colour: str
 
 
 class FrontChart(NamedTuple):
@@ -46,11 +46,6 @@ class FrontChart(NamedTuple):
     lines: list[FrontLine]
     n_components: int
     about: str = ""
-
-    @property
-    def is_of_one_trial(self) -> bool:
-        """Return whether all lines belong to one trial."""
-        return len({line.trial for line in self.lines}) == 1
 
 
 def gather_front(
@@ -70,10 +65,15 @@ def gather_front(
     row, spectrum = found[0]
     if len(found) == 1:
         return front_of_trial(row.number, spectrum)
+    colours = style.trial_colours([row.number for row in rows], baseline)
     lines = [
         _line(
-            of, of.points[-1], row.number, _label(row, is_baseline=row.number == baseline)
-        )._replace(is_baseline=row.number == baseline)
+            of,
+            of.points[-1],
+            row.number,
+            _label(row, is_baseline=row.number == baseline),
+            colours[row.number],
+        )
         for row, of in found
     ]
     return FrontChart(lines, spectrum.n_components)
@@ -81,9 +81,12 @@ def gather_front(
 
 def front_of_trial(number: int, spectrum: Spectrum) -> FrontChart:
     """Gather a line per epoch of one trial."""
+    points = chosen_epochs(spectrum.points)
+    last = max(1, len(points) - 1)
+    colours = sample_colorscale(_SCALE, [place / last for place in range(len(points))])
     lines = [
-        _line(spectrum, point, number, f"epoch {point.epoch}")
-        for point in chosen_epochs(spectrum.points)
+        _line(spectrum, point, number, f"epoch {point.epoch}", colour)
+        for point, colour in zip(points, colours, strict=True)
     ]
     return FrontChart(lines, spectrum.n_components, front_sentence(spectrum))
 
@@ -101,7 +104,9 @@ def _label(row: TrialRow, *, is_baseline: bool) -> str:
     return f"trial {row.number}: {'the baseline' if is_baseline else short_name(row)}"
 
 
-def _line(spectrum: Spectrum, point: SpectrumPoint, trial: int, label: str) -> FrontLine:
+def _line(
+    spectrum: Spectrum, point: SpectrumPoint, trial: int, label: str, colour: str
+) -> FrontLine:
     return FrontLine(
         label=label,
         trial=trial,
@@ -109,6 +114,7 @@ def _line(spectrum: Spectrum, point: SpectrumPoint, trial: int, label: str) -> F
         components=[band.centre for band in spectrum.bands],
         missing=spectrum.missing(point),
         spans=[(band.first, band.last) for band in spectrum.bands],
+        colour=colour,
     )
 
 
@@ -117,8 +123,8 @@ def draw_front(chart: FrontChart) -> go.Figure:
     drawn = style.figure(
         "Principal component, largest variance first", "Share of its variance missing"
     )
-    for line, colour in zip(chart.lines, _colours(chart), strict=True):
-        _draw_line(drawn, line, colour)
+    for line in chart.lines:
+        _draw_line(drawn, line)
     drawn.add_hline(y=HALF, line={"color": style.GREY, "width": 1.5, "dash": "dash"})
     drawn.update_layout(showlegend=len(chart.lines) > 1)
     across = style.log_axis([1, chart.n_components])
@@ -127,15 +133,7 @@ def draw_front(chart: FrontChart) -> go.Figure:
     return drawn.update_yaxes(style.log_axis([*shares, HALF]))
 
 
-def _colours(chart: FrontChart) -> list[str]:
-    """Return colours from first to last epoch, or those that the trials have in other charts."""
-    if not chart.is_of_one_trial:
-        return style.colours([line.is_baseline for line in chart.lines])
-    last = max(1, len(chart.lines) - 1)
-    return list(sample_colorscale(_SCALE, [place / last for place in range(len(chart.lines))]))
-
-
-def _draw_line(drawn: go.Figure, line: FrontLine, colour: str) -> None:
+def _draw_line(drawn: go.Figure, line: FrontLine) -> None:
     label = style.escape(line.label)
     spans = [f"{a:,}" if a == b else f"{a:,} to {b:,}" for a, b in line.spans]
     drawn.add_scatter(
@@ -143,7 +141,7 @@ def _draw_line(drawn: go.Figure, line: FrontLine, colour: str) -> None:
         y=[max(_LEAST, share) for share in line.missing],
         customdata=list(zip(spans, line.missing, strict=True)),
         mode="lines+markers",
-        line={"color": colour, "width": 2},
+        line={"color": line.colour, "width": 2},
         marker={"size": 5},
         name=label,
         hovertemplate=(
@@ -159,7 +157,7 @@ def _gather(
     n: Annotated[int, Field(ge=1, le=len(style.PALETTE))] = 1,
 ) -> FrontChart | None:
     """Epochs of the best trial, or ends of the ``n`` best; the same of one or more ``trials``."""
-    rows = reader.study.trials(trials) if trials else reader.best(n)
+    rows = reader.trials(trials) if trials else reader.best(n)
     spectra = reader.study.spectra([row.number for row in rows])
     bands = reader.record.spectrum_bands
     return gather_front(rows, bands, spectra, baseline_number(reader.table))

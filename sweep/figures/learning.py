@@ -25,6 +25,7 @@ class Curve(NamedTuple):
     label: str
     epochs: list[int]
     val_mse: list[float]
+    colour: str
     is_baseline: bool
 
 
@@ -34,14 +35,15 @@ def gather_curves(
     baseline: int | None = None,
 ) -> list[Curve]:
     """Gather the curves of these trials, in order; ``baseline`` is the number of the study's."""
+    colours = style.trial_colours([row.number for row in rows], baseline)
     return [
-        _curve(row, curves[row.number], is_baseline=row.number == baseline)
+        _curve(row, curves[row.number], colours[row.number], is_baseline=row.number == baseline)
         for row in rows
         if curves.get(row.number)
     ]
 
 
-def _curve(row: TrialRow, points: Sequence[CurvePoint], *, is_baseline: bool) -> Curve:
+def _curve(row: TrialRow, points: Sequence[CurvePoint], colour: str, *, is_baseline: bool) -> Curve:
     finite = [(point.epoch, point.val_mse) for point in points if point.val_mse]
     what = "the baseline" if is_baseline else short_name(row)
     return Curve(
@@ -49,6 +51,7 @@ def _curve(row: TrialRow, points: Sequence[CurvePoint], *, is_baseline: bool) ->
         label=f"trial {row.number}: {what}",
         epochs=[epoch for epoch, _ in finite],
         val_mse=[error for _, error in finite],
+        colour=colour,
         is_baseline=is_baseline,
     )
 
@@ -59,8 +62,7 @@ def draw_curves(curves: Sequence[Curve]) -> go.Figure:
     curves = [curve for curve in curves if curve.val_mse]
     if not curves:
         return style.say(drawn, "No epoch has finished yet.")
-    colours = style.colours([curve.is_baseline for curve in curves])
-    for place, (curve, colour) in enumerate(zip(curves, colours, strict=True)):
+    for place, curve in enumerate(curves):
         label = style.escape(curve.label)
         drawn.add_scatter(
             x=curve.epochs,
@@ -68,7 +70,7 @@ def draw_curves(curves: Sequence[Curve]) -> go.Figure:
             mode="lines+markers",
             name=label,
             line={
-                "color": colour,
+                "color": curve.colour,
                 "width": 3 if place == 0 else 2,
                 "dash": "dash" if curve.is_baseline else "solid",
             },
@@ -83,9 +85,7 @@ def _gather(
     reader: StudyReader, n: Annotated[int, Field(ge=1)] = 6, trials: Trials = ()
 ) -> list[Curve] | None:
     """Learning curves of the ``n`` best trials, the baseline among them; or of ``trials``."""
-    rows = _best(reader, n)
-    if trials:
-        rows = sorted(reader.study.trials(trials), key=lambda row: trials.index(row.number))
+    rows = reader.trials(trials) if trials else _best(reader, n)
     found = reader.study.curves([row.number for row in rows])
     curves = gather_curves(rows, found, baseline_number(reader.table))
     is_enough = any(len(of.epochs) > 1 for of in curves)

@@ -250,11 +250,11 @@ LOSS_SYMBOLS: Mapping[str, str] = {
 }
 
 
-def colours(are_baseline: Sequence[bool]) -> list[str]:
-    """Return one colour per trial, the same in every chart of these trials in this order.
+def trial_colours(numbers: Sequence[int], baseline: int | None = None) -> dict[int, str]:
+    """Return the colour of each trial, the same in every chart of these trials in this order.
 
-    ``are_baseline`` says which of them has the baseline's configuration, which has a separate
-    colour.
+    A chart passes all of its trials, also those of which it has nothing to draw. The baseline has a
+    separate colour.
     """
     others = iter(colour for colour in PALETTE if colour != VERMILLION)
-    return [VERMILLION if is_baseline else next(others, GREY) for is_baseline in are_baseline]
+    return {n: VERMILLION if n == baseline else next(others, GREY) for n in numbers}

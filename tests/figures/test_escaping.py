@@ -72,8 +72,8 @@ CHARTS = {
     "timeline": lambda: draw_timeline(gather_timeline(name_words(LINK))),
     "parallel": lambda: draw_lines(gather_lines(mark_searched(name_words(LINK)))),
     "width law": lambda: draw_width_law(gather_width_law(name_words(LINK), split="activation")),
-    "learning": lambda: draw_curves([Curve(0, LINK, [1], [0.1], False)]),
-    "classes": lambda: draw_classes(ClassErrors([LINK], {LINK: [0.1]}, None)),
+    "learning": lambda: draw_curves([Curve(0, LINK, [1], [0.1], style.BLUE, False)]),
+    "classes": lambda: draw_classes(ClassErrors([LINK], {LINK: [0.1]}, {LINK: style.BLUE})),
     "seeds": lambda: draw_seeds(SeedChart(LINK, LINK, [SeedLine(LINK, [1], [0.1])], None)),
     "nothing": lambda: draw_seeds(SeedChart(LINK, LINK, [], None, empty=LINK)),
     "floor": lambda: draw_seeds(

@@ -8,6 +8,7 @@ import pytest
 from sweep.analysis.importances import Importances
 from sweep.config import TrialConfig
 from sweep.enums import Activation
+from sweep.figures import style
 from sweep.figures.classes import gather_classes
 from sweep.figures.history import gather_history
 from sweep.figures.importances import gather_importances
@@ -184,7 +185,7 @@ def test_classes_come_in_the_order_of_the_first_trials_errors() -> None:
     second = trial_row(number=1, per_class_mse=(0.4, 0.5, 0.6))
     none = trial_row(number=2, per_class_mse=None)
     errors = gather_classes({"a": first, "b": second, "c": none}, ("x", "y", "z"), baseline=1)
-    assert errors.baseline == "b"
+    assert errors.colours == {"a": style.BLUE, "b": style.VERMILLION}
     assert errors.classes == ["y", "z", "x"]
     assert errors.mse == {"a": [0.3, 0.2, 0.1], "b": [0.5, 0.6, 0.4]}
 

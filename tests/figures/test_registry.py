@@ -47,6 +47,38 @@ def study(engine: Engine) -> StudyHandle:
     return open_study(engine, "study")
 
 
+def test_a_trial_has_one_colour_in_all_charts_of_the_same_trials(engine: Engine) -> None:
+    study_id = add_study(engine, "study", spectrum_bands=asdict(BANDS))
+    for number in range(4):
+        is_complete = number != 3
+        add_trial(
+            engine,
+            study_id,
+            number,
+            0.1 if is_complete else None,
+            state="COMPLETE" if is_complete else "PRUNED",
+            curve=[0.5, 0.1],
+            spectra=pack(by_the_law(1.0, [1, 2])) if is_complete else (),
+            per_class_mse=[0.1] * 10 if is_complete else None,
+        )
+
+    def colours(name: str) -> dict[str, str]:
+        """Return the colours of lines or bars by the number in their names."""
+        drawn = draw_figure(open_study(engine, "study"), name, trials=(3, 2, 0))
+        return {
+            next(filter(str.isdigit, of.name)): (
+                of.line if of.type == "scatter" else of.marker
+            ).color
+            for of in drawn.data
+        }
+
+    lines = colours("learning")
+    assert list(lines) == ["3", "2", "0"]
+    assert len({*lines.values()}) == 3
+    drawn_in_all = {name: lines[name] for name in ("2", "0")}
+    assert colours("front") == colours("classes") == drawn_in_all
+
+
 #: Of these the study has nothing: one objective, no ablation, no pictures, no worker.
 MISSING = {
     *("pareto", "ablation", "factorial", "code", "neighbours"),
