@@ -41,10 +41,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.parent.name not in _FIRST)
 
 
+gc.disable()  # until all modules are loaded
+
+
 def pytest_collection_finish() -> None:
     """Collect garbage seldom, and not among modules: it took a seventh of the time."""
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
