@@ -4,6 +4,7 @@ import gc
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell that runs us in the background has us ignore Ctrl-C, and with us all that we start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# In memory, where there is room and programs may run: databases on a disk wait at each commit.
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108
+_MEMORY_BYTES = 4 << 30
+if (
+    "TMPDIR" not in os.environ
+    and os.access(_SHARED_MEMORY, os.W_OK)
+    and shutil.disk_usage(_SHARED_MEMORY).free > _MEMORY_BYTES
+    and not os.statvfs(_SHARED_MEMORY).f_flag & os.ST_NOEXEC
+):
+    os.environ["TMPDIR"] = tempfile.tempdir = _SHARED_MEMORY
 
 # On a busy machine an example may take any time; pytest's time limit ends a test that hangs.
 settings.register_profile("sweep", deadline=None)
@@ -78,9 +90,11 @@ def postgres_server() -> "Iterator[PostgresServer]":
 
 
 @pytest.fixture
-def postgres_url(postgres_server: "PostgresServer") -> str:
+def postgres_url(postgres_server: "PostgresServer") -> Iterator[str]:
     """The URL, password included, of an empty PostgreSQL database made for this test."""
-    return postgres_server.new_database()
+    url = postgres_server.new_database()
+    yield url
+    postgres_server.drop_database(url)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -105,9 +119,11 @@ def _migrated(postgres_server: "PostgresServer") -> str:
 
 
 @pytest.fixture
-def postgres_store_url(postgres_server: "PostgresServer", _migrated: str) -> str:
+def postgres_store_url(postgres_server: "PostgresServer", _migrated: str) -> Iterator[str]:
     """The URL of an empty store in PostgreSQL made for this test."""
-    return postgres_server.new_database(copy_of=_migrated)
+    url = postgres_server.new_database(copy_of=_migrated)
+    yield url
+    postgres_server.drop_database(url)
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def run(
     if trainer not in list(Trainer):
         raise UsageError(f"unknown trainer {trainer!r}. Known: {', '.join(Trainer)}.")
     options = run_options(gpus=gpus, workers=workers, trainer=Trainer(trainer))
-    with start_ahead(study_file, options) as resources:
+    with start_ahead(study_file, options, is_resumed=resume) as resources:
         from sweep.coordinator import run as coordinator  # Optuna, while the workers load torch
         from sweep.store.handle import open_study
         from sweep.store.migrate import open_store

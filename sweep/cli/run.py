@@ -100,7 +100,7 @@ def start(
         return
     from sweep.launch.resources import start_ahead
 
-    with start_ahead(study_file, options) as resources:
+    with start_ahead(study_file, options, is_resumed=go_on) as resources:
         from sweep.coordinator import run
         from sweep.store.handle import open_study
         from sweep.store.migrate import open_store
@@ -173,7 +173,7 @@ def resume(
 
     study_file = changed or run.stored_file(study.engine, name)
     with (
-        start_ahead(study_file, options, n_trials=trials) as resources,
+        start_ahead(study_file, options, n_trials=trials, is_resumed=True) as resources,
         observers(name, webhook) as (observe, told),
     ):
         phase = run.resume(

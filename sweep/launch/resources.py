@@ -85,17 +85,26 @@ def resolve_resources(
 
 @contextmanager
 def start_ahead(
-    study_file: StudyFile, options: RunOptions, *, n_trials: int | None = None
+    study_file: StudyFile,
+    options: RunOptions,
+    *,
+    n_trials: int | None = None,
+    is_resumed: bool = False,
 ) -> Iterator[RunResources | None]:
     """Resolve the resources, and start the local workers' processes at once.
 
     ``n_trials`` replaces the file's budget. Yields None if the options cannot be resolved or ask
     for Ray: the run of the study resolves them again and raises the error then. At the end of the
     block, processes that no worker uses are killed.
+
+    The process that analyses networks is forked together with the workers, except if the study
+    ``is_resumed``: it may have networks left to analyse and nothing to train, and killing unused
+    workers before they are forked would kill it too.
     """
     processes: list[WorkerProcess] = []
+    probe = study_file.study.probe and not is_resumed
     try:
-        yield _start_ahead(study_file, options, n_trials, processes)
+        yield _start_ahead(study_file, options, n_trials, processes, probe=probe)
     finally:
         for process in processes:
             process.discard()
@@ -106,6 +115,8 @@ def _start_ahead(
     options: RunOptions,
     n_trials: int | None,
     processes: list[WorkerProcess],
+    *,
+    probe: bool,
 ) -> RunResources | None:
     if options.launcher is not LauncherKind.LOCAL:
         return None
@@ -115,7 +126,7 @@ def _start_ahead(
     except SweepError:
         return None
     with suppress(OSError):  # no resources for a process: starting its worker reports it
-        processes += start_processes(devices, probe=study_file.study.probe)
+        processes += start_processes(devices, probe=probe)
     # Not chosen again: the processes have taken memory, so a second choice would have one worker
     # less.
     return _resources(options, devices, threads, trainer, local_launcher(processes))

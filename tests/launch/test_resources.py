@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -15,6 +15,7 @@ from sweep.enums import Trainer
 from sweep.errors import DeviceError, UsageError
 from sweep.launch import devices
 from sweep.launch.cpu import WORKER_BYTES
+from sweep.launch.process import WorkerProcess
 from sweep.launch.resources import RunOptions, resolve_resources, resolve_trainer, start_ahead
 from sweep.studyfile import StudyFile, loads
 from tests.support.processes import wait_for
@@ -93,6 +94,23 @@ def test_workers_take_the_processes_that_were_started_ahead(children: Children) 
         assert not worker.wait(0)  # what a worker took is not killed with the block
         worker.kill()
         assert worker.wait(10)
+
+
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_a_resumed_study_has_its_analysis_started_alone(
+    monkeypatch: pytest.MonkeyPatch, is_resumed: bool
+) -> None:
+    # Unused workers, killed before they are forked, would take it along.
+    probed = loads(f"study.probe = true\n{STUDY}", "x.toml")
+    started: list[bool] = []
+
+    def start(_: Sequence[str], *, probe: bool) -> list[WorkerProcess]:
+        started.append(probe)
+        return []
+
+    monkeypatch.setattr("sweep.launch.resources.start_processes", start)
+    with start_ahead(probed, TWO, is_resumed=is_resumed):
+        assert started == [not is_resumed]
 
 
 def test_processes_that_no_worker_took_are_killed(

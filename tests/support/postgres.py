@@ -85,6 +85,12 @@ class PostgresServer:
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{copy_of}"'.encode())
         return f"postgresql+psycopg://sweep:{self.password}@{self.host}:{self.port}/{name}"
 
+    def drop_database(self, url: str) -> None:
+        """Delete a database, whoever is connected to it."""
+        name = url.rpartition("/")[2]
+        with self._connect() as connection:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
     def kill(self) -> None:
         """End the server's first process as kill -9 does; the others notice and follow."""
         self.process.kill()
