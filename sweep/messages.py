@@ -29,6 +29,10 @@ class Attempt(NamedTuple):
     attempt: int
 
 
+#: Limit on each side of an image.
+LARGEST_SIDE = 512
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImageShape:
     """Size of the images of a data set; a flattened image consists of its rows in order."""

@@ -3,7 +3,7 @@
 Notation: N images, W trials by width, M things that have an error (images, or classes).
 
 Two strips of pictures are kept of a trial: its copies, as 8-bit values, and its error maps,
-copy - original| in steps of 1/510, white from half of the scale on. Errors are computed from the
+|copy - original| in steps of 1/510, white from half of the scale on. Errors are computed from the
 maps, which are twice as fine and do not clip values of a linear output outside of [0, 1]; where
 a map is white, from the copies. So an image's mean squared error is known down to ``RESOLUTION``.
 """

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.special import fdtrc, fdtri, stdtr
 
 from sweep.analysis.importances import SearchedSetting, searched_settings
+from sweep.analysis.ties import holm
 from sweep.enums import Outcome
 from sweep.store.records import ChoiceDomain, Domain
 from sweep.store.table import Mask, Numbers, TrialTable
@@ -418,19 +419,11 @@ def _independent(blocks: Sequence[_Block]) -> list[_Block]:
 
 
 def _correct(by_param: Mapping[str, SettingEffect]) -> dict[str, SettingEffect]:
-    p = _holm([of.p for of in by_param.values()])
-    of_ends = iter(_holm([end.p for of in by_param.values() for end in of.ends]))
+    p = holm([of.p for of in by_param.values()])
+    of_ends = iter(holm([end.p for of in by_param.values() for end in of.ends]))
     return {
         param: replace(
             of, p=corrected, ends=tuple(end._replace(p=next(of_ends)) for end in of.ends)
         )
         for (param, of), corrected in zip(by_param.items(), p, strict=True)
     }
-
-
-def _holm(p_values: Sequence[float]) -> list[float]:
-    order = np.argsort(p_values, kind="stable")
-    scaled = np.sort(p_values) * np.arange(len(p_values), 0, -1)
-    corrected = np.empty(len(p_values))
-    corrected[order] = np.minimum(1.0, np.maximum.accumulate(scaled))
-    return [float(of) for of in corrected]

@@ -9,7 +9,7 @@ exist. So Holm's correction (1979) is over all K (K - 1) / 2 pairs, which is val
 pairs are selected.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -96,7 +96,9 @@ def tie_set(candidates: Sequence[Candidate]) -> TieSet | None:
     if len(usable) < 2:
         return None
     ordered = sorted(usable, key=lambda of: (_log_mean(of), of.number))
-    corrected = holm({pair: welch(*pair_of(ordered, pair)) for pair in pairs(len(ordered))})
+    compared_pairs = pairs(len(ordered))
+    p_values = holm([welch(*pair_of(ordered, pair)) for pair in compared_pairs])
+    corrected = dict(zip(compared_pairs, p_values, strict=True))
     best = _log_mean(ordered[0])
     compared = tuple(
         Tied(
@@ -144,13 +146,13 @@ def welch(one: Sequence[float], other: Sequence[float]) -> float:
     return float(2 * stdtr(freedom, -t))
 
 
-def holm(p_values: Mapping[tuple[int, int], float]) -> dict[tuple[int, int], float]:
-    """Correct each p value for their number."""
-    corrected, least, n = {}, 0.0, len(p_values)
-    for rank, pair in enumerate(sorted(p_values, key=p_values.__getitem__)):
-        least = max(least, min(1.0, (n - rank) * p_values[pair]))
-        corrected[pair] = least
-    return corrected
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct each p value for their number, with Holm's step-down method."""
+    order = np.argsort(p_values, kind="stable")
+    scaled = np.sort(p_values) * np.arange(len(p_values), 0, -1)
+    corrected = np.empty(len(p_values))
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(scaled))
+    return [float(of) for of in corrected]
 
 
 def _log_mean(of: Candidate) -> float:

@@ -39,7 +39,7 @@ class ActivationChoice(Choice):
     keras: str
     #: Whether its slope (nearly) vanishes for z below 0: a unit that is never above 0 is dead.
     can_die: bool = False
-    #: z| above which its slope is below about a fiftieth of the largest; None if it is not bounded.
+    #: |z| above which its slope is below about 1/50 of the largest; None if it is not bounded.
     saturates_at: float | None = None
 
     @property

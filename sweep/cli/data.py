@@ -22,9 +22,7 @@ from sweep.cli.output import (
 from sweep.datasets import DatasetStatus, DatasetSummary
 from sweep.errors import UsageError
 from sweep.files import file_name
-
-#: Pixels along a side: as in study files.
-LARGEST_SIDE = 512
+from sweep.messages import LARGEST_SIDE
 
 
 def list_(as_json: Json = False) -> None:

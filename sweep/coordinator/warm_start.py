@@ -50,7 +50,7 @@ class FirstConfiguration(NamedTuple):
 class WarmStart:
     """What a study takes from others; empty if its file names none."""
 
-    #: Finished trials for the sampler, oldest first, numbered from -n to -1.
+    #: Finished trials for the sampler, study by study in ascending order, numbered from -n to -1.
     history: tuple[FrozenTrial, ...] = ()
     #: Best first.
     first: tuple[FirstConfiguration, ...] = ()

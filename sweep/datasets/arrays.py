@@ -17,8 +17,6 @@ from sweep.messages import ImageShape
 
 Array = NDArray[Any]
 
-#: Limit on images and labels in memory, for each array: four times the images of EMNIST.
-LARGEST_BYTES = 4_000_000_000
 #: Labels are bytes.
 MOST_CLASSES = 256
 #: Limit on a class name, in letters.

@@ -11,14 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from sweep.datasets.arrays import (
-    LARGEST_BYTES,
-    Array,
-    RawImages,
-    RawPart,
-    flatten_images,
-    resize_images,
-)
+from sweep.datasets.arrays import Array, RawImages, RawPart, flatten_images, resize_images
+from sweep.datasets.idx import LARGEST_BYTES
 from sweep.errors import DataError
 from sweep.messages import ImageShape
 

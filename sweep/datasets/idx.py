@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sweep.errors import DataError
 from sweep.files import read_regular
 
-#: Limit on a file, packed or not: four times the images of EMNIST.
+#: Limit on a file, packed or not, and on an array in memory: four times the images of EMNIST.
 LARGEST_BYTES = 4_000_000_000
 _UNSIGNED_BYTE = 0x08
 _GZIP_MAGIC = b"\x1f\x8b"

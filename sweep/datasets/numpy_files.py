@@ -15,7 +15,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
-from sweep.datasets.arrays import LARGEST_BYTES, Array, RawImages, source_of
+from sweep.datasets.arrays import Array, RawImages, source_of
+from sweep.datasets.idx import LARGEST_BYTES
 from sweep.errors import DataError
 from sweep.files import open_regular
 

@@ -16,17 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from sweep.datasets.arrays import LARGEST_BYTES, RawImages, RawPart
+from sweep.datasets.arrays import RawImages, RawPart
+from sweep.datasets.idx import LARGEST_BYTES
 from sweep.errors import DataError
 from sweep.files import read_regular
-from sweep.messages import ImageShape
+from sweep.messages import LARGEST_SIDE, ImageShape
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 #: Limit on a file, and on the picture in it: what a 50-megapixel camera writes.
 LARGEST_FILE = 100_000_000
 MOST_PIXELS = 60_000_000
-#: Limit on each side of an image that is not resized.
-LARGEST_SIDE = 512
 MOST_FILES = 4_000_000
 _TRAIN = ("train", "training")
 _TEST = ("test", "testing")

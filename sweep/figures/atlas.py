@@ -14,6 +14,7 @@ from sweep.catalogue import formats
 from sweep.figures import style
 from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Tab, stack
 from sweep.figures.pictures import Picture, PictureRow, picture_of, strip_of
+from sweep.store.records import TrialRow
 
 #: Black is correct. Errors are orange if the original is exactly 0 or 1, otherwise white.
 _SATURATED = np.array([230, 159, 0])
@@ -128,6 +129,8 @@ class ErrorsByWidth(NamedTuple):
     errors: Mapping[str, list[float]]
     #: The width at which it stops falling, if that is not the widest.
     stops: Mapping[str, int]
+    #: Place of the trial with the lowest value.
+    best: int
     about: str
 
 
@@ -141,6 +144,7 @@ def gather_class_errors(atlas: Atlas) -> ErrorsByWidth:
             for place, name in enumerate(atlas.class_names)
         },
         stops={stop.name: stop.width for stop in atlas.class_stops if stop.n_wider},
+        best=best_place(atlas.by_class),
         about=stops_in_words(atlas.class_stops, "class", "classes"),
     )
 
@@ -154,8 +158,14 @@ def gather_kind_errors(atlas: Atlas) -> ErrorsByWidth:
         numbers=[of.trial.number for of in atlas.trials],
         errors={_SAID[kind]: [of[kind].mse for of in found] for kind in shown},
         stops={},
+        best=best_place([of.trial for of in atlas.trials]),
         about=_kinds_in_words(atlas),
     )
+
+
+def best_place(rows: Sequence[TrialRow]) -> int:
+    """Return the place of the trial with the lowest value; 0 without trials."""
+    return min(range(len(rows)), key=lambda place: rows[place].value_or_inf, default=0)
 
 
 _SAID: Mapping[PixelKind, str] = {
@@ -167,9 +177,9 @@ _SAID: Mapping[PixelKind, str] = {
 
 def _kinds_in_words(atlas: Atlas) -> str:
     """Describe which pixels cause the error of the best trial with pictures."""
-    best = min(atlas.trials, key=lambda of: of.trial.value or 0.0, default=None)
-    if best is None:
+    if not atlas.trials:
         return ""
+    best = atlas.trials[best_place([of.trial for of in atlas.trials])]
     total = float(best.image_mse.mean())
     parts = [
         f"{_SAID[of.kind]}: {formats.percent(of.share)} of the pixels, "
@@ -270,8 +280,7 @@ def _finding_classes(of: ErrorsByWidth) -> str:
 
 
 def _finding_pixels(of: ErrorsByWidth) -> str:
-    best = int(np.argmin(np.mean([*of.errors.values()], axis=0)))
-    worst = max(of.errors, key=lambda name: of.errors[name][best])
+    worst = max(of.errors, key=lambda name: of.errors[name][of.best])
     return f"The best trial errs most at pixels that are {worst}"
 
 

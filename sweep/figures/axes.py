@@ -36,6 +36,8 @@ Kind = Literal["log", "linear", "words"]
 FEW = 12
 #: Maximum number of words that have cells.
 MAX_WORDS = 40
+#: How far the marks of one value scatter to either side, in distances between neighbours.
+SCATTER = 0.3
 #: Maximum number of ticks for single values.
 _MAX_TICKS = 9
 

@@ -88,7 +88,7 @@ def draw_importances(bars: ImportanceBars) -> go.Figure:
 
 
 def _gather(reader: StudyReader) -> ImportanceBars | None:
-    """Share of the variation of the value that each setting explains."""
+    """How much each setting sets the best tenth of the trials apart (PED-ANOVA), as a share."""
     if reader.importances.reason:
         return None
     outranked_by = find_explaining_study(reader.explanation)

@@ -40,8 +40,6 @@ _MAX_GROUPS = 40
 _N_SLICES = 2
 #: Minimum number of trials that determine a reported range.
 _FEW = 5
-#: How far the marks of one value scatter to either side, in distances between neighbours.
-_SCATTER = 0.3
 #: Distance for a value without neighbours: its marks stay close to it.
 _ALONE = 0.1
 
@@ -130,7 +128,7 @@ def _scatter(along: Axis, numbers: NDArray[np.int64]) -> Numbers:
     """Scatter marks around their value; a trial's position never changes."""
     points = along.to_scale(along.points)
     gap = float(np.diff(points).min()) if len(points) > 1 else _ALONE
-    aside = _SCATTER * gap * (2 * axes.even(numbers) - 1)
+    aside = axes.SCATTER * gap * (2 * axes.even(numbers) - 1)
     return along.from_scale(along.to_scale(along.values) + aside)
 
 

@@ -270,17 +270,25 @@ def _there_and_back(reader: StudyReader) -> list[Panel]:
 
 
 def _describe(chart: Waterfall) -> str:
-    """Name the significant change that lowers the error most."""
-    bars = zip(chart.labels, chart.before, chart.high, chart.factors, strict=True)
-    told = [
-        (factor, label)
-        for label, before, high, factor in bars
-        if factor is not None and high is not None and high < before
+    """Name the significant change with the largest effect in the direction of the path.
+
+    Empty without intervals.
+    """
+    is_back = chart.title == REVERSE
+    bars = zip(chart.labels, chart.before, chart.low, chart.high, chart.factors, strict=True)
+    known = [
+        (label, low > before if is_back else high < before, 1 / factor if is_back else factor)
+        for label, before, low, high, factor in bars
+        if low is not None and high is not None and factor is not None
     ]
+    if not known:
+        return ""
+    verb, sign = ("raises", "×") if is_back else ("lowers", "÷")
+    told = [(times, label) for label, is_significant, times in known if is_significant]
     if not told:
-        return f"{chart.title}: no change is significant"
-    factor, label = max(told)
-    return f"{label.strip()} lowers the error most: ÷ {formats.number(factor)}"
+        return f"{chart.title}: no change {verb} the error significantly"
+    times, label = max(told)
+    return f"{label} {verb} the error most: {sign} {formats.number(times)}"
 
 
 FIGURE = Figure(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from shlex import quote
 from typing import Any
@@ -225,8 +226,7 @@ def widen(setting: str, domain: Domain, is_high: bool) -> dict[str, Any] | None:
     if domain.log:
         most = _MOST_INT if domain.integer else _MOST_FLOAT
         beyond = min(beyond, old * most) if is_high else max(beyond, old / most)
-    new = _on_scale(domain, beyond, is_high)
-    new = _within(setting, new, domain)
+    new = _within(setting, _on_scale(domain, beyond, is_high), domain, is_high)
     if (new <= old) if is_high else (new >= old):
         return None
     return range_table(domain, **{"high" if is_high else "low": new})
@@ -237,21 +237,31 @@ def _are_geometric(numbers: Sequence[float]) -> bool:
     return bool(np.ptp(steps) < 0.1 * abs(steps.mean()))
 
 
-def _within(setting: str, new: float, domain: NumberDomain) -> float:
+def _within(setting: str, new: float, domain: NumberDomain, is_high: bool) -> float:
+    """Move a new end within the setting's limits, half way to one that the setting cannot reach."""
     limits = SETTINGS[setting]
     low, high = limits.low, limits.high
-    if limits.open_low:  # as close as the range itself comes to it
-        low = domain.low if low == 0 and not domain.log else np.nextafter(low, np.inf)
+    if limits.open_low and not domain.log:
+        low = (low + domain.low) / 2
     if limits.open_high:
-        high = domain.high
-    return float(min(max(new, low), high))
+        high = (high + domain.high) / 2
+    within = float(min(max(new, low), high))
+    if domain.step is None:
+        return within
+    steps = (within - _end(domain, is_high)) / domain.step
+    return _by_steps(domain, int(round(steps, 6)), is_high)
+
+
+def _by_steps(domain: NumberDomain, n: int, is_high: bool) -> float:
+    """Move an end by steps, in decimals, so that the range's other end stays on them."""
+    end, step = Decimal(str(_end(domain, is_high))), Decimal(str(domain.step))
+    return float(end + n * step)
 
 
 def _on_scale(domain: NumberDomain, new: float, is_high: bool) -> float:
     """Round to a human-friendly number: on the range's steps, or to two digits."""
     if domain.step is not None:
-        end = domain.high if is_high else domain.low
-        return float(end + domain.step * round((new - end) / domain.step))
+        return _by_steps(domain, round((new - _end(domain, is_high)) / domain.step), is_high)
     if domain.integer and new.is_integer():  # such as a multiple of a power of two
         return new
     rounded = float(f"{new:.1e}")

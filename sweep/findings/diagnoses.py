@@ -110,7 +110,7 @@ def diagnosis_table(
     """Tabulate what limits each trial, one row per trial."""
     note = f"Diagnoses come with the first trial that finishes: `sweep resume {quote(study)}`."
     if diagnosed:
-        best = min(diagnosed, key=lambda of: of.trial.value or float("inf"))
+        best = min(diagnosed, key=lambda of: of.trial.value_or_inf)
         who = f"For trial {best.trial.number}"
         remedy = remedy_sentence(study, best).replace("To try:", f"{who}, try")
         note = " ".join(filter(None, [remedy, _METHOD]))

@@ -89,7 +89,7 @@ class StudyFindings:
         """Sentences about why the error stops where it stops."""
         if not self.diagnoses:
             return []
-        best = min(self.diagnoses, key=lambda of: of.trial.value or 0.0)
+        best = min(self.diagnoses, key=lambda of: of.trial.value_or_inf)
         said = (
             verdict_in_words(self.width),
             self._causes,
@@ -130,7 +130,7 @@ class StudyFindings:
     def _limit_of_best(self) -> str:
         if not self.diagnoses:
             return ""
-        best = min(self.diagnoses, key=lambda of: of.trial.value or 0.0)
+        best = min(self.diagnoses, key=lambda of: of.trial.value_or_inf)
         who = f"The best trial ({best.trial.number}, {best.trial.hidden_width:,} units)"
         return limit_sentence(who, best.diagnosis)
 

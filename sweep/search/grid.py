@@ -1,7 +1,8 @@
 """A grid over a space with conditions, each configuration once.
 
-Points are counted, never listed: a point's index is a number in mixed radix, one digit per setting,
-and a choice with conditions has as many values as the settings below it have points.
+A point is known by its index, from which its parameters are computed: a number in mixed radix, one
+digit per setting, where a choice with conditions has as many values as the settings below it have
+points. So only the order of the indices is in memory.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -3,6 +3,7 @@
 Times are aware datetimes in UTC. ``state`` is the name of Optuna's TrialState.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -177,6 +178,11 @@ class TrialRow:
     def value(self) -> float | None:
         """The first objective's value."""
         return self.values[0] if self.values else None
+
+    @property
+    def value_or_inf(self) -> float:
+        """The first objective's value, for comparisons; infinite without one."""
+        return self.values[0] if self.values else math.inf
 
     @property
     def hidden_width(self) -> int | None:

@@ -69,8 +69,8 @@ sweep_studies = Table(
     Column("updated_at", Float, nullable=False),
     #: Target number of trials; grows with `sweep resume --trials`.
     Column("n_trials", Integer),
-    #: new, running, paused, stopped, interrupted, out of time, finished, failed
-    Column("phase", String(16), nullable=False),  # enums.StudyPhase
+    #: enums.StudyPhase, except ENDING.
+    Column("phase", String(16), nullable=False),
     #: Why it is in its last phase; NULL while it is running.
     Column("ended_because", Text),
     _revision(),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweep.catalogue.settings import SETTINGS, Value
-from sweep.studyfile.domains import Categorical, Domain
+from sweep.studyfile.domains import Categorical, Domain, Int
 from sweep.studyfile.settings import read_value
 from sweep.studyfile.space import Fixed, Node, Searched, Space
 from sweep.studyfile.words import hint, show, show_path
@@ -88,5 +88,6 @@ def describe(domain: Domain) -> str:
     """Describe a domain in words."""
     if isinstance(domain, Categorical):
         return "choices " + ", ".join(str(show(choice)) for choice in domain.choices)
-    step = f" in steps of {domain.step}" if domain.step not in (None, 1) else ""
+    every = isinstance(domain, Int) and domain.step == 1
+    step = "" if every or domain.step is None else f" in steps of {domain.step}"
     return f"{domain.low} to {domain.high}{step}"

@@ -82,7 +82,7 @@ def _table(about: str, kind: str) -> dict[str, Any]:
 def _fixed_schema(setting: Setting[Any]) -> dict[str, Any]:
     about = {"description": setting.about}
     if setting.default is not None:
-        about["default"] = setting.default  #
+        about["default"] = setting.default
     return {**_value(setting), **about}
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from sweep.catalogue.settings import SETTINGS
 from sweep.catalogue.synonyms import SYNONYMS
 from sweep.enums import Dataset, Duplicates, Objective, Pruner, Sampler
+from sweep.messages import LARGEST_SIDE
 from sweep.studyfile.words import hint, show
 
 _MOST_TRIALS = 10_000_000
@@ -88,7 +89,7 @@ class StudySection(Section):
 
 
 #: Pixels along a side of an image.
-Side = Annotated[Whole, Field(ge=1, le=512)]
+Side = Annotated[Whole, Field(ge=1, le=LARGEST_SIDE)]
 
 
 class DataSection(Section):

@@ -26,9 +26,8 @@ def test_the_p_value_is_scipys() -> None:
 
 
 def test_holm_multiplies_by_how_many_are_left_and_never_falls() -> None:
-    assert holm({(0, 1): 0.01, (0, 2): 0.03, (1, 2): 0.02}) == pytest.approx(
-        {(0, 1): 0.03, (1, 2): 0.04, (0, 2): 0.04}
-    )
+    assert holm([0.01, 0.03, 0.02]) == pytest.approx([0.03, 0.04, 0.04])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
 
 
 def test_a_clearly_worse_configuration_does_not_tie_and_equals_do() -> None:

@@ -214,9 +214,9 @@ def test_a_field_says_what_it_may_be_beside_the_others() -> None:
             if field.setting == "learning_rate"
         )
 
-    assert about(optimizer="sgd") == "0.1 to 10"
+    assert about(optimizer="sgd") == "0.1 to 10.0"
     assert about(optimizer="adam") == "0.0001 to 0.01"
-    assert about() == "0.0001 to 0.01 or 0.1 to 10"
+    assert about() == "0.0001 to 0.01 or 0.1 to 10.0"
 
 
 def test_what_the_choices_leave_no_room_for_is_not_sent() -> None:

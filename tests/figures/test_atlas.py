@@ -8,6 +8,7 @@ import pytest
 from sweep.analysis.atlas import Atlas, StoppingWidth, atlas_trial, class_stops
 from sweep.config import TrialConfig
 from sweep.figures.atlas import (
+    PIXELS,
     atlas_note,
     draw_by_width,
     errors_apart,
@@ -90,6 +91,23 @@ def test_kinds_of_pixels_are_lines_too() -> None:
     assert found.errors["in between"] == pytest.approx([0.02] * 3)
     assert "in between: 50 % of the pixels, 100 % of the squared error, 50 % exact" in found.about
     assert len(draw_by_width(found).data) == 3
+
+
+def test_heading_and_note_are_about_the_trial_with_the_lowest_value() -> None:
+    """A wider one has the lower mean over the kinds, and errs most at white pixels."""
+    best, wider = (
+        trial_row(number=n, values=(value,), config=TrialConfig(hidden_width=width))
+        for n, value, width in ((0, 0.01, 8), (1, 0.02, 16))
+    )
+    between = np.where(MAPS > 0, 255, 0).astype(np.uint8)
+    white = np.where(ORIGINALS == 255, 51, 0).astype(np.uint8)
+    trials = [
+        atlas_trial(best, ORIGINALS, COPIES, between),
+        atlas_trial(wider, ORIGINALS, ORIGINALS, white),
+    ]
+    found = gather_kind_errors(replace(atlas(), trials=trials))
+    assert PIXELS.finding(found) == "The best trial errs most at pixels that are in between"
+    assert "by trial 0: " in found.about
 
 
 def test_widths_without_pictures_are_named() -> None:

@@ -80,7 +80,7 @@ CHARTS = {
         SeedChart(LINK, LINK, [SeedLine(LINK, [1], [0.1])], None, 0.1, LINK)
     ),
     "atlas": lambda: draw_by_width(
-        ErrorsByWidth([8, 16], [0, 1], {LINK: [0.2, 0.1]}, {LINK: 16}, "")
+        ErrorsByWidth([8, 16], [0, 1], {LINK: [0.2, 0.1]}, {LINK: 16}, 1, "")
     ),
     "waterfall": lambda: draw_waterfall(
         Waterfall(LINK, [LINK, "b"], [2.0, 1.0], [2.0, 1.0], hovers=["", ""], about="", **EMPTY)

@@ -6,7 +6,7 @@ import pytest
 
 from sweep.analysis.explanation import ChangeEffect, explain
 from sweep.enums import Loss, Output, WeightInit
-from sweep.figures.waterfall import draw_waterfall, gather_waterfall
+from sweep.figures.waterfall import FIGURE, draw_waterfall, gather_waterfall
 from tests.support.finding_factories import BASELINE, ERRORS, TARGET, make_explanation
 
 
@@ -99,6 +99,55 @@ def test_a_change_that_chance_could_have_made_is_named() -> None:
     ends = make_explanation()
     chart = gather_waterfall(replace(ends, found=explain(BASELINE, TARGET, unclear)))
     assert "Not significant: hidden width 784 → 1024." in chart.about
+
+
+@pytest.mark.parametrize(
+    ("target", "forward", "back"),
+    [
+        (
+            (0.025, 0.025),
+            "epochs 5 → 50 lowers the error most: ÷ 4.00",
+            "epochs 50 → 5 raises the error most: × 4.00",
+        ),
+        (
+            (0.01, 0.011),
+            "epochs 5 → 50 lowers the error most: ÷ 4.00",
+            "epochs 50 → 5 raises the error most: × 9.53",
+        ),
+        (
+            (0.001, 10.0),
+            "epochs 5 → 50 lowers the error most: ÷ 4.00",
+            "Undone again, change by change: no change raises the error significantly",
+        ),
+    ],
+)
+def test_the_heading_names_the_significant_change_with_the_largest_effect(
+    target: tuple[float, float], forward: str, back: str
+) -> None:
+    found = explain(BASELINE, TARGET, {**ERRORS, TARGET: target})
+    explained = replace(make_explanation(), found=found)
+    assert FIGURE.finding(gather_waterfall(explained)) == forward
+    assert FIGURE.finding(gather_waterfall(explained, reverse=True)) == back
+
+
+def test_a_path_whose_changes_may_all_be_chance_is_said_to_be_in_the_heading() -> None:
+    """Each seed's effect differs: the intervals contain no effect."""
+    errors = {
+        BASELINE: (0.08, 0.08),
+        replace(BASELINE, epochs=50): (0.02, 0.2),
+        replace(BASELINE, hidden_width=1024): (0.03, 0.19),
+        TARGET: (0.01, 0.3),
+    }
+    chart = gather_waterfall(replace(make_explanation(), found=explain(BASELINE, TARGET, errors)))
+    assert FIGURE.finding(chart) == (
+        "Where the error goes, change by change: no change lowers the error significantly"
+    )
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_with_one_seed_the_heading_names_no_change(reverse: bool) -> None:
+    chart = gather_waterfall(make_explanation(n_seeds=1), reverse=reverse)
+    assert FIGURE.finding(chart) == ""
 
 
 def test_with_one_seed_there_are_no_intervals() -> None:

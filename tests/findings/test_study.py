@@ -81,6 +81,19 @@ def test_the_remedy_of_the_best_stands_with_its_command() -> None:
     )
 
 
+def test_a_best_trial_without_any_error_is_the_best_in_sentences_and_table() -> None:
+    found = Diagnosis(limit=Limit.TOO_FEW_EPOCHS, because="so", remedy=Remedy.EPOCHS)
+    diagnoses = [
+        label_trial(number, width, error, None)._replace(
+            diagnosis=found, to_enqueue={"hidden_width": width}
+        )
+        for number, (width, error) in enumerate(((8, 0.3), (1024, 0.0)))
+    ]
+    described = findings(width=plateau(), diagnoses=diagnoses)
+    assert "The best trial (1, 1,024 units) has too few epochs: so." in described.reasons
+    assert described.diagnosis_table.note.startswith("For trial 1, try epochs 5 → 10")
+
+
 def test_every_label_has_a_sentence_and_unknown_gains_are_called_so() -> None:
     gain = Gain(of=Doubling.WIDTH, estimate=0.25, low=0.2, high=0.3, source="trial 4")
     for limit in Limit:

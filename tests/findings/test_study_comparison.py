@@ -12,7 +12,7 @@ from sweep.findings.study_comparison import StudyComparison, gather_studies, gat
 from sweep.findings.tables import FindingTable
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
-from tests.support.store_factories import add_study, add_trial, sqlite_store
+from tests.support.store_factories import EPOCH, add_study, add_trial, sqlite_store
 from tests.support.study_factories import WIDTHS, study_text
 
 IMAGES = {"n_train": 6_000, "n_test": 1_000}
@@ -23,14 +23,15 @@ def engine(tmp_path: Path) -> Engine:
     return sqlite_store(tmp_path)
 
 
-def add(engine: Engine, name: str, *errors: float, space: str = WIDTHS, more: str = "") -> None:
-    """A study with a trial of each error, one after another, of the same images."""
+def add(engine: Engine, name: str, *errors: float, space: str = WIDTHS, more: str = "") -> int:
+    """A study with a trial of each error, one after another, of the same images; returns its id."""
     text = study_text(space, f"budget.trials = 10\n{more}")
     provenance = {"data_sha256": "0" * 64, "images": IMAGES}
     study_id = add_study(engine, name, study_file=text, provenance=provenance)
     for number, error in enumerate(errors):
         config = TrialConfig(hidden_width=8, activation=Activation.TANH)
         add_trial(engine, study_id, number, error, config=config)
+    return study_id
 
 
 def compare_studies(engine: Engine, *names: str) -> StudyComparison:
@@ -39,6 +40,15 @@ def compare_studies(engine: Engine, *names: str) -> StudyComparison:
 
 def rows(table: FindingTable) -> dict[str, list[str]]:
     return {row[0].text: [cell.text for cell in row[1:]] for row in table.rows}
+
+
+def test_at_equal_numbers_the_first_trials_are_those_that_ended_first(engine: Engine) -> None:
+    add(engine, "short", 0.3, 0.2)
+    study_id = add(engine, "long")
+    for number, (error, seconds) in enumerate([(0.1, 900.0), (0.4, 100.0), (0.3, 200.0)]):
+        add_trial(engine, study_id, number, error, finished_at=EPOCH + seconds)
+    said = compare_studies(engine, "long", "short").headline
+    assert said.endswith("Best of the first 2 trials of each: 'long' 0.300, 'short' 0.200.")
 
 
 def test_the_best_study_is_named_also_at_equal_numbers_of_trials(engine: Engine) -> None:

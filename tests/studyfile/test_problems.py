@@ -302,6 +302,23 @@ def test_an_enqueued_configuration_outside_the_space_is_refused(
     assert any(problem.startswith(expected) for problem in found), found
 
 
+@pytest.mark.parametrize(
+    ("space", "given", "has"),
+    [
+        ("weight_decay = { low = 0, high = 10, step = 1 }", "2.5", "0.0 to 10.0 in steps of 1"),
+        ("weight_decay = { low = 0, high = 10 }", "11.5", "0.0 to 10.0"),
+        ("epochs = { low = 2, high = 10, step = 2 }", "3", "2 to 10 in steps of 2"),
+        ("epochs = { low = 2, high = 10 }", "11", "2 to 10"),
+    ],
+)
+def test_a_value_outside_a_range_is_refused_with_the_range_s_steps(
+    space: str, given: str, has: str
+) -> None:
+    name = space.partition(" ")[0]
+    (problem,) = problems(f"{study_text(space)}\n[[enqueue]]\n{name} = {given}")
+    assert problem == f"enqueue.0.{name}: {given} is not in space.{name}, which has {has}."
+
+
 def test_a_problem_hides_none_of_its_section_or_of_what_needs_another() -> None:
     text = """
         data = { name = "fashion-mist", train_limit = -5 }

@@ -22,7 +22,7 @@ from sweep.dashboard.parts.findings import finding_table, sentence
 from sweep.dashboard.parts.news import mark_of
 from sweep.dashboard.parts.pictures import picture_row
 from sweep.dashboard.view import PageReader, View
-from sweep.figures.atlas import atlas_note
+from sweep.figures.atlas import atlas_note, best_place
 from sweep.findings.study import StudyFindings, gather_study
 from sweep.store.table import Choices, TrialTable
 
@@ -304,7 +304,7 @@ def atlas_parts(
 
 def _slider(name: str, atlas: Atlas, here: str | None) -> dict[str, Any]:
     widths = [of.trial.hidden_width or 0 for of in atlas.trials]
-    best = min(range(len(widths)), key=lambda place: atlas.trials[place].trial.value or 0.0)
+    best = best_place([of.trial for of in atlas.trials])
     places = {str(width): place for place, width in enumerate(widths)}
     shown = places.get(here or "", best)
     return {

@@ -12,15 +12,12 @@ from pydantic import FiniteFloat
 
 from sweep.analysis.filters import Filter
 from sweep.catalogue import formats
-from sweep.figures.axes import Axis
+from sweep.figures.axes import SCATTER, Axis
 from sweep.figures.figure import Side
 from sweep.figures.parallel import Dimension
 from sweep.store.table import Choices, TrialTable
 
 Span = tuple[FiniteFloat, FiniteFloat]
-
-#: How far marks of a single value scatter to each side, in distances between neighbours.
-_SCATTER = 0.3
 
 
 def narrow_to_box(where: Filter, table: TrialTable, *sides: tuple[Side, Span | None]) -> Filter:
@@ -53,7 +50,7 @@ def _words_at(column: Choices, names: Sequence[str], span: Span) -> tuple[str, .
     """Return the words in a span of indices, as filters write them."""
     said = {formats.value(name): str(name) for name in column.names}
     low, high = sorted(float(end) for end in span)
-    held = [name for at, name in enumerate(names) if low - _SCATTER <= at <= high + _SCATTER]
+    held = [name for at, name in enumerate(names) if low - SCATTER <= at <= high + SCATTER]
     return tuple(said[name] for name in held)
 
 
@@ -62,7 +59,7 @@ def _single_at(axis: Axis, span: Span, *, in_cells: bool) -> NDArray[np.float64]
     places = np.arange(len(axis.few)) if in_cells else axis.to_scale(axis.few)
     low, high = span if in_cells else axis.to_scale(np.array(span))
     gap = float(np.diff(places).min()) if len(places) > 1 else 1.0
-    reach = _SCATTER * gap
+    reach = SCATTER * gap
     return axis.few[(places >= low - reach) & (places <= high + reach)]
 
 

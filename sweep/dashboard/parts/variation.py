@@ -13,6 +13,7 @@ from dash import html
 from sweep.catalogue.columns import column_named
 from sweep.catalogue.settings import SETTINGS
 from sweep.studyfile import Categorical, Domain, Node, Searched, Space
+from sweep.studyfile.enqueue import describe
 
 Texts = Mapping[str, str | None]
 
@@ -98,8 +99,7 @@ def _choices(domains: Sequence[Domain]) -> tuple[str, ...] | None:
 def _describe(domain: Domain) -> str:
     if isinstance(domain, Categorical):
         return ", ".join(text_of(choice) for choice in domain.choices)
-    step = f" in steps of {domain.step:g}" if domain.step not in (None, 1) else ""
-    return f"{domain.low:g} to {domain.high:g}{step}"
+    return describe(domain)
 
 
 def form(space: Space, given: Texts) -> list[Any]:
