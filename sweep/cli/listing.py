@@ -136,7 +136,7 @@ def trials(
         show_json(_as_json(study, numbers))
     elif numbers:
         others = (*filtered.columns, *(find_column(table, of.name)[0] for of in by))
-        show_list(trial_list(listed, others, study.remarks(_few(numbers))), wide=wide)
+        show_list(trial_list(listed, others, study.remarks(numbers)), wide=wide)
     else:
         say("no matching trials.")
 
@@ -147,13 +147,5 @@ def conditions(table: TrialTable, where: str | None) -> Filter:
 
 
 def _as_json(study: StudyHandle, numbers: Sequence[int]) -> list[dict[str, Any]]:
-    rows = {row.number: row for row in study.trials(_few(numbers))}
+    rows = {row.number: row for row in study.trials(numbers)}
     return [trial_json(rows[number]) for number in numbers if number in rows]
-
-
-def _few(numbers: Sequence[int]) -> Sequence[int] | None:
-    """Return the numbers, or None (for all) if they are too many for a query."""
-    return numbers if len(numbers) <= _MOST_NAMED else None
-
-
-_MOST_NAMED = 1000

@@ -2,7 +2,7 @@
 
 import difflib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
@@ -11,10 +11,12 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    Integer,
     Row,
     ScalarSelect,
     Text,
     and_,
+    bindparam,
     cast,
     func,
     select,
@@ -177,13 +179,23 @@ def find_trial_id(connection: Connection, key: StudyKey, number: int) -> int:
 
 
 def _trial_id(connection: Connection, name: str, number: int, of_study: ColumnElement[bool]) -> int:
-    by_number = select(trials.c.trial_id).where(of_study, trials.c.number == number)
+    # PostgreSQL would refuse a parameter that is too large for the column.
+    by_number = select(trials.c.trial_id).where(of_study, one_of(trials.c.number, [number]))
     found: int | None = connection.execute(by_number).scalar_one_or_none()
     if found is None:
         last = connection.scalar(select(func.max(trials.c.number)).where(of_study))
         known = "it has no trials yet" if last is None else f"its trials are 0 to {last}"
         raise NotFoundError(f"no trial {number} in study '{name}': {known}.")
     return found
+
+
+def one_of(column: ColumnElement[int], numbers: Collection[int]) -> ColumnElement[bool]:
+    """Return the condition that a column has one of any number of integers.
+
+    They are part of the statement: databases limit its parameters, SQLite to 32,766.
+    """
+    written = bindparam(None, list(numbers), Integer, expanding=True, literal_execute=True)
+    return column.in_(written)
 
 
 def by_key(pairs: Iterable[Any]) -> dict[Any, list[Any]]:

@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from sweep.messages import ProbeBaseline, unpack_spectrum
 from sweep.store.engine import insert_if_absent
-from sweep.store.lookup import StudyKey, by_key, find_trial_id
+from sweep.store.lookup import StudyKey, by_key, find_trial_id, one_of
 from sweep.store.records import (
     CurvePoint,
     Reconstruction,
@@ -67,7 +67,7 @@ _LAST_ERROR = (
 def trial_conditions(key: StudyKey, numbers: Numbers) -> list[ColumnElement[bool]]:
     """Return the conditions for a study's rows of ``sweep_trials``, all or some numbers."""
     of_study = sweep_trials.c.study_id == key.current_id
-    return [of_study] if numbers is None else [of_study, _NUMBER.in_(list(numbers))]
+    return [of_study] if numbers is None else [of_study, one_of(_NUMBER, numbers)]
 
 
 def _of_trials(key: StudyKey, numbers: Numbers, *columns: ColumnElement[Any]) -> Select[Any]:

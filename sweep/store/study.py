@@ -19,15 +19,13 @@ from sweep.store.clock import now
 from sweep.store.column_types import locate_corruption
 from sweep.store.engine import insert_if_absent, write_transaction
 from sweep.store.kept_weights import KeptWeights, load_kept_weights
-from sweep.store.lookup import snapshot
+from sweep.store.lookup import one_of, snapshot
 from sweep.store.measurements import probe_baselines
 from sweep.store.optuna_rows import load_trials, project
 from sweep.store.recording import RecordingStorage
 from sweep.store.study_files import read_about
 from sweep.store.trial_records import read_objectives, read_records
 from sweep.store.writer import Row, StudyWriter
-
-_ID_CHUNK = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,14 +260,10 @@ def _put_back(connection: Connection, study_id: int, revision: int) -> None:
             )
         )
     )
-    for ids in _chunks(running):
-        connection.execute(
-            update(schema.trials)
-            .where(schema.trials.c.trial_id.in_(ids))
-            .values(state=TrialState.WAITING)
-        )
-        for table in schema.TABLES_OF_AN_ATTEMPT:
-            connection.execute(delete(table).where(table.c.trial_id.in_(ids)))
+    is_running = one_of(schema.trials.c.trial_id, running)
+    connection.execute(update(schema.trials).where(is_running).values(state=TrialState.WAITING))
+    for table in schema.TABLES_OF_AN_ATTEMPT:
+        connection.execute(delete(table).where(one_of(table.c.trial_id, running)))
     revisions.touch(connection, revision, running)
     connection.execute(
         update(schema.sweep_workers)
@@ -312,10 +306,6 @@ def _in_memory(
     storage.load(trials)
     storage.take_changes()
     return storage
-
-
-def _chunks(ids: Sequence[int]) -> Sequence[Sequence[int]]:
-    return [ids[i : i + _ID_CHUNK] for i in range(0, len(ids), _ID_CHUNK)]
 
 
 def study_exists(engine: Engine, name: str) -> bool:

@@ -35,7 +35,7 @@ from sqlalchemy import (
 
 from sweep.store.activity import events
 from sweep.store.column_types import as_distribution, external_value
-from sweep.store.lookup import StudyKey, by_key, find_trial_id
+from sweep.store.lookup import StudyKey, by_key, find_trial_id, one_of
 from sweep.store.measurements import decompositions, probes, seed_results, trial_conditions
 from sweep.store.optuna_rows import FINITE_VALUE, stored_value
 from sweep.store.pareto import unbeaten
@@ -88,7 +88,7 @@ def trials(
     if not include_invalid:
         conditions.append(_VALID)
     if numbers is not None:
-        conditions.append(optuna_trials.c.number.in_(list(numbers)))
+        conditions.append(one_of(optuna_trials.c.number, numbers))
     found = (
         select(optuna_trials.c.trial_id)
         .select_from(_JOINED)
@@ -108,7 +108,7 @@ def best(connection: Connection, key: StudyKey, n: int | None = None) -> list[Tr
     found = contenders([key.current_id])
     if _n_objectives(connection, key) > 1:
         front = _pareto_ids(connection, key)
-        found = found.where(optuna_trials.c.trial_id.in_(front))
+        found = found.where(one_of(optuna_trials.c.trial_id, front))
     # Full rows only for the result: sorting those of every trial takes PostgreSQL twice as long.
     ids = found.order_by(*order).limit(n).scalar_subquery()
     whole = select(optuna_trials.c.trial_id).select_from(_JOINED)

@@ -29,6 +29,7 @@ from sweep.errors import StoreGoneError, SweepError
 from sweep.messages import DatasetInfo, ProbeBaseline, SpectrumBands
 from sweep.store import clock, kept_weights, lease, optuna_rows, reuse, revisions, schema
 from sweep.store.engine import conflict_insert, write_transaction
+from sweep.store.lookup import one_of
 from sweep.store.measurements import add_probe_baselines
 from sweep.store.recording import Changes, RecordingStorage
 
@@ -302,7 +303,7 @@ class StudyWriter:
         table = schema.trials
         rows = connection.execute(
             select(table.c.number, table.c.trial_id).where(
-                table.c.study_id == self._study_id, table.c.number.in_(numbers)
+                table.c.study_id == self._study_id, one_of(table.c.number, numbers)
             )
         )
         return {row.number: row.trial_id for row in rows}

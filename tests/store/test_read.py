@@ -1,13 +1,15 @@
+import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from sweep.config import TrialConfig
 from sweep.enums import Outcome
@@ -240,6 +242,21 @@ def test_trials_can_be_asked_for_by_number(store: Engine) -> None:
     assert open_study(store, "study").trials(numbers=[]) == []
 
 
+def test_more_trials_can_be_asked_for_than_a_statement_has_parameters(store: Engine) -> None:
+    @event.listens_for(store, "connect")
+    def limit(connection: Any, _: object) -> None:
+        if store.dialect.name == "sqlite":  # builds differ; PostgreSQL takes 65,535
+            connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32_766)
+
+    study_id = add_study(store)
+    for number in (3, 69_999, 70_000):
+        add_trial(store, study_id, number, curve=[0.1])
+    store.dispose()
+    study, numbers = open_study(store, "study"), range(70_000)
+    assert [row.number for row in study.trials(numbers)] == [3, 69_999]
+    assert list(study.curves(numbers)) == [3, 69_999]
+
+
 def test_best_takes_finite_complete_valid_trials_lowest_first(engine: Engine) -> None:
     study_id = add_study(engine)
     add_trial(engine, study_id, 0, 0.3)
@@ -330,6 +347,19 @@ def test_an_unknown_trial_says_which_there_are(engine: Engine) -> None:
     add_trial(engine, study_id, 0)
     with pytest.raises(NotFoundError, match="its trials are 0 to 0"):
         open_study(engine, "study").trial(7)
+
+
+def test_a_number_beyond_those_of_sql_is_an_unknown_trial(store: Engine) -> None:
+    add_trial(store, add_study(store), 0)
+    study = open_study(store, "study")
+    for number in (-1, 2**40, 2**70):
+        for read in (
+            *(study.trial, study.training_record, study.notes),
+            *(study.seed_curves, study.seed_spectra, study.reconstruction),
+        ):
+            with pytest.raises(NotFoundError, match=f"no trial {number} in study 'study'"):
+                read(number)
+        assert study.trials([number]) == []
 
 
 def test_a_curve_is_the_mean_over_seeds(engine: Engine) -> None:
