@@ -4,6 +4,7 @@ import platform
 import subprocess
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import sweep
@@ -11,11 +12,13 @@ from sweep.enums import Trainer
 from sweep.errors import DeviceError
 from sweep.nvml import cards
 
+#: Folder of sweep's code.
+CODE = Path(sweep.__file__).parent
 _PACKAGES = ("optuna", "torch", "triton", "torchvision", "numpy", "sqlalchemy")
 
 
 def collect_provenance(trainer: Trainer) -> dict[str, Any]:
-    """Collect versions, the git commit of the working folder and this machine's NVIDIA cards.
+    """Collect versions, the commit of a git checkout of sweep and this machine's NVIDIA cards.
 
     Versions are read without importing the packages.
     """
@@ -46,9 +49,11 @@ def _version(package: str) -> str | None:
 
 
 def _git_commit() -> str | None:
+    """Return the commit of sweep's code; None if it was installed, whatever repository it is in."""
     try:
+        _git("ls-files", "--error-unmatch", "__init__.py")
         commit = _git("rev-parse", "HEAD")
-        changed = _git("status", "--porcelain", "--untracked-files=no")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".")
     except (OSError, subprocess.SubprocessError):
         return None
     return f"{commit} with changes" if changed else commit
@@ -56,6 +61,6 @@ def _git_commit() -> str | None:
 
 def _git(*arguments: str) -> str:
     answer = subprocess.run(
-        ["git", *arguments], capture_output=True, text=True, timeout=10, check=True
+        ["git", *arguments], cwd=CODE, capture_output=True, text=True, timeout=10, check=True
     )
     return answer.stdout.strip()

@@ -211,8 +211,8 @@ def _sentence(study: StudySummary, take: TrialRow, ties: TieSet | None) -> str:
     lead = f"{_lead(study)}ake trial {take.number}: {short_name(take)}, {value}."
     n_tied = _n_tied(ties)
     if ties is None or n_tied is None:
-        why = f"the best{' so far' if study.running else ''}"
-    elif n_tied == 1:
+        return f"{lead[:-1]}, the lowest{' so far' if study.running else ''}."
+    if n_tied == 1:
         others = formats.count(len(ties.compared) - 1, "other")
         why = f"the best; none of {others} compared ties with it over {ties.n_seeds} seeds"
     elif take.number == _first(ties):

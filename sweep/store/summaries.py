@@ -262,10 +262,14 @@ def _best_so_far(
 
 
 def _rates(connection: Connection, ids: Select[Any]) -> dict[int, float]:
-    """Return trials per second over the last minute, or the minute before the last trial's end."""
+    """Return trials per second over the last minute, or the minute before the last trial's end.
+
+    While a coordinator holds the study, only its own time and trials count.
+    """
     study_id, finished_at = sweep_trials.c.study_id, sweep_trials.c.finished_at
     now = clock.now(connection.dialect.name)
     live = func.max(sweep_leases.c.expires_at) > now
+    first, taken_at = func.min(sweep_trials.c.started_at), func.max(sweep_leases.c.taken_at)
     spans = (
         select(
             study_id,
@@ -273,7 +277,10 @@ def _rates(connection: Connection, ids: Select[Any]) -> dict[int, float]:
             type_coerce(
                 case((live, now), else_=func.max(finished_at)), sweep_trials.c.finished_at.type
             ).label("until"),
-            func.min(sweep_trials.c.started_at).label("since"),
+            type_coerce(
+                case((and_(live, taken_at > first), taken_at), else_=first),
+                sweep_trials.c.started_at.type,
+            ).label("since"),
         )
         .select_from(
             sweep_trials.outerjoin(sweep_leases, sweep_leases.c.study_id == study_id),
@@ -289,6 +296,7 @@ def _rates(connection: Connection, ids: Select[Any]) -> dict[int, float]:
             and_(
                 sweep_trials.c.study_id == spans.c.study_id,
                 finished_at > spans.c.until - _RATE_SECONDS,
+                finished_at >= spans.c.since,
                 finished_at <= spans.c.until,  # not what ended before the clock was set back
             ),
         )

@@ -70,7 +70,7 @@ def test_without_seeds_the_best_is_taken_and_what_would_tell_is_said(engine: Eng
     decision = require_decision(engine)
     assert decision.take == 0
     assert decision.sentence == (
-        "Take trial 0: 512 relu · bce · adam · 5 epochs, validation error 0.01180. It is the best."
+        "Take trial 0: 512 relu · bce · adam · 5 epochs, validation error 0.01180, the lowest."
     )
     assert decision.notes == [
         "Weights of these trials are not kept. `sweep model study 0 --train` trains trial 0 again "
@@ -116,7 +116,7 @@ def test_ties_from_before_a_better_trial_decide_nothing(engine: Engine) -> None:
     study = open_study(engine, "study")
     decision = gather_decision(study, study.summary(), study.table(), stale, None)
     assert decision is not None and decision.take == 2
-    assert decision.sentence.endswith("It is the best.")
+    assert decision.sentence.endswith(", the lowest.")
 
 
 def test_each_smaller_trial_stands_under_its_tightest_limit(engine: Engine) -> None:
@@ -163,7 +163,7 @@ def test_while_a_study_runs_it_is_the_best_so_far(engine: Engine) -> None:
     add_rows(engine, sweep_leases, lease_row(study_id, expires_at=EPOCH + 10**10))
     sentence = require_decision(engine).sentence
     assert sentence.startswith("So far, take trial 0")
-    assert sentence.endswith("It is the best so far.")
+    assert sentence.endswith(", the lowest so far.")
 
 
 def test_with_several_objectives_the_ends_of_the_front_are_told(engine: Engine) -> None:

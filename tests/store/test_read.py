@@ -132,6 +132,16 @@ def test_a_running_study_that_finishes_nothing_has_a_falling_rate(engine: Engine
     assert open_study(engine, "study").summary().trials_per_second == pytest.approx(1 / 50, rel=0.1)
 
 
+def test_a_resumed_study_has_the_rate_of_its_coordinator_alone(engine: Engine) -> None:
+    study_id = add_study(engine)
+    now = time.time()
+    for number, finished_at in enumerate((now - 900, now - 25, now - 5, now - 3)):
+        times = {"started_at": finished_at - 4, "finished_at": finished_at}
+        add_trial(engine, study_id, number, 0.1, **times)
+    add_rows(engine, schema.sweep_leases, lease_row(study_id, FOREVER, taken_at=now - 10))
+    assert open_study(engine, "study").summary().trials_per_second == pytest.approx(2 / 10, rel=0.1)
+
+
 def test_a_study_whose_coordinator_died_before_anything_ended_has_no_rate(engine: Engine) -> None:
     study_id = add_study(engine)
     add_trial(engine, study_id, 0, state="RUNNING")
