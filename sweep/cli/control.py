@@ -125,8 +125,8 @@ def _unheard(kind: CommandKind, go_on: str) -> str:
     """Say what happens to a command while no coordinator runs the study."""
     if kind in (CommandKind.PAUSE, CommandKind.STOP):
         return (
-            f"no coordinator runs the study now, so there is nothing to {kind.value}. "
-            f"The request stays in `sweep status`; {go_on} drops it and continues."
+            f"its coordinator does not answer. If it is only cut off, it applies the request when "
+            f"it is back; {go_on} drops the request and continues."
         )
     return f"no coordinator runs the study now. It waits for the next one: {go_on}"
 

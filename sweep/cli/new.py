@@ -46,8 +46,9 @@ def new(
     _check_ours(schema)
     text = new_study_text(quote(str(path)), name or path.stem, data, SCHEMA)
     loads(text, str(path))
-    write_file(schema, (to_json(json_schema()) + "\n").encode())
-    show(str(write_file(path, text.encode())))
+    remedy = "Write the study file to another folder: `sweep new FOLDER/FILE.toml`."
+    write_file(schema, (to_json(json_schema()) + "\n").encode(), remedy)
+    show(str(write_file(path, text.encode(), remedy)))
     say(f"Run it: `sweep start {quote(str(path))}`.")
 
 

@@ -255,8 +255,11 @@ def deliver(path: Path, content: bytes, *lines: str) -> Path | None:
     return written
 
 
-def write_file(path: Path, content: bytes) -> Path:
-    """Write a result atomically; return the absolute path. Raises NoRoomError if that fails."""
+def write_file(path: Path, content: bytes, remedy: str = "Name another file with -o.") -> Path:
+    """Write a result atomically; return the absolute path.
+
+    Raises NoRoomError with the ``remedy`` if that fails.
+    """
     if path == STDOUT:
         raise UsageError("-o -: the result is on stdout already. Name a file.")
     path = path.expanduser()
@@ -267,7 +270,7 @@ def write_file(path: Path, content: bytes) -> Path:
     except OSError as error:
         if error.errno == errno.ENOENT:
             raise UsageError(f"{path.parent}: no such folder. Create it first.") from error
-        raise NoRoomError(f"{path}: {error.strerror}. Name another file with -o.") from error
+        raise NoRoomError(f"{path}: {error.strerror}. {remedy}") from error
     return path.absolute()
 
 

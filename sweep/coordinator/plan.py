@@ -13,6 +13,7 @@ import optuna
 from sweep import datasets
 from sweep.config import TrialConfig
 from sweep.coordinator.pilot import TimeEstimate, estimate_time
+from sweep.coordinator.requests import how_to_continue
 from sweep.coordinator.run import (
     Say,
     check_baseline,
@@ -245,4 +246,4 @@ def _describe_existing(engine: Engine, study_file: StudyFile) -> str | None:
     if summary.running:
         return f"{what}; it runs now: `sweep status {quote(name)}`"
     check_same(engine, stored_file(engine, name), with_absolute_path(study_file))
-    return f"{what}: start would fail. Use `sweep resume {quote(name)}` or --name OTHER"
+    return f"{what}: start would fail. {how_to_continue(summary)}; --name OTHER starts another"

@@ -1,15 +1,17 @@
 """Send users' requests to a study's coordinator, validated before they are stored."""
 
+import re
 from collections.abc import Mapping
 from shlex import quote
 from typing import Any
 
 from sweep.coordinator.derived_studies import load_stored_file
-from sweep.enums import ACTIVE_PHASES, CommandKind
+from sweep.enums import ACTIVE_PHASES, CommandKind, StudyPhase
 from sweep.errors import UsageError
 from sweep.search.configurations import enqueue_params
 from sweep.store import commands
 from sweep.store.handle import StudyHandle
+from sweep.store.records import StudySummary
 
 #: Commands that only a running coordinator applies: the next one discards them.
 _OF_A_RUN = (CommandKind.PAUSE, CommandKind.STOP)
@@ -18,16 +20,38 @@ _OF_A_RUN = (CommandKind.PAUSE, CommandKind.STOP)
 def request(study: StudyHandle, kind: CommandKind, payload: Mapping[str, Any] | None = None) -> int:
     """Send a command to the study's present or next coordinator; return the command's id.
 
-    Raises UsageError for a pause or stop of a study that has ended.
+    Raises UsageError for a pause or stop that no coordinator can ever apply: the study has ended,
+    or its coordinator is dead. One that is only cut off applies it when it is back.
     """
-    summary = study.summary()
-    if kind in _OF_A_RUN and not summary.running and summary.phase not in ACTIVE_PHASES:
-        because = f" ({summary.ended_because})" if summary.ended_because else ""
-        raise UsageError(
-            f"study '{study.name}' is {summary.phase}{because}: nothing to {kind.value}. "
-            f"`sweep resume {quote(study.name)}` continues it."
-        )
+    if kind in _OF_A_RUN:
+        _refuse_if_unheard(study.summary(), kind)
     return commands.post(study.engine, study.key, kind, payload)
+
+
+def _refuse_if_unheard(study: StudySummary, kind: CommandKind) -> None:
+    if study.phase in ACTIVE_PHASES:
+        if study.held_by is not None and not study.held_by.dead:
+            return
+        state = f"no coordinator runs study '{study.name}'"
+    else:
+        because = f" ({study.ended_because})" if study.ended_because else ""
+        state = f"study '{study.name}' is {study.phase}{because}"
+    raise UsageError(f"{state}: nothing to {kind.value}. {how_to_continue(study)}.")
+
+
+def how_to_continue(study: StudySummary) -> str:
+    """Name the command that continues a study.
+
+    After a budget is used up, or the whole space trained, nothing is trained without a change.
+    """
+    resume = f"sweep resume {quote(study.name)}"
+    if budget := re.search(r"budget\.\w+", study.ended_because or ""):
+        if budget[0] == "budget.trials":
+            return f"`{resume} --trials N`, with N above {study.n_trials or 0:,}, trains more"
+        return f"`{resume} --set {budget[0]}=VALUE`, with another limit, continues it"
+    if study.phase is StudyPhase.FINISHED:
+        return f"`{resume} --file FILE`, with a wider space, trains more"
+    return f"`{resume}` continues it"
 
 
 def request_trial(study: StudyHandle, configuration: Mapping[str, Any]) -> int:

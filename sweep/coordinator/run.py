@@ -14,6 +14,7 @@ from sweep import datasets
 from sweep.coordinator.loop import Coordinator
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.provenance import collect_provenance
+from sweep.coordinator.requests import how_to_continue
 from sweep.coordinator.study_state import StudyState
 from sweep.coordinator.user_requests import UserRequests
 from sweep.coordinator.warm_start import WarmStart, read_warm_start
@@ -94,8 +95,8 @@ def start(
     check_same(engine, stored, study_file)
     if not go_on:
         raise UsageError(
-            f"study {name!r} already exists. `sweep resume {quote(name)}` continues it; "
-            "`--name OTHER` starts another."
+            f"study {name!r} already exists. "
+            f"{how_to_continue(open_study(engine, name).summary())}; `--name OTHER` starts another."
         )
     return _run(
         *(engine, study_file, resources, observer),

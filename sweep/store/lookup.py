@@ -228,5 +228,6 @@ def lease_of(row: Row[Any], now: float) -> LeaseRow | None:
         taken_at=utc(row.taken_at),
         expires_at=utc(row.expires_at),
         expired=expired,
-        dead=not expired and holder.provably_dead(),
+        # Not asked of the many that released it.
+        dead=row.expires_at > 0 and holder.provably_dead(),
     )

@@ -35,7 +35,7 @@ class LeaseRow:
     expires_at: datetime
     #: Whether it was expired by the database's clock, when it was read.
     expired: bool
-    #: Whether its process is certainly dead; only ever known on its own host.
+    #: Whether its process died with the lease, for certain; only ever known on its own host.
     dead: bool
 
     @property

@@ -42,6 +42,7 @@ def test_name_and_data_can_be_given_and_are_written_as_toml(cli: Cli) -> None:
         (("there.toml", "--name", "x"), 2, "exists"),
         (("folder",), 2, "is a folder"),
         (("nowhere/mine.toml",), 2, "no such folder"),
+        (("/dev/null/mine.toml",), 10, "Write the study file to another folder: `sweep new "),
         (("a study.toml",), 4, "study.name"),
         (("mine.toml", "--data", "fashion-minst"), 4, "fashion-mnist"),
     ],

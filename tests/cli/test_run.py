@@ -28,6 +28,7 @@ from sweep.launch.process import WorkerProcess
 from sweep.store import commands
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
+from sweep.store.lease import Holder
 from sweep.store.migrate import open_store
 from sweep.store.schema import sweep_leases
 from sweep.studyfile import load
@@ -169,7 +170,7 @@ def test_a_dry_run_says_that_the_name_is_taken(cli: Cli, file: str) -> None:
     answer = cli("start", file, "--gpus", "cpu", "--dry-run")
     assert answer.code == 0
     assert "x already exists, 6 trials have finished: start would fail." in answer.out
-    assert "`sweep resume x` or --name OTHER" in answer.out
+    assert "`sweep resume x --trials N`, with N above 6, trains more; --name OTHER" in answer.out
 
 
 def test_a_resume_can_be_tried_dry(cli: Cli, file: str) -> None:
@@ -244,7 +245,8 @@ def test_a_trainer_that_cannot_train_the_study_is_refused(cli: Cli, file: str) -
 def test_a_taken_name_leads_to_resume(cli: Cli, file: str) -> None:
     cli("start", file, "--gpus", "cpu")
     again = cli("start", file, "--gpus", "cpu")
-    assert again.code == 2 and "sweep resume x" in again.err
+    assert again.code == 2
+    assert "`sweep resume x --trials N`, with N above 6, trains more; `--name OTHER`" in again.err
     assert cli("start", file, "--gpus", "cpu", "--resume").code == 0
 
 
@@ -441,14 +443,34 @@ def test_an_unreachable_server_is_code_5_and_keeps_its_password(cli: Cli, file: 
 
 
 @pytest.mark.parametrize("command", ["pause", "stop"])
-def test_without_a_coordinator_the_row_waits_visibly(cli: Cli, store: Engine, command: str) -> None:
-    # Its coordinator is gone, or cut off: that one would hear the command when it is back.
-    add_study(store, "x", study_file=STUDY, phase="running")
+def test_a_coordinator_that_does_not_answer_finds_the_row_when_it_is_back(
+    cli: Cli, store: Engine, command: str
+) -> None:
+    study_id = add_study(store, "x", study_file=STUDY, phase="running")
+    add_rows(store, sweep_leases, lease_row(study_id, expires_at=1.0))
     answer = cli(command, "x")
     assert answer.code == 0
-    assert f"no coordinator runs the study now, so there is nothing to {command}" in answer.err
-    assert "stays in `sweep status`; `sweep resume x` drops it and continues." in answer.err
+    assert "its coordinator does not answer. If it is only cut off, it applies the " in answer.err
+    assert "`sweep resume x` drops the request and continues." in answer.err
     assert command in cli("status", "x").out
+
+
+@pytest.mark.parametrize("command", ["pause", "stop"])
+@pytest.mark.parametrize("expires_at", [1.0, 4e9])
+def test_a_study_whose_coordinator_died_can_be_neither_paused_nor_stopped(
+    cli: Cli, store: Engine, command: str, expires_at: float
+) -> None:
+    here = Holder.this_process()
+    died = {"host": here.host, "process": {**here.process, "started_ticks": 1.0}, "pid": here.pid}
+    study_id = add_study(store, "x", study_file=STUDY, phase="running")
+    add_rows(store, sweep_leases, lease_row(study_id, expires_at, **died))
+    answer = cli(command, "x")
+    assert answer.code == 2
+    assert answer.err == (
+        f"sweep: no coordinator runs study 'x': nothing to {command}. "
+        "`sweep resume x` continues it.\n"
+    )
+    assert open_study(store, "x").commands() == []
 
 
 @pytest.mark.parametrize("command", ["pause", "stop"])
@@ -460,15 +482,43 @@ def test_a_study_that_has_ended_can_be_neither_paused_nor_stopped(
     assert answer.code == 2
     why = "finished (all 6 trials are done (budget.trials))"
     assert answer.err == (
-        f"sweep: study 'x' is {why}: nothing to {command}. `sweep resume x` continues it.\n"
+        f"sweep: study 'x' is {why}: nothing to {command}. "
+        "`sweep resume x --trials N`, with N above 6, trains more.\n"
     )
     assert open_study(store, "x").commands() == []
 
 
+@pytest.mark.parametrize(
+    ("phase", "because", "how"),
+    [
+        ("stopped", "sweep stop", "`sweep resume x` continues it"),
+        ("failed", "the database is gone", "`sweep resume x` continues it"),
+        (
+            "failed",
+            "more than 9 trials failed (budget.max_failures)",
+            "`sweep resume x --set budget.max_failures=VALUE`, with another limit, ",
+        ),
+        ("finished", "all 8 trials are done (the whole grid)", "`sweep resume x --file FILE`, "),
+        (
+            "out of time",
+            "it has run for 61.0 s, budget.max_seconds is 60",
+            "`sweep resume x --set budget.max_seconds=VALUE`, with another limit, ",
+        ),
+    ],
+)
+def test_what_continues_a_study_depends_on_why_it_ended(
+    cli: Cli, store: Engine, phase: str, because: str, how: str
+) -> None:
+    add_study(store, "x", study_file=STUDY, phase=phase, ended_because=because)
+    assert how in cli("stop", "x").err
+
+
 def test_the_command_to_go_on_with_names_the_same_database(cli: Cli, store: Engine) -> None:
-    add_study(store, "x", study_file=STUDY, phase="new")
+    study_id = add_study(store, "x", study_file=STUDY, phase="running")
+    add_rows(store, sweep_leases, lease_row(study_id, expires_at=1.0))
     url = str(store.url)
-    assert f"`sweep resume x --storage {url}` drops it" in cli("pause", "x", "--storage", url).err
+    answer = cli("pause", "x", "--storage", url)
+    assert f"`sweep resume x --storage {url}` drops the request" in answer.err
 
 
 def test_an_enqueued_configuration_waits_and_runs_when_somebody_goes_on(
