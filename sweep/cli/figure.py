@@ -145,7 +145,9 @@ def _image(
     kind: str, width: float | None, height: float | None
 ) -> Callable[[str, GatheredFigure], bytes]:
     def draw(_: str, found: GatheredFigure) -> bytes:
-        drawn = style_for_print(found.draw_titled(), width, height)
+        drawn = style_for_print(
+            found.draw_titled() if width is None else found.draw(), width, height
+        )
         try:
             image: bytes = drawn.to_image(kind, scale=print_scale(kind, width))
         except RuntimeError as error:  # whatever Kaleido or the browser lacks

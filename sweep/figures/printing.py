@@ -30,7 +30,7 @@ _GRID = "#DDDDDD"
 
 
 def style_for_print(drawn: go.Figure, width: float | None, height: float | None) -> go.Figure:
-    """Style black text on white; at a given width, without a title and with fonts of 8 points."""
+    """Style black text on white; at a given width, with fonts of 8 points and narrow margins."""
     axis: dict[str, Any] = {"linecolor": "black", "tickcolor": "black", "gridcolor": _GRID}
     usual_height = drawn.layout.height
     drawn.update_layout(
@@ -50,9 +50,9 @@ def style_for_print(drawn: go.Figure, width: float | None, height: float | None)
     return _with_small_marks(
         _with_small_fonts(drawn), min(1.0, width / _USUAL_WIDTH)
     ).update_layout(
-        title=None,
         height=height or shrink * usual_height + _legend_height(drawn, width),
-        margin={"l": 4, "r": 4, "t": 6, "b": 4},
+        # A chart with margins of its own has names there.
+        margin={"l": 4, "r": 4, "t": 6, "b": 4} | drawn.layout.margin.to_plotly_json(),
     )
 
 
@@ -83,6 +83,7 @@ def _with_small_fonts(drawn: go.Figure) -> go.Figure:
     drawn.update_layout(font=font, legend=legend)
     drawn.update_annotations(font=font)
     drawn.for_each_trace(_with_small_colour_bar)
+    drawn.update_traces(labelfont=font, tickfont=font, selector={"type": "parcoords"})
     return drawn.update_xaxes(axis).update_yaxes(axis)
 
 

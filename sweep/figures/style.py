@@ -124,10 +124,11 @@ _SUBTITLE = 110
 def add_title(drawn: go.Figure, title: str, note: str = "") -> go.Figure:
     """Write a title, and a note that is short enough, above a chart; both are plain."""
     note = note if len(note) <= _SUBTITLE else ""
-    if drawn.layout.margin.t is None:
-        drawn.update_layout(margin={"t": 72 if note else 48})
+    # A chart with a margin of its own has names there, which stay below the title.
+    drawn.update_layout(margin={"t": (drawn.layout.margin.t or 0) + (72 if note else 48)})
     subtitle = {"text": escape(note), "font": {"size": 12}} if note else {}
-    return drawn.update_layout(title={"text": escape(title), "subtitle": subtitle})
+    at_top = {"y": 1, "yanchor": "top", "pad": {"t": 10}}
+    return drawn.update_layout(title={"text": escape(title), "subtitle": subtitle, **at_top})
 
 
 _LINE = 42

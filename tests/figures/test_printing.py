@@ -12,14 +12,14 @@ def chart(*names: str, **layout: object):
     drawn = style.figure("Hidden width", "Test error (MSE)", **layout)
     for name in names:
         drawn.add_scatter(x=[1], y=[2], name=name, marker={"size": 9}, line={"width": 2})
-    return style.add_title(drawn, "Error by width")
+    return drawn
 
 
 def test_a_figure_for_paper_is_black_on_white_with_fonts_of_eight_points() -> None:
     layout = style_for_print(chart("a"), WIDTH, None).layout
     assert (layout.width, layout.paper_bgcolor, layout.font.color) == (WIDTH, "white", "black")
     assert layout.font.size * 72 / 96 == layout.xaxis.title.font.size * 72 / 96 == 8
-    assert layout.title.text is None and layout.yaxis.title.text == "Test error<br>(MSE)"
+    assert layout.yaxis.title.text == "Test error<br>(MSE)"
 
 
 def test_marks_shrink_with_the_figure_but_stay_visible() -> None:
@@ -28,8 +28,20 @@ def test_marks_shrink_with_the_figure_but_stay_visible() -> None:
 
 
 def test_without_a_width_a_figure_keeps_its_title_and_fonts() -> None:
-    layout = style_for_print(chart("a"), None, None).layout
+    titled = style.add_title(chart("a"), "Error by width")
+    layout = style_for_print(titled, None, None).layout
     assert layout.title.text == "Error by width" and layout.font.size is None
+
+
+def test_names_above_a_chart_stay_below_its_title_and_at_any_width() -> None:
+    def named():
+        return chart("a").update_layout(margin={"l": 60, "t": 56})
+
+    titled, plain = (style.add_title(of, "Title").layout for of in (named(), chart("a")))
+    assert titled.margin.t == plain.margin.t + 56
+    assert titled.title.yanchor == "top"
+    margin = style_for_print(named(), WIDTH, None).layout.margin
+    assert (margin.l, margin.r, margin.t, margin.b) == (60, 4, 56, 4)
 
 
 def test_a_longer_legend_makes_a_figure_higher_unless_the_height_is_given() -> None:
