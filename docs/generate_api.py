@@ -33,7 +33,7 @@ study.trial(19)  # a record
 study.trial_findings(19).sentences  # what limits it
 study.reconstructions(19)  # arrays (10, height, width)
 study.figure("width")  # a Plotly figure
-model = study.load_model(19)  # a torch.nn.Module: encode, decode, forward
+model = study.load_model()  # the best; a torch.nn.Module: encode, decode, forward
 sweep.run("studies/quickstart.toml")  # runs to the end, returns the study
 ```
 """

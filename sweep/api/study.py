@@ -14,7 +14,7 @@ from sweep.cli import words
 from sweep.errors import NotFoundError
 from sweep.extras import require_torch
 from sweep.findings.progress import study_status
-from sweep.findings.weights import read_weights
+from sweep.findings.weights import best_with_weights, read_weights
 from sweep.store.frames import make_frame
 from sweep.store.handle import StudyHandle
 from sweep.store.records import STATES, StudySummary, TrialDetail
@@ -168,15 +168,17 @@ class Study:
 
         return draw_figure(self._current(), name, **options)
 
-    def load_model(self, number: int) -> "TrainedAutoencoder":
+    def load_model(self, number: int | None = None) -> "TrainedAutoencoder":
         """Return a trial's network, on the CPU, as a ``torch.nn.Module``.
 
-        ``model(images)`` maps images (B, D) or (B, height, width), floats in [0, 1], to pixels (B,
-        D); ``model.encode(images)`` returns codes (B, H) and ``model.decode(codes)`` pixels. Raises
-        NotFoundError if the weights were not kept, SweepError without PyTorch.
+        Without ``number``, that of the best trial whose weights are kept; a study keeps those of
+        the best trial of each width. ``model(images)`` maps images (B, D) or (B, height, width),
+        floats in [0, 1], to pixels (B, D); ``model.encode(images)`` returns codes (B, H) and
+        ``model.decode(codes)`` pixels. Raises NotFoundError if the weights were not kept,
+        SweepError without PyTorch.
         """
         study = self._current()
-        content = read_weights(study, number)
+        content = read_weights(study, best_with_weights(study) if number is None else number)
         require_torch("a network")
         from sweep.trainer import trained_model
 

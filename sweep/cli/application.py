@@ -79,9 +79,12 @@ app = typer.Typer(
             "sweep explain limit --from 0 --to 57 --run --seeds 5",
         ),
         _look("compare.compare", "sweep compare quickstart 0 7 12"),
-        _look("reconstruct.reconstruct", "sweep reconstruct quickstart 0 -o trial-0.png"),
-        _look("model.model", "sweep model quickstart\nsweep model quickstart 0 --keras -o models"),
-        _look("model.encode", "sweep encode quickstart 0 -o codes.npz"),
+        _look("reconstruct.reconstruct", "sweep reconstruct quickstart -o best.png"),
+        _look(
+            "model.model",
+            "sweep model quickstart\nsweep model quickstart 0 --train --keras -o models",
+        ),
+        _look("model.encode", "sweep encode quickstart -o codes.npz"),
         _look("verify.verify", "sweep verify quickstart 0\nsweep verify quickstart 0 --gpus cpu"),
         _look("manage.report", "sweep report quickstart -o report.html"),
         _look(

@@ -9,10 +9,17 @@ import typer
 
 from sweep.analysis.study_data import study_images
 from sweep.cli import words
-from sweep.cli.options import LARGEST, Json, Number, Storage, StudyName, output_option, stored_study
-from sweep.cli.output import deliver, say, show, show_json, write_file
+from sweep.cli.options import (
+    Json,
+    NumberOrBestKept,
+    Storage,
+    StudyName,
+    output_option,
+    stored_study,
+)
+from sweep.cli.output import deliver, make_folder, say, show, show_json, write_file
 from sweep.coordinator.verify import train_weights
-from sweep.errors import NotFoundError, UsageError
+from sweep.errors import NotFoundError
 from sweep.extras import require_torch
 from sweep.files import file_name
 from sweep.findings.weights import (
@@ -27,18 +34,10 @@ from sweep.store.handle import StudyHandle
 
 def model(
     name: StudyName,
-    number: Annotated[
-        int | None,
-        typer.Argument(
-            metavar="[NUMBER]",
-            min=0,
-            max=LARGEST,
-            help="The trial.",
-            show_default="the best whose weights are kept",
-        ),
-    ] = None,
+    number: NumberOrBestKept = None,
     folder: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FOLDER", help="Folder to write to.")
+        Path,
+        typer.Option("-o", "--output", metavar="FOLDER", help="Folder to write to; it is created."),
     ] = Path(),
     keras: Annotated[bool, typer.Option("--keras", help="Also write code for Keras.")] = False,
     onnx: Annotated[
@@ -57,8 +56,6 @@ def model(
     the best trial of each width; any other can be trained again with its settings and seeds, and
     is written if it comes out as it is on record.
     """
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder. Create it first.")
     study = stored_study(name, storage)
     number = best_with_weights(study) if number is None else number
     contents = model_files(study, number, _weights(study, number, train=train))
@@ -70,6 +67,7 @@ def model(
 
         file = f"{file_name(name)}-{number}.onnx"
         contents[file] = onnx_model(weights)
+    make_folder(folder)
     paths = [write_file(folder / file, content) for file, content in contents.items()]
     if as_json:
         show_json({"number": number, "files": paths})
@@ -90,7 +88,7 @@ def _weights(study: StudyHandle, number: int, *, train: bool) -> bytes:
 
 def encode(
     name: StudyName,
-    number: Number,
+    number: NumberOrBestKept = None,
     images: Annotated[
         str | None,
         typer.Argument(
@@ -108,9 +106,11 @@ def encode(
 ) -> None:
     """Apply a trial's encoder to images; write their codes as NumPy arrays.
 
-    The file holds `train` and `test`, float32 arrays (images, hidden width), and the labels.
+    A study keeps the weights of the best trial of each width. The file holds `train` and `test`,
+    float32 arrays (images, hidden width), and the labels.
     """
     study = stored_study(name, storage)
+    number = best_with_weights(study) if number is None else number
     weights = read_weights(study, number)
     require_torch("encode")
     from sweep import datasets, trainer

@@ -22,6 +22,16 @@ StudyNameOrOnly = Annotated[
     ),
 ]
 Number = Annotated[int, typer.Argument(metavar="NUMBER", min=0, max=LARGEST, help="The trial.")]
+NumberOrBestKept = Annotated[
+    int | None,
+    typer.Argument(
+        metavar="[NUMBER]",
+        min=0,
+        max=LARGEST,
+        help="The trial.",
+        show_default="the best whose weights are kept",
+    ),
+]
 NumbersOrWidths = Annotated[
     list[int] | None,
     typer.Argument(

@@ -274,6 +274,18 @@ def write_file(path: Path, content: bytes, remedy: str = "Name another file with
     return path.absolute()
 
 
+def make_folder(path: Path) -> None:
+    """Make the folder of several results. Raises UsageError, NoRoomError if that fails."""
+    try:
+        path.mkdir(exist_ok=True)
+    except FileNotFoundError:
+        raise UsageError(f"{path.parent}: no such folder. Create it first.") from None
+    except FileExistsError:
+        raise UsageError(f"{path} is a file. Name a folder.") from None
+    except OSError as error:
+        raise NoRoomError(f"{path}: {error.strerror}. Name another folder with -o.") from error
+
+
 def _replace(path: Path, content: bytes) -> None:
     if path.exists() and not path.is_file():  # /dev/stdout, a pipe
         path.write_bytes(content)

@@ -10,14 +10,21 @@ from numpy.typing import NDArray
 from sweep import datasets
 from sweep.analysis.study_data import study_images
 from sweep.cli import words
-from sweep.cli.options import Json, Number, Storage, StudyName, output_option, stored_study
+from sweep.cli.options import (
+    Json,
+    NumberOrBestKept,
+    Storage,
+    StudyName,
+    output_option,
+    stored_study,
+)
 from sweep.cli.output import deliver, show_json, write_file
 from sweep.datasets.formats import format_of
 from sweep.datasets.idx import read_idx
 from sweep.errors import DataError
 from sweep.extras import require_torch
 from sweep.files import file_name
-from sweep.findings.weights import read_weights
+from sweep.findings.weights import best_with_weights, read_weights
 from sweep.store.handle import StudyHandle
 
 if TYPE_CHECKING:
@@ -29,7 +36,7 @@ COLUMNS = 10
 
 def reconstruct(
     name: StudyName,
-    number: Number,
+    number: NumberOrBestKept = None,
     output: Annotated[
         Path | None,
         output_option("FILE.png", "NAME-NUMBER.png"),
@@ -48,9 +55,10 @@ def reconstruct(
 ) -> None:
     """Apply a trial's model to images; write originals, copies and errors as one PNG.
 
-    Weights are kept for trials that were the best so far. An error of half the scale is white.
+    A study keeps the weights of the best trial of each width. An error of half the scale is white.
     """
     study = stored_study(name, storage)
+    number = best_with_weights(study) if number is None else number
     weights = read_weights(study, number)
     require_torch("reconstruct")
     originals = (_images(images) if images else _study_images(study))[:first]

@@ -125,7 +125,8 @@ def test_reconstruct_applies_the_weights_that_were_kept(cli: Cli) -> None:
     )
     assert cli("start", "tiny.toml", "--gpus", "cpu").code == 0
     best = cli("best", "tiny", "-n", 1, "--json").json[0]["number"]
-    assert cli("reconstruct", "tiny", best, "--first", 4, "-o", "out.png").code == 0
+    answer = cli("reconstruct", "tiny", "--first", 4, "-o", "out.png", "--json")
+    assert answer.json["number"] == best
     with Image.open("out.png") as picture:
         assert picture.width > 4 * 28
 

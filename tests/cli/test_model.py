@@ -8,6 +8,8 @@ import pytest
 from safetensors.torch import load_file
 
 import sweep
+from sweep import datasets
+from sweep.cli import model
 from sweep.store.artifacts import artifact_folder, write_artifact
 from sweep.store.engine import Engine, write_transaction
 from sweep.store.schema import sweep_trials
@@ -38,8 +40,8 @@ def test_the_best_model_is_written_with_a_program_that_loads_it(cli: Cli, kept: 
 
 
 def test_keras_and_another_folder(cli: Cli, kept: bytes) -> None:
-    Path("models").mkdir()
-    found = cli("model", "study", 1, "--keras", "-o", "models", "--json").json
+    for _ in range(2):  # the folder is there the second time
+        found = cli("model", "study", 1, "--keras", "-o", "models", "--json").json
     assert found["number"] == 1
     assert [Path(file).name for file in found["files"]][-1] == "study-1-keras.py"
     assert {Path(file).parent.name for file in found["files"]} == {"models"}
@@ -51,12 +53,14 @@ def test_keras_and_another_folder(cli: Cli, kept: bytes) -> None:
         (("study", 0), 3, "Kept: trials 1. `sweep model study 0 --train` trains it again."),
         (("study", 99), 3, "99"),
         (("stdy",), 3, "Did you mean 'study'"),
-        (("study", 1, "-o", "nowhere"), 2, "no such folder"),
+        (("study", 1, "-o", "nowhere/models"), 2, "nowhere: no such folder"),
+        (("study", 1, "-o", "file"), 2, "file is a file"),
     ],
 )
 def test_a_model_that_cannot_be_written_says_why(
     cli: Cli, kept: bytes, words: tuple[object, ...], code: int, says: str
 ) -> None:
+    Path("file").touch()
     answer = cli("model", *words)
     assert answer.code == code and says in answer.err
     assert not Path("study-1.py").exists()
@@ -91,6 +95,15 @@ def test_encode_writes_codes_of_train_and_test_images(
         assert codes["test_labels"].shape == (40,)
 
 
+def test_the_codes_of_the_best_that_is_kept_need_no_number(
+    cli: Cli, kept: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = datasets.load(str(write_dataset(tmp_path / "tiny")))
+    monkeypatch.setattr(model, "study_images", lambda _: data)
+    assert cli("encode", "study", "--json").json["number"] == 1
+    assert Path("study-1-codes.npz").exists()
+
+
 def test_images_of_another_size_are_refused(cli: Cli, kept: bytes) -> None:
     answer = cli("encode", "study", 1, "fashion-mnist-mini", "-o", "codes.npz")
     assert answer.code == 9 and "6 x 6" in answer.err
@@ -99,9 +112,9 @@ def test_images_of_another_size_are_refused(cli: Cli, kept: bytes) -> None:
 
 def test_a_file_of_weights_loads_without_a_database(cli: Cli, kept: bytes) -> None:
     cli("model", "study")
-    model = sweep.load_model("study-1.safetensors")
+    network = sweep.load_model("study-1.safetensors")
     weights = load_file("study-1.safetensors")
-    assert model.encode(weights["decoder.weight"].T).shape == (8, 8)
+    assert network.encode(weights["decoder.weight"].T).shape == (8, 8)
     with pytest.raises(sweep.SweepError, match=r"nothing\.safetensors"):
         sweep.load_model("nothing.safetensors")
     Path("other.safetensors").write_text(json.dumps({}))
