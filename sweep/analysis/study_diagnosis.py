@@ -1,7 +1,6 @@
 """Diagnose what limits the best trial of each width of a study, or chosen trials."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import cached_property
 from typing import NamedTuple
 
@@ -21,11 +20,10 @@ from sweep.analysis.trained_pairs import (
 from sweep.analysis.width_law import Law, WidthLaw, width_errors, width_law
 from sweep.catalogue.settings import Value, by_setting, in_use
 from sweep.config import width_class
-from sweep.errors import StudyFileError
 from sweep.store.handle import StudyHandle
 from sweep.store.records import CurvePoint, TrialRow
 from sweep.store.table import Choices, TrialTable
-from sweep.studyfile import Space, loads
+from sweep.studyfile import Space, loads_or_none
 from sweep.studyfile.enqueue import read_configuration
 
 
@@ -113,10 +111,8 @@ class Diagnoser:
     @cached_property
     def _space(self) -> Space | None:
         """Read the search space; None if the study file is invalid by today's rules."""
-        text = self._study.record().study_file
-        with suppress(StudyFileError):
-            return loads(text, f"study '{self._study.name}'", check_packages=False).space
-        return None
+        file = loads_or_none(self._study.record().study_file)
+        return None if file is None else file.space
 
     def _find_partners(self, trial: TrialRow) -> Mapping[Doubling, Partner]:
         row = self._table.row_of(trial.number)

@@ -27,7 +27,7 @@ from sweep.enums import AblationMethod, Outcome
 from sweep.errors import NotFoundError, UsageError
 from sweep.store.derived_studies import Explained
 from sweep.store.handle import StudyHandle, open_study, open_study_or_none
-from sweep.studyfile import StudyFile, loads
+from sweep.studyfile import StudyFile, loads_or_none
 from sweep.studyfile.space import Fixed
 
 
@@ -125,9 +125,12 @@ def _n_repeats(study: StudyHandle) -> int:
 
 
 def fixed_seed(study: StudyHandle) -> int | None:
-    """Return the seed that all trials of a study have; None where each has its own."""
-    file = loads(study.record().study_file, f"study '{study.name}'", check_packages=False)
-    return seed_in(file)
+    """Return the seed that all trials of a study have; None where each has its own.
+
+    None, too, if this version rejects the study's file.
+    """
+    file = loads_or_none(study.record().study_file)
+    return None if file is None else seed_in(file)
 
 
 def seed_in(file: StudyFile) -> int | None:

@@ -8,7 +8,7 @@ import numpy as np
 from sweep.catalogue.settings import Value
 from sweep.store.handle import StudyHandle
 from sweep.store.table import TrialTable
-from sweep.studyfile import loads
+from sweep.studyfile import loads_or_none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,8 @@ class UntriedBaseline:
     is_invalid: bool = False
     #: What ``sweep enqueue`` needs to try it; None if the search space does not contain it.
     to_enqueue: Mapping[str, Value] | None = None
+    #: Whether this version can read the study's file, which says whether the space contains it.
+    is_file_readable: bool = True
 
 
 def untried_baseline(study: StudyHandle, table: TrialTable) -> UntriedBaseline:
@@ -36,5 +38,6 @@ def untried_baseline(study: StudyHandle, table: TrialTable) -> UntriedBaseline:
         )
     if table.baseline.number is not None:
         return UntriedBaseline(number=table.baseline.number)
-    file = loads(study.record().study_file, f"study '{study.name}'", check_packages=False)
+    if (file := loads_or_none(study.record().study_file)) is None:
+        return UntriedBaseline(is_file_readable=False)
     return UntriedBaseline(to_enqueue=file.baseline_to_enqueue())

@@ -101,7 +101,7 @@ class BufferedWriter:
                     self._write.wait(WAIT_SECONDS)
                 return
             time.sleep(0.1)
-        with suppress(StoreError):  # the lease expires
+        with suppress(SweepError):  # the lease expires
             self._writer.release()
 
     def message(self) -> str | None:

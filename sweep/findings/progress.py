@@ -14,7 +14,7 @@ from sweep.findings.tables import Cell, FindingTable, TableColumn
 from sweep.store.handle import StudyRecord
 from sweep.store.records import StudySummary, WorkerRow
 from sweep.store.training_record import trainers_used
-from sweep.studyfile import Space, loads
+from sweep.studyfile import Space, loads_or_none
 
 
 class StudyStatus(NamedTuple):
@@ -155,8 +155,8 @@ def trainers(record: StudyRecord, workers: Sequence[WorkerRow]) -> str:
     """
     used = trainers_used(workers)
     said = ", ".join(f"{of} ({count(n, 'trial')})" for of, n in used.items())
-    space = loads(record.study_file, "study", check_packages=False).space
-    why = only_trainer(space)
+    file = loads_or_none(record.study_file)
+    why = "" if file is None else only_trainer(file.space)
     return f"{said or 'reference trainer'}: {why}" if why else said
 
 

@@ -72,6 +72,11 @@ def _beside_baseline(study: StudySummary, verdict: Verdict) -> str:
 def untried_sentence(study: str, untried: UntriedBaseline) -> str:
     """Say why nothing is compared with the baseline, and how to change that."""
     number, state = untried.number, untried.state
+    if not untried.is_file_readable:
+        return (
+            "The baseline was not tried; this version cannot read the study file, which says "
+            "whether the search space has it."
+        )
     if number is None and untried.to_enqueue is None:
         return (
             "The baseline is not in this study’s search space; "

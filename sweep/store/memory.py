@@ -20,7 +20,9 @@ def memory_store() -> Iterator[Engine]:
     # SQLite's memdb: all connections of the process that use this name share one database, with the
     # locks of a file. ``:memory:`` would be a separate database for every connection.
     engine = connect(make_url(f"sqlite:///file:/{secrets.token_hex(8)}?vfs=memdb&uri=true"))
-    with closing(engine.raw_connection()):  # the database lives as long as one of its connections
-        initialise(engine)
-        yield engine
-    engine.dispose()
+    try:
+        with closing(engine.raw_connection()):  # the database lives as long as a connection to it
+            initialise(engine)
+            yield engine
+    finally:
+        engine.dispose()

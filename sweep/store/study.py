@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from sweep.enums import CommandKind, EventKind, Outcome, StudyPhase, WorkerState
-from sweep.errors import CorruptValueError, StoreError
+from sweep.errors import CorruptValueError, StoreError, SweepError
 from sweep.messages import ProbeBaseline
 from sweep.store import clock, lease, revisions, schema
 from sweep.store.clock import now
@@ -152,7 +152,7 @@ def hold_study(
             return _load(engine, study_id, name, token)
     except BaseException:
         with (
-            suppress(StoreError),
+            suppress(SweepError),
             write_transaction(engine) as connection,
         ):  # no work will be done under it
             lease.release(connection, study_id, token)

@@ -133,6 +133,17 @@ def loads(
     return StudyFile(**parts)
 
 
+def loads_or_none(text: str) -> StudyFile | None:
+    """Read a stored study file, for readers that can do without it.
+
+    None if this version rejects it, because another version wrote it.
+    """
+    try:
+        return loads(text, "the stored study file", check_packages=False)
+    except StudyFileError:
+        return None
+
+
 def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:

@@ -16,7 +16,7 @@ from sweep.coordinator.background_query import BackgroundQuery
 from sweep.coordinator.buffered_writer import BufferedWriter
 from sweep.coordinator.progress import Progress
 from sweep.coordinator.usage_tracker import UsageTracker
-from sweep.errors import StoreError
+from sweep.errors import NoRoomError, StoreError
 from sweep.store.commands import Command
 from sweep.store.engine import Engine
 from sweep.store.handle import open_study
@@ -259,6 +259,17 @@ def test_no_write_is_under_way_after_the_end(
     else:
         box.close(hurry=lambda: True)
     assert writer.n_under_way == 0
+
+
+def test_a_study_is_finished_though_no_room_is_left_to_release_its_lease(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(writer: StudyWriter) -> None:
+        raise NoRoomError("database or disk is full")
+
+    monkeypatch.setattr(StudyWriter, "release", full)
+    assert run(engine, FakeLauncher()) == "finished"
+    assert open_study(engine, "x").summary().phase == "finished"
 
 
 def test_an_sqlite_file_that_another_process_locks_holds_nobody_up(

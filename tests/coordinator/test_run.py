@@ -58,7 +58,7 @@ from sweep.messages import (
 )
 from sweep.search.configurations import config_from_params, suggest_config, trial_seeds
 from sweep.search.samplers import make_sampler
-from sweep.store import annotate, commands
+from sweep.store import annotate, commands, lease
 from sweep.store import study as study_of_the_store
 from sweep.store.engine import Engine
 from sweep.store.handle import DatabaseHandle, open_study
@@ -904,6 +904,21 @@ def test_workers_started_ahead_end_when_the_study_cannot_be_loaded(
         run(engine, launcher, options=THREE)
     assert len(launcher.workers) == 3
     assert all(worker.wait(5.0) for worker in launcher.workers)
+
+
+def test_a_full_disk_at_the_end_hides_no_reason_why_a_study_cannot_be_loaded(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*args: Any) -> Any:
+        monkeypatch.setattr(lease, "release", full)
+        raise StoreError("its trial numbers have gaps")
+
+    def full(*args: Any) -> Any:
+        raise NoRoomError("database or disk is full")
+
+    monkeypatch.setattr(study_of_the_store, "_load", load)
+    with pytest.raises(StoreError, match="gaps"):
+        run(engine, FakeLauncher())
 
 
 def test_workers_started_ahead_that_are_not_needed_are_not_waited_for(engine: Engine) -> None:
