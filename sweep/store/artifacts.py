@@ -88,12 +88,13 @@ def write_artifact(folder: Path, study: str, number: int, content: bytes) -> str
     # Several databases may share a folder, so the study's name alone is not unique.
     name = file_name(study)[:_LONGEST_STUDY]
     path = folder / f"{name}-{number}-{secrets.token_hex(6)}.safetensors"
+    temporary = path.with_suffix(".writing")
     try:
-        path.write_bytes(content)
-    except OSError:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
         with suppress(OSError):
-            path.unlink(missing_ok=True)
-        raise
+            temporary.unlink(missing_ok=True)
     return path.name
 
 

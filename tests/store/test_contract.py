@@ -10,6 +10,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 from sqlalchemy import Engine, event, func, select
+from sqlalchemy.pool import QueuePool
 
 from sweep.enums import CommandKind
 from sweep.errors import LeaseLostError, NotFoundError, StoreError, StudyHeldError
@@ -275,6 +276,13 @@ def test_a_store_in_memory_is_gone_at_the_end_of_its_block() -> None:
         create_study(engine, new_study("x"))
     with memory_store() as engine:
         assert DatabaseHandle(engine).studies() == []
+
+
+def test_a_store_in_memory_is_gone_after_an_error_too() -> None:
+    with pytest.raises(ZeroDivisionError), memory_store() as engine:
+        create_study(engine, new_study("x"))
+        _ = 1 / 0
+    assert isinstance(engine.pool, QueuePool) and engine.pool.checkedin() == 0
 
 
 def test_a_store_in_memory_touches_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
