@@ -22,7 +22,7 @@ from sweep.store.table import Choices, Mask, Numbers, TrialTable
 Metric = Literal["test_mse", "test_bce"]
 
 #: How far below the lowest error the axis follows the floor, which falls to zero at D units.
-_BELOW = 0.3
+BELOW = 0.3
 _N_GROUPS = 40
 
 
@@ -121,10 +121,14 @@ def _band(table: TrialTable, metric: Metric) -> TrialBand:
 
 def _floor(marks: Marks, floors: Floors) -> list[tuple[int, float]]:
     widths = marks.x if marks.n else np.array([1.0, floors.n_inputs])
-    lowest = marks.y.min() if marks.n else 1e-5
     first, last = max(1, int(widths.min() / 1.5)), min(int(widths.max() * 1.5), floors.n_inputs)
+    return pca_curve(floors, first, last)
+
+
+def pca_curve(floors: Floors, first: int, last: int) -> list[tuple[int, float]]:
+    """Return PCA's test errors at these widths; a logarithmic axis has no place for zero."""
     curve = [(width, floors.test_pca_mse[width]) for width in range(first, last + 1)]
-    return [(width, error) for width, error in curve if error >= _BELOW * lowest]
+    return [(width, error) for width, error in curve if error > 0]
 
 
 def _list_clipped(floors: Floors, shown: list[int]) -> list[tuple[int, float]]:
@@ -187,7 +191,7 @@ def _y_axis(errors: MeasuredWidths) -> dict[str, Any]:
     shown = np.concatenate([*heights, errors.floor_mse, floors])
     if errors.metric == "test_bce":
         return axes.error_axis(shown)
-    return style.log_axis(np.maximum(shown, _BELOW * errors.marks.y.min()))
+    return style.log_axis(np.maximum(shown, BELOW * errors.marks.y.min()))
 
 
 def pca_floor(widths: Sequence[int], errors: Sequence[float]) -> go.Scatter:

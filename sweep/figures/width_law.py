@@ -20,13 +20,11 @@ from sweep.catalogue import formats
 from sweep.catalogue.columns import column_named
 from sweep.figures import style
 from sweep.figures.figure import Columns, Figure, Panel, ReportSection, Setting, Tab, stack
-from sweep.figures.width import more_widths, pca_floor
+from sweep.figures.width import BELOW, more_widths, pca_curve, pca_floor
 from sweep.findings.width import about_law, verdict_in_short, what_would_tell
 from sweep.store.table import TrialTable
 
 _N_POINTS = 60
-#: How far below the lowest error the axis follows the floor.
-_BELOW = 0.3
 
 
 class WidthLawChart(NamedTuple):
@@ -90,8 +88,7 @@ def _floor(errors: WidthErrors, floors: Floors | None) -> list[tuple[int, float]
     if floors is None or not len(errors.widths):
         return []
     last = min(int(2 * errors.widths[-1]), floors.n_inputs)
-    curve = [(w, floors.test_pca_mse[w]) for w in range(int(errors.widths[0]), last + 1)]
-    return [(width, error) for width, error in curve if error >= _BELOW * errors.best.min()]
+    return pca_curve(floors, int(errors.widths[0]), last)
 
 
 def draw_width_law(chart: WidthLawChart) -> go.Figure:
@@ -105,7 +102,9 @@ def draw_width_law(chart: WidthLawChart) -> go.Figure:
     _draw_lines(drawn, chart)
     medians = [error for of in chart.apart.values() for error in of.median]
     above = medians or errors.high
-    heights = [*errors.best, *above, *chart.law_errors, *chart.floor_errors]
+    lowest = BELOW * errors.best.min()
+    floors = [max(lowest, error) for error in chart.floor_errors]
+    heights = [*errors.best, *above, *chart.law_errors, *floors]
     drawn.update_layout(showlegend=True)
     drawn.update_yaxes(style.log_axis(heights))
     return drawn.update_xaxes(style.width_axis(errors.widths.tolist()))

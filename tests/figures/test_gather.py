@@ -16,7 +16,7 @@ from sweep.figures.learning import gather_curves
 from sweep.figures.parallel import gather_lines
 from sweep.figures.pareto import gather_front
 from sweep.figures.timeline import gather_timeline
-from sweep.figures.width import gather_width
+from sweep.figures.width import draw_width, gather_width
 from sweep.store.records import CurvePoint, TrialRow
 from tests.support.finding_factories import halving_floors
 from tests.support.store_factories import trial_row, trial_table
@@ -69,7 +69,9 @@ def test_width_has_a_mark_a_measured_trial_and_the_floor_beneath_it() -> None:
     )
     errors = gather_width(table, halving_floors())
     assert (errors.marks.x.tolist(), errors.marks.y.tolist()) == ([2, 4], [0.05, 0.02])
-    assert errors.floor_widths == [1, 2, 3, 4]  # 5 and 6 lie far below every mark
+    # PCA's line leaves the chart at its lower edge: ending above it, it would look unknown there.
+    assert errors.floor_widths == [1, 2, 3, 4, 5, 6]
+    assert 0 < errors.floor_mse[-1] < 10 ** draw_width(errors).layout.yaxis.range[0] < 0.02
     assert errors.floor_mse[1] == halving_floors().test_pca_mse[2]
     assert (errors.clipped_widths, errors.clipped_mse) == ([2, 4], [0.02, 0.005])
     assert (errors.mean_mse, errors.entropy, errors.baseline.n) == (0.1, None, 0)

@@ -130,7 +130,9 @@ def test_nothing_is_lacking_where_there_is_a_law() -> None:
 
 
 def test_the_chart_has_the_law_and_the_floor() -> None:
-    names = [
-        trace.name for trace in draw_width_law(gather_width_law(study(), halving_floors())).data
-    ]
-    assert {"best", "median", "law", "PCA floor"} <= set(names)
+    chart = gather_width_law(study(), halving_floors())
+    drawn = draw_width_law(chart)
+    assert {"best", "median", "law", "PCA floor"} <= {trace.name for trace in drawn.data}
+    # Far below all errors, PCA's line leaves the chart at its lower edge.
+    lowest = 10 ** drawn.layout.yaxis.range[0]
+    assert 0 < chart.floor_errors[-1] < lowest < chart.errors.best.min()
