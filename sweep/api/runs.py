@@ -27,7 +27,7 @@ def run(
     data: Any = None,
     storage: str | None = None,
     name: str | None = None,
-    overrides: Sequence[str] = (),
+    overrides: str | Sequence[str] = (),
     resume: bool = False,
     gpus: str | None = None,
     workers: int | None = None,
@@ -43,15 +43,16 @@ def run(
     a pair of such images and their labels, or a torch ``Dataset``. They are written once to the
     folder of data sets, so that workers, and ``sweep resume``, find them.
 
-    ``overrides`` are those of ``--set``, such as ``budget.trials=50``; ``resume`` continues an
-    existing study of that name. ``storage``, ``gpus``, ``workers`` and ``trainer`` are as for
-    ``sweep start``. Raises StudyFileError with every problem of the file, DataError for unusable
-    images, UsageError if the name is taken, StudyHeldError while another process runs it,
+    ``overrides`` are those of ``--set``, such as ``budget.trials=50``, one or a list; ``resume``
+    continues an existing study of that name. ``storage``, ``gpus``, ``workers`` and ``trainer`` are
+    as for ``sweep start``. Raises StudyFileError with every problem of the file, DataError for
+    unusable images, UsageError if the name is taken, StudyHeldError while another process runs it,
     FailureLimitError if too many trials failed.
     """
     named = [] if name is None else [f"study.name={json.dumps(name)}"]
     given = [] if data is None else [f"data.name={json.dumps(_write_images(data))}"]
-    study_file = studyfile.load(Path(file), [*overrides, *named, *given])
+    changes = [overrides] if isinstance(overrides, str) else overrides
+    study_file = studyfile.load(Path(file), [*changes, *named, *given])
     if trainer not in list(Trainer):
         raise UsageError(f"unknown trainer {trainer!r}. Known: {', '.join(Trainer)}.")
     options = run_options(gpus=gpus, workers=workers, trainer=Trainer(trainer))

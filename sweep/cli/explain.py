@@ -9,6 +9,7 @@ from sweep.cli.observing import train_child
 from sweep.cli.options import LARGEST, Json, Storage, StudyName, stored_study
 from sweep.cli.output import say, show, show_finding, show_json
 from sweep.cli.run_options import takes_run_options
+from sweep.errors import UsageError
 from sweep.findings.dialects import in_ascii
 
 if TYPE_CHECKING:
@@ -46,13 +47,16 @@ def explain(
         bool, typer.Option("--run", help="Train what is missing, in a study NAME-explain.")
     ] = False,
     factorial: Annotated[
-        bool | None,
+        bool,
         typer.Option(
-            "--factorial/--path",
-            help="Every combination of at most five causes, or one change after another.",
-            show_default="--factorial for at most five",
+            "--factorial",
+            help="Every combination of the causes: possible, and the default, for at most five.",
         ),
-    ] = None,
+    ] = False,
+    path: Annotated[
+        bool,
+        typer.Option("--path", help="One change after another; the default for more causes."),
+    ] = False,
     seeds: Annotated[
         int | None,
         typer.Option(
@@ -82,9 +86,11 @@ def explain(
     from sweep.enums import AblationMethod
     from sweep.findings.explanation import gather_analysis
 
+    if factorial and path:
+        raise UsageError("--factorial and --path are two methods. Give one of them.")
     study = stored_study(name, storage)
-    methods = {None: None, True: AblationMethod.FACTORIAL, False: AblationMethod.PATH}
-    job = choose_ablation(study, from_number, to_number, seeds, methods[factorial])
+    method = AblationMethod.FACTORIAL if factorial else AblationMethod.PATH if path else None
+    job = choose_ablation(study, from_number, to_number, seeds, method)
     for sentence in list_ignored(study):
         say(sentence)
     if train:

@@ -24,11 +24,6 @@ _LENGTH = re.compile(rf"([0-9]*\.?[0-9]+) *({'|'.join(_PIXELS)})")
 #: Limits of a side, in pixels.
 _SMALLEST, _LARGEST = 60.0, 10_000.0
 
-Length = Annotated[
-    str | None,
-    typer.Option(metavar="LENGTH", help="Width of an .svg, .pdf or .png: 8.5cm, 85mm, 3in."),
-]
-
 
 def figure(
     name: StudyNameOrOnly = None,
@@ -53,8 +48,14 @@ def figure(
             "File to write: .html, .csv, .svg, .pdf or .png; - is stdout.",
         ),
     ] = None,
-    width: Length = None,
-    height: Length = None,
+    width: Annotated[
+        str | None,
+        typer.Option(metavar="LENGTH", help="Width of an .svg, .pdf or .png: 8.5cm, 85mm, 3in."),
+    ] = None,
+    height: Annotated[
+        str | None,
+        typer.Option(metavar="LENGTH", help="Height of an .svg, .pdf or .png: 8.5cm, 85mm, 3in."),
+    ] = None,
     storage: Storage = None,
     as_json: Json = False,
 ) -> None:

@@ -23,7 +23,10 @@ def observers(study: str, webhook: str | None) -> Iterator[tuple["Observer", "We
     """Provide an observer for a coordinator, and the webhook's, which needs the last phase."""
     from sweep.coordinator.webhook import observe_with_webhook
 
-    with observe_with_webhook(_endpoint(webhook), study, say) as telling, _show_progress() as show:
+    with (
+        observe_with_webhook(webhook_endpoint(webhook), study, say) as telling,
+        _show_progress() as show,
+    ):
 
         def observe(state: "Progress") -> None:
             show(state)
@@ -54,8 +57,11 @@ def _show_progress() -> AbstractContextManager["Observer"]:
     return progress()
 
 
-def _endpoint(option: str | None) -> "Endpoint | None":
-    """Return the webhook; SWEEP_WEBHOOK_SECRET, or the file SWEEP_WEBHOOK_SECRET_FILE, signs."""
+def webhook_endpoint(option: str | None) -> "Endpoint | None":
+    """Return the webhook; SWEEP_WEBHOOK_SECRET, or the file SWEEP_WEBHOOK_SECRET_FILE, signs.
+
+    Raises UsageError for a URL that cannot be used.
+    """
     from sweep.coordinator.webhook import Endpoint
 
     if not (url := option or os.environ.get("SWEEP_WEBHOOK")):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sweep.cli import control, words
-from sweep.cli.observing import observers
+from sweep.cli.observing import observers, webhook_endpoint
 from sweep.cli.options import INTERRUPTED, Storage, StudyName, stored_study
 from sweep.cli.output import say, show, show_decision, show_finding, show_list
 from sweep.cli.run_options import takes_run_options
@@ -96,6 +96,7 @@ def start(
     if dry_run:
         from sweep.cli.dry_run import show_plan
 
+        webhook_endpoint(webhook)
         show_plan(study_file, options, storage, go_on=go_on)
         return
     from sweep.launch.resources import start_ahead
@@ -156,6 +157,7 @@ def resume(
     if dry_run:
         from sweep.cli.dry_run import show_resume_plan
 
+        webhook_endpoint(webhook)
         changed = _changed_file(study, file, overrides)
         show_resume_plan(study, options, trials=trials, study_file=changed)
         return

@@ -15,6 +15,8 @@ from sweep.errors import UsageError
 if TYPE_CHECKING:
     from sweep.launch.resources import RunOptions
 
+MAX_WORKERS = 1024
+
 Gpus = Annotated[
     str | None,
     typer.Option(
@@ -36,7 +38,7 @@ Workers = Annotated[
     int | None,
     typer.Option(
         min=1,
-        max=1024,
+        max=MAX_WORKERS,
         help="Worker processes on the CPU; means --gpus cpu.",
         show_default="one per core, limited by trials and memory",
     ),
@@ -104,10 +106,10 @@ def run_options(
     """
     from sweep.launch.resources import RunOptions
 
+    if workers is not None and not 1 <= workers <= MAX_WORKERS:
+        raise UsageError(f"--workers {workers}: give a number from 1 to {MAX_WORKERS}.")
     if workers is not None and gpus not in (None, "cpu"):
         raise UsageError(f"--workers is for processes on the CPU, but --gpus is {gpus!r}.")
-    if population is not None and trainer in (Trainer.CPU, Trainer.REFERENCE):
-        raise UsageError(f"--population is for the fused trainer, but --trainer is {trainer}.")
     if ray_address is not None and launcher is not LauncherKind.RAY:
         raise UsageError(f"--ray-address {ray_address} needs --launcher ray.")
     return RunOptions(

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import plotly.graph_objects as go
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from sweep.analysis.study_reader import StudyReader
 from sweep.errors import UsageError
@@ -130,8 +130,15 @@ def _ends(value: Any) -> Any:
     return value.split("..") if isinstance(value, str) else value
 
 
+def _in_order(ends: tuple[float, float]) -> tuple[float, float]:
+    low, high = ends
+    if not low <= high:
+        raise ValueError(f"low ({low:g}) must not be above high ({high:g})")
+    return ends
+
+
 #: Both ends of a range; as text ``LOW..HIGH``.
-Span = Annotated[tuple[float, float], BeforeValidator(_ends)]
+Span = Annotated[tuple[float, float], BeforeValidator(_ends), AfterValidator(_in_order)]
 
 
 def _list_of_kind(value: Any) -> Any:

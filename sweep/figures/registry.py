@@ -143,7 +143,7 @@ def _check(figure: Figure[Any], options: Mapping[str, Any]) -> dict[str, Any]:
         try:
             checked[name] = TypeAdapter(option.annotation).validate_python(value)
         except ValidationError as error:
-            problem = error.errors()[0]["msg"]
+            problem = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise UsageError(
                 f"option {name}={value} of figure '{figure.name}': {problem}."
             ) from error

@@ -73,13 +73,14 @@ def resolve_resources(
     """Choose devices and trainer; join the cluster if the options ask for Ray.
 
     ``launcher`` replaces this machine's launcher, ``n_trials`` the file's budget. Raises
-    DeviceError for a device that does not exist, or that the trainer cannot use.
+    DeviceError for a device that does not exist, or that the trainer cannot use, UsageError for an
+    option that has no effect.
     """
     if options.launcher is LauncherKind.RAY:
         devices, threads, launcher = _ray_resources(study_file, options)
     else:
         devices, threads = _local_devices(study_file, options, n_trials)
-    trainer = resolve_trainer(options.trainer, study_file.space, on_cpu=devices[0] == "cpu")
+    trainer = _choose_trainer(study_file, options, devices)
     return _resources(options, devices, threads, trainer, launcher or local_launcher([]))
 
 
@@ -122,7 +123,7 @@ def _start_ahead(
         return None
     try:
         devices, threads = _local_devices(study_file, options, n_trials)
-        trainer = resolve_trainer(options.trainer, study_file.space, on_cpu=devices[0] == "cpu")
+        trainer = _choose_trainer(study_file, options, devices)
     except SweepError:
         return None
     with suppress(OSError):  # no resources for a process: starting its worker reports it
@@ -130,6 +131,23 @@ def _start_ahead(
     # Not chosen again: the processes have taken memory, so a second choice would have one worker
     # less.
     return _resources(options, devices, threads, trainer, local_launcher(processes))
+
+
+def _choose_trainer(study_file: StudyFile, options: RunOptions, devices: list[str]) -> Trainer:
+    """Return the trainer to ask workers for. Raises UsageError for options without effect."""
+    on_cpu = devices[0] == "cpu"
+    if on_cpu and options.per_gpu is not None:
+        raise UsageError(
+            f"--per-gpu {options.per_gpu} is for workers on GPUs, but this run is on the CPU. "
+            "`--workers N` sets their number there."
+        )
+    trainer = resolve_trainer(options.trainer, study_file.space, on_cpu=on_cpu)
+    if options.population is not None and trainer in (Trainer.CPU, Trainer.REFERENCE):
+        raise UsageError(
+            f"--population {options.population} is for the fused trainer, but this run uses the "
+            f"{trainer} trainer."
+        )
+    return trainer
 
 
 def _resources(

@@ -17,7 +17,7 @@ from sweep import datasets, trainer
 from sweep.analysis.study_floors import study_floors
 from sweep.api.runs import NotebookBar, in_notebook
 from sweep.coordinator.progress import Progress
-from sweep.errors import UsageError
+from sweep.errors import StudyFileError, UsageError
 from sweep.store.artifacts import read_artifact
 from sweep.store.engine import connect, storage_url
 from tests.support.forked_workers import IdleWorkers
@@ -79,6 +79,17 @@ def test_a_name_that_is_taken_is_refused_and_resumed_on_request(
 def test_an_unknown_trainer_is_refused(folder: Path) -> None:
     with pytest.raises(UsageError, match="unknown trainer 'gpu'. Known: auto, "):
         sweep.run(folder / "small.toml", trainer="gpu")
+
+
+def test_a_number_of_workers_that_the_command_line_refuses_is_refused(folder: Path) -> None:
+    with pytest.raises(UsageError, match="--workers 0: give a number from 1 to 1024"):
+        sweep.run(folder / "small.toml", workers=0)
+
+
+def test_one_override_needs_no_list(folder: Path) -> None:
+    with pytest.raises(StudyFileError) as caught:
+        sweep.run(folder / "small.toml", overrides="budget.trials=none")
+    assert len(caught.value.problems) == 1 and "budget.trials" in caught.value.problems[0]
 
 
 def test_a_loaded_network_makes_the_copies_that_the_trial_made(

@@ -125,6 +125,7 @@ def test_an_explanation_of_an_earlier_study_of_that_name_is_told_and_ignored(
         (("y",), 3, "no study 'y'"),
         (("x", "--to", "7"), 3, "its trials are 0 to 1"),
         (("x", "--from", "1", "--to", "1"), 2, "nothing to explain"),
+        (("x", "--factorial", "--path"), 2, "--factorial and --path are two methods"),
         (("x", "--run", "--workers", "1", "--gpus", "0"), 2, "--workers"),
     ],
 )

@@ -194,6 +194,13 @@ def test_a_dry_start_that_resumes_shows_what_is_left(cli: Cli, file: str) -> Non
     assert "6 of 9 trials have finished" in cli(*dry, "--set", "budget.trials=9").out
 
 
+def test_a_dry_run_refuses_a_webhook_as_the_run_does(cli: Cli, file: str) -> None:
+    cli("start", file, "--gpus", "cpu")
+    for command in (("start", file), ("resume", "x")):
+        answer = cli(*command, "--gpus", "cpu", "--dry-run", "--webhook", "notaurl")
+        assert (answer.code, answer.out) == (2, "") and "the webhook's URL" in answer.err
+
+
 @pytest.mark.parametrize(
     ("used", "utilisation", "said"),
     [

@@ -159,6 +159,8 @@ def test_curves_of_a_trial_are_by_seed(study: StudyHandle) -> None:
         ("history", {"between": "5"}, "option between=5 of figure 'history'"),
         ("contour", {"statistic": "mean"}, "'best' or 'median'"),
         ("timeline", {"between": "a..b"}, "unable to parse string as a number"),
+        ("history", {"between": "5..2"}, r"'history': low \(5\) must not be above high \(2\)\."),
+        ("history", {"between": "nan..2"}, "must not be above"),
     ],
 )
 def test_what_cannot_be_is_refused(

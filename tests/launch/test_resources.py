@@ -49,6 +49,22 @@ def study_file() -> StudyFile:
     return loads(STUDY, "x.toml")
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (RunOptions(gpus="cpu", per_gpu=3), "--per-gpu 3 is for workers on GPUs, but this run is"),
+        (RunOptions(gpus="cpu", population=5), "--population 5 is for the fused trainer, but this"),
+    ],
+)
+def test_an_option_without_effect_on_the_cpu_is_refused(
+    study_file: StudyFile, options: RunOptions, said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        resolve_resources(study_file, options)
+    with start_ahead(study_file, options) as resources:
+        assert resources is None, "the run itself raises the error"
+
+
 Children = Callable[[], list[psutil.Process]]
 
 
