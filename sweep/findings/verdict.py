@@ -14,7 +14,7 @@ from sweep.findings.progress import tally, trial_counts
 from sweep.store.records import StudySummary, TrialRow
 from sweep.store.table import TrialTable
 
-#: An error this many times the floor is not due to the width.
+#: An error this many times the floor is not due to the width: the floor is less than a tenth.
 _FAR = 10.0
 #: Ratios below this are written in percent.
 _FEW_PERCENT = 1.5
@@ -98,10 +98,12 @@ def _beside_floor(verdict: Verdict) -> str:
     as_good = f"PCA is as good with {count(components or 0, 'component')}"
     times = verdict.times_floor
     if floor < ROUNDING or (times or 0) > _FAR:
-        left = "exactly" if floor < ROUNDING else f"almost exactly (PCA, {number(floor)})"
+        small = f"has a tenth of trial {verdict.best.number}’s error or less"
+        is_exact = floor < ROUNDING
+        could = "could copy every image exactly" if is_exact else f"(PCA, {number(floor)}) {small}"
         return (
-            f"A linear code of that width could copy every image {left}, so the limit is "
-            f"training, not the width: {as_good}."
+            f"A linear code of that width {could}, so the limit is training, not the width: "
+            f"{as_good}."
         )
     if times is None:
         return ""

@@ -39,6 +39,8 @@ def compare(baseline: float, best: float, floor: float) -> str:
         (0.02, 0.0125, 0.01, "(PCA, 0.0100) is 20 % better;"),
         (0.02, 0.03, 0.01, "(PCA, 0.0100) is 3.0 times better;"),
         (0.02, 0.010, 0.0125, "(PCA, 0.0125) is 25 % worse:"),
+        (0.02, 0.011, 0.001, "linear code of that width (PCA, 0.00100) has a tenth of trial 1’s"),
+        (0.02, 0.011, 0.0, "A linear code of that width could copy every image exactly, so"),
     ],
 )
 def test_a_ratio_is_in_percent_of_the_other_error_or_in_times(
