@@ -27,13 +27,14 @@ import sweep.trainer.weights
 from benchmarks import fuzz
 from benchmarks.abuse_outcome import Outcome, Task
 from sweep.dashboard import Access, create_app
-from sweep.datasets.idx import idx_bytes, read_idx
+from sweep.datasets.idx import read_idx
 from sweep.errors import SweepError
 from sweep.figures import atlas, pictures
 from sweep.store import annotate, commands, optuna_rows, schema
 from sweep.store.artifacts import artifact_folder, read_artifact, remove_artifact
 from sweep.store.engine import Engine, connect, write_transaction
 from sweep.store.migrate import initialise
+from tests.support.idx_files import idx_bytes
 from tests.support.page_client import Answer, Dashboard, components_of
 from tests.support.synthetic import add_study
 

@@ -53,13 +53,13 @@ from sweep.catalogue.settings import SETTINGS
 from sweep.cli.application import EXIT_CODES, app
 from sweep.cli.entry import run
 from sweep.coordinator.plan import plan
-from sweep.datasets.idx import write_idx
 from sweep.enums import Activation, Loss, Optimizer, Pruner, Sampler
 from sweep.errors import DataError, StudyFileError, SweepError
 from sweep.launch.resources import RunOptions
 from sweep.search.samplers import quiet_optuna
 from sweep.store.migrate import open_store
 from sweep.studyfile import StudyFile, load, loads, to_toml
+from tests.support.idx_files import write_idx
 from tests.support.synthetic import add_study
 
 SHIPPED = sorted((Path(__file__).parents[1] / "studies").glob("*.toml"))

@@ -37,7 +37,6 @@ import torch
 from benchmarks.fields import EPOCHS, FULL, MIX, SMOKE, Sizes, make_trials, open_device
 from benchmarks.records import Records
 from sweep.config import TrialConfig
-from sweep.datasets.idx import write_idx
 from sweep.datasets.registry import FileNames
 from sweep.enums import Trainer
 from sweep.messages import (
@@ -56,6 +55,7 @@ from sweep.messages import (
     WorkerStats,
     WorkloadEstimate,
 )
+from tests.support.idx_files import write_idx
 
 #: Packages that ``sweep start`` and ``sweep status`` load, besides those of a machine that trains.
 STUDY_PACKAGES = ("alembic", "optuna", "platformdirs", "pydantic", "rich", "sqlalchemy", "typer")

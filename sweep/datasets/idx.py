@@ -1,10 +1,9 @@
-"""Read and write IDX files: two zero bytes, a type code, the number of dimensions, sizes, values.
+"""Read IDX files: two zero bytes, a type code, the number of dimensions, sizes, values.
 
 Source: "THE IDX FILE FORMAT", Y. LeCun, C. Cortes and C. Burges, The MNIST database. Only type 0x08
-(unsigned byte) is read and written, raw or gzipped; the content shows which.
+(unsigned byte) is read, raw or gzipped; the content shows which.
 """
 
-import gzip
 import math
 import struct
 import zlib
@@ -51,20 +50,6 @@ def parse_idx(content: bytes, path: Path) -> NDArray[np.uint8]:
             f" {expected:,} bytes unpacked, found {found:,}. Fetch it again."
         )
     return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
-
-
-def idx_bytes(array: NDArray[np.uint8]) -> bytes:
-    """Encode the array as the content of an IDX file."""
-    header = struct.pack(">BBBB", 0, 0, _UNSIGNED_BYTE, array.ndim)
-    return header + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
-
-
-def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
-    """Write the array, gzipped if the name ends in ``.gz``; same array, same bytes."""
-    content = idx_bytes(array)
-    if path.suffix == ".gz":
-        content = gzip.compress(content, compresslevel=9, mtime=0)
-    path.write_bytes(content)
 
 
 def _gunzip(content: bytes, path: Path) -> bytes:

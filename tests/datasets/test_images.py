@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from sweep.datasets import load
-from sweep.datasets.idx import write_idx
 from sweep.errors import DataError
 from tests.support.factories import make_images, write_dataset
+from tests.support.idx_files import write_idx
 
 
 def test_a_split_uses_every_training_image_once() -> None:

@@ -191,7 +191,7 @@ def of_measurement(report: Tensor, pixels: Tensor, twin: Twin) -> Differences:
 def first_moments(population: Population, place: SlotPlace) -> list[Tensor]:
     """Adam's; after the first step these are the gradients times 1 - beta1."""
     arrays = population.arrays
-    at = arrays.unit_rows(place)
+    at = arrays.unit_rows([place])
     return [
         arrays.encoder.first[at],
         arrays.encoder_bias.first[at],

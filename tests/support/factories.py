@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.datasets import Images
-from sweep.datasets.idx import write_idx
 from sweep.datasets.registry import FileNames, Source
 from sweep.messages import ImageShape
+from tests.support.idx_files import write_idx
 
 
 def make_images(

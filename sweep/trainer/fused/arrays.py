@@ -112,7 +112,7 @@ class PopulationArrays:
 
     def _write_slots(self, slots: Sequence[NewSlot]) -> None:
         places = [slot.place for slot in slots]
-        at, index = self._unit_rows(places), self.index([place.slot for place in places])
+        at, index = self.unit_rows(places), self.index([place.slot for place in places])
         tables = (self.choice_table, self.schedule_table, self.optimizer_table)
         rows_of_tables = zip(*(slot.rows for slot in slots), strict=True)
         for table, rows in zip(tables, rows_of_tables, strict=True):
@@ -137,7 +137,7 @@ class PopulationArrays:
         return [weights for some in runs for weights in self._read_slots(some)]
 
     def _read_slots(self, places: Sequence[SlotPlace]) -> list[RowWeights]:
-        at = self._unit_rows(places)
+        at = self.unit_rows(places)
         widths = [place.hidden_width for place in places]
         by_unit = (self.encoder, self.encoder_bias, self.decoder)
         encoders, encoder_biases, decoders = (
@@ -148,11 +148,8 @@ class PopulationArrays:
         parts = zip(encoders, encoder_biases, decoders, decoder_biases, strict=True)
         return [RowWeights(*part) for part in parts]
 
-    def unit_rows(self, place: SlotPlace) -> Tensor:
-        """Return the rows of a place's units, (hidden width,)."""
-        return self._unit_rows([place])
-
-    def _unit_rows(self, places: Sequence[SlotPlace]) -> Tensor:
+    def unit_rows(self, places: Sequence[SlotPlace]) -> Tensor:
+        """Return the rows of the places' units, one place after another."""
         units = self.shape.config.units
         in_tile = torch.arange(units)
         rows = [

@@ -143,16 +143,6 @@ class FusedTrainer:
         return tuple(self._trials)
 
     @property
-    def free_rows(self) -> int:
-        """Return the number of free rows."""
-        return self._layout.n_free_tiles * self._layout.tile_units
-
-    @property
-    def free_slots(self) -> int:
-        """Return the number of free slots."""
-        return self._layout.n_free_slots
-
-    @property
     def goes_on(self) -> bool:
         """Whether any trial has an epoch to launch."""
         return any(trial.goes_on for trial in self._trials.values())
