@@ -17,6 +17,9 @@ Value = str | int | float | bool
 
 T = TypeVar("T", bound=Value)
 
+#: Maximum of a seed, of a study or of a trial.
+LARGEST_SEED = 2**31 - 1
+
 
 class AblationGroup(StrEnum):
     """Settings that change together along an ablation path, in the order that breaks ties.
@@ -379,7 +382,7 @@ SEED: Setting[Any] = Setting(
     kind=int,
     default=None,
     low=0,
-    high=2**31 - 1,
+    high=LARGEST_SEED,
     group=None,
     about="Seed of weights and data order; by default each trial has its own.",
 )

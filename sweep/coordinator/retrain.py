@@ -14,7 +14,7 @@ import tomlkit
 
 from sweep.analysis.study_explanation import seeds_of
 from sweep.analysis.study_ties import best_numbers, is_whole
-from sweep.catalogue.settings import Value
+from sweep.catalogue.settings import LARGEST_SEED, Value
 from sweep.config import TrialConfig, typed_config
 from sweep.coordinator.derived_studies import (
     explicit_settings,
@@ -35,7 +35,6 @@ from sweep.studyfile import Domain, Space, StudyFile, loads, to_toml
 
 DEFAULT_TOP = 8
 DEFAULT_SEEDS = 5
-_SEEDS_BELOW = 2**31
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +148,7 @@ def child_file(study: StudyHandle, job: RetrainingJob) -> StudyFile:
         "study": {
             "name": job.child,
             "description": f"Which of the best configurations of {study.name} tie.",
-            "seed": (parent.study.seed + 1) % _SEEDS_BELOW,
+            "seed": (parent.study.seed + 1) % (LARGEST_SEED + 1),
             "repeat": job.n_seeds,
             **_baseline(parent),
         },

@@ -4,7 +4,7 @@ The trial is the only one of a study in memory, which an ordinary coordinator ru
 only read.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -21,7 +21,7 @@ from sweep.coordinator.replay import (
     compare,
     shares_of_bands,
 )
-from sweep.coordinator.run import ScratchStudy, prepare_data, run_scratch
+from sweep.coordinator.run import Say, ScratchStudy, prepare_data, run_scratch
 from sweep.enums import Outcome, Pruner, Sampler, Trainer
 from sweep.errors import SweepError, UsageError
 from sweep.launch.devices import choose_devices, n_cores
@@ -43,8 +43,6 @@ TOLERANCE = 1e-3
 _OUTCOMES = (Outcome.COMPLETE, Outcome.PRUNED, Outcome.TIMED_OUT, Outcome.DIVERGED)
 _OF_EPOCH = ("train_loss", "val_mse", "val_bce")
 _OF_TEST = ("test_mse", "test_bce", "psnr", "exact_pixel_share")
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import tomlkit
 
 from sweep.analysis.study_reader import StudyReader
 from sweep.catalogue.formats import count, number
-from sweep.catalogue.settings import EPOCHS, in_use, setting_of
+from sweep.catalogue.settings import EPOCHS, LARGEST_SEED, in_use, setting_of
 from sweep.coordinator.warm_start import read_warm_start
 from sweep.enums import Sampler
 from sweep.errors import NotFoundError, StudyFileError, UsageError
@@ -26,7 +26,6 @@ from sweep.studyfile.words import show_path
 
 #: Best configurations that run first.
 N_FIRST = 5
-_LARGEST_SEED = 2**31 - 1
 
 _Keys = tuple[str, ...]
 
@@ -132,7 +131,7 @@ def _begin(reader: StudyReader, name: str | None) -> _Draft:
     raw["study"]["name"] = _name(study.engine, study.name, name)
     draft.put(
         ("study", "seed"),
-        min(own.study.seed + 1, _LARGEST_SEED),
+        min(own.study.seed + 1, LARGEST_SEED),
         "Draws differ from those of the previous study.",
     )
     if isinstance(named, int):

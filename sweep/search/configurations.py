@@ -7,15 +7,13 @@ from typing import Any
 import numpy as np
 import optuna
 
-from sweep.catalogue.settings import Value
+from sweep.catalogue.settings import LARGEST_SEED, Value
 from sweep.config import TrialConfig
 from sweep.errors import StudyFileError
 from sweep.search.distributions import suggest
 from sweep.studyfile import Domain, StudyFile
 from sweep.studyfile.enqueue import read_configuration
 from sweep.studyfile.space import Fixed, Searched
-
-_SEEDS_BELOW = 2**31
 
 
 def suggest_config(
@@ -66,7 +64,7 @@ def trial_seeds(study_file: StudyFile, number: int, seed: int | None) -> tuple[i
 
 def _derive_seeds(entropy: list[int], n: int) -> tuple[int, ...]:
     words = np.random.SeedSequence(entropy).generate_state(n)
-    return tuple(int(word) % _SEEDS_BELOW for word in words)
+    return tuple(int(word) % (LARGEST_SEED + 1) for word in words)
 
 
 def enqueue_params(study_file: StudyFile, configuration: Mapping[str, Any]) -> dict[str, Value]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from sweep.catalogue.settings import SETTINGS
+from sweep.catalogue.settings import LARGEST_SEED, SETTINGS
 from sweep.catalogue.synonyms import SYNONYMS
 from sweep.enums import Dataset, Duplicates, Objective, Pruner, Sampler
 from sweep.messages import LARGEST_SIDE
@@ -32,7 +32,7 @@ class StudySection(Section):
     description: Annotated[str, Field(max_length=2000)] = Field(
         "", description="The study's question, for the report."
     )
-    seed: Annotated[Whole, Field(ge=0, le=2**31 - 1)] = Field(
+    seed: Annotated[Whole, Field(ge=0, le=LARGEST_SEED)] = Field(
         0, description="Seeds the sampler and every trial: the same seed, the same study."
     )
     objectives: tuple[Objective, ...] = Field(
@@ -108,7 +108,7 @@ class DataSection(Section):
     validation_fraction: Annotated[Real, Field(gt=0, lt=1)] = Field(
         0.1, description="Share of the training images held out for validation; between 0 and 1."
     )
-    split_seed: Annotated[Whole, Field(ge=0, le=2**31 - 1)] = Field(
+    split_seed: Annotated[Whole, Field(ge=0, le=LARGEST_SEED)] = Field(
         0, description="Seeds the split, which is the same for all trials."
     )
     train_limit: Annotated[Whole, Field(ge=1)] | None = Field(

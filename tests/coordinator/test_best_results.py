@@ -1,8 +1,10 @@
 """The best result of a study, and what a trial has to beat to be kept."""
 
+from datetime import datetime
 from typing import Any
 
 import optuna
+import pytest
 from optuna.distributions import IntDistribution
 from optuna.trial import TrialState
 
@@ -43,6 +45,22 @@ def test_an_invalid_trial_sets_no_limit() -> None:
 def test_a_trial_that_plain_optuna_added_without_our_settings_counts_by_its_value() -> None:
     best = best_of(make_finished(0, 0.2, None))
     assert (best.value, best.lowest_error(8)) == (0.2, float("inf"))
+
+
+def test_the_plateau_counts_trials_in_the_order_in_which_they_ended() -> None:
+    # The first to begin ends last: with the order of their numbers, the best value is at the start.
+    began = [make_finished(number, value) for number, value in enumerate((0.1, 0.4, 0.3))]
+    for trial, hour in zip(began, (3, 1, 2), strict=True):
+        trial.datetime_complete = datetime(2026, 1, 1, hour)
+    best = BestResults(
+        study_file(STUDY, "budget.plateau_trials=2", "budget.plateau_improvement=0.1")
+    )
+    best.recount(began, frozenset())
+    assert best.improvement.latest == pytest.approx(0.3)
+    best.recount(began, frozenset({2}))
+    assert best.improvement.latest == pytest.approx(0.3)
+    best.recount(began, frozenset({0}))
+    assert best.improvement.latest == pytest.approx(0.1)
 
 
 def test_a_value_that_is_not_finite_or_a_trial_that_failed_is_no_best() -> None:
