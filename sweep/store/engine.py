@@ -313,7 +313,8 @@ def _translate(context: ExceptionContext) -> None:
         ) from original
     if isinstance(original, sqlite3.Error) and any(sign in message for sign in _NO_PERMISSION):
         raise NoRoomError(
-            f"{where}: {message}. Its file and folder must be writable."
+            f"{where}: {message}. Its file and folder must be writable, even to read: SQLite's "
+            "readers and writers share a file beside it. To read it, copy it to a folder of yours."
         ) from original
     if getattr(original, "sqlstate", None) == _NOT_GRANTED:
         raise NoRoomError(
