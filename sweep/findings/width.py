@@ -74,7 +74,7 @@ def _of_the_width_alone(errors: WidthErrors) -> str:
     best = errors.numbers[np.argmin(errors.best)]
     return (
         "A study of only the width would show it, with several seeds and all other settings as "
-        f"in trial {best}: `[space] hidden_width = [{choices}]`, "
+        f"in trial {best}, whose test error is lowest: `[space] hidden_width = [{choices}]`, "
         '`[sampler] name = "grid"`, `[study] repeat = 3`.'
     )
 

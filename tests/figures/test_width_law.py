@@ -120,7 +120,7 @@ def test_no_law_is_drawn_through_errors_that_follow_none() -> None:
 def test_the_study_that_would_give_a_law_varies_the_width_alone() -> None:
     chart = gather_width_law(scatter_errors())
     told = what_would_tell("x", chart.found, chart.errors, range_to(64, step=None))
-    assert "all other settings as in trial 4: `[space] hidden_width" in told
+    assert "all other settings as in trial 4, whose test error is lowest: `[space]" in told
     assert "hidden_width = [2, 4, 8, 16, 32, 64]" in told
 
 
