@@ -23,10 +23,8 @@ def observers(study: str, webhook: str | None) -> Iterator[tuple["Observer", "We
     """Provide an observer for a coordinator, and the webhook's, which needs the last phase."""
     from sweep.coordinator.webhook import observe_with_webhook
 
-    with (
-        observe_with_webhook(webhook_endpoint(webhook), study, say) as telling,
-        _show_progress() as show,
-    ):
+    endpoint = webhook_endpoint(webhook)
+    with observe_with_webhook(endpoint, study, say) as telling, _show_progress() as show:
 
         def observe(state: "Progress") -> None:
             show(state)
