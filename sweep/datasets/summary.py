@@ -92,7 +92,9 @@ def _n_blank(images: Images, part: NDArray[np.uint8]) -> int:
 
 
 def _doubts(images: Images, highest: int, classes: tuple[ClassCount, ...]) -> Iterator[str]:
-    if highest <= 1:
+    if highest == 0:
+        yield "every pixel is 0: all images are black"
+    elif highest == 1:
         yield "no pixel is brighter than 1 of 255: if 1 is white, multiply by 255"
     if images.shape.channels == 3 and _is_grey(images):
         yield "red, green and blue are equal everywhere: grey images would train 3 times as fast"

@@ -113,7 +113,8 @@ def _to_spelling(name: str, values: tuple[str, ...], table: TrialTable) -> tuple
     lowered = [aliases.get(value.lower(), value.lower()) for value in values]
     for value, key in zip(values, lowered, strict=True):
         if key not in by_name:
-            raise UsageError(f"no trial has {name} '{value}'.{_hint(key, by_name)}")
+            known = ", ".join(by_name.values())
+            raise UsageError(f"no trial has {name} '{value}'.{_hint(key, by_name)} Known: {known}.")
     return tuple(by_name[key] for key in lowered)
 
 

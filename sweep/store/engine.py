@@ -5,6 +5,7 @@ a transaction waits for the lock at its start instead of failing in its middle.
 """
 
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -63,6 +64,9 @@ _NO_PERMISSION = (
     "Permission denied",
     "unable to open database file",
 )
+_DATABASES = ("sqlite", "postgresql")
+#: Before a line of libpq's message that is a sentence of its own.
+_NEXT_SENTENCE = re.compile(r"(?<=[^\s.:;?!])\s*\n\s*(?=[A-Z])")
 #: SQLSTATE of a missing privilege.
 _NOT_GRANTED = "42501"
 #: SQLSTATE of a server that accepts no writes: a standby, or one that has become one.
@@ -99,7 +103,9 @@ def storage_url(option: str | None = None) -> URL:
         case "postgresql":
             return _with_password(_password_in_place(url.set(drivername="postgresql+psycopg")))
         case other:
-            raise StoreError(f"unsupported database {other}. Known: sqlite, postgresql.")
+            from sweep.studyfile.words import hint
+
+            raise StoreError(f"unsupported database {other}. {hint(other, _DATABASES)}")
 
 
 def _plain_file(url: URL) -> URL:
@@ -137,9 +143,10 @@ def _with_password(url: URL) -> URL:
 
 
 def format_url(url: URL) -> str:
-    """Format the URL for people and logs, without passwords, including those in options."""
+    """Format the URL for people and logs, without driver and passwords, even in options."""
     secret = [key for key in url.query if "password" in key.lower()]
-    return url.difference_update_query(secret).render_as_string(hide_password=True)
+    shown = url.difference_update_query(secret).set(drivername=url.get_backend_name())
+    return shown.render_as_string(hide_password=True)
 
 
 def sqlite_path(url: URL) -> Path | None:
@@ -288,7 +295,7 @@ def _translate(context: ExceptionContext) -> None:
     ):
         return
     where = format_url(context.engine.url) if context.engine else "the database"
-    message = " ".join(str(original).split())
+    message = " ".join(_NEXT_SENTENCE.sub(". ", str(original)).split())
     if message == "interrupted" and isinstance(original, sqlite3.OperationalError):
         raise StoreError(
             f"{where}: a statement took longer than {STATEMENT_SECONDS} s and was interrupted. "

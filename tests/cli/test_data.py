@@ -78,3 +78,10 @@ def test_doubts_are_said(tmp_path: Path) -> None:
         "no pixel is brighter than 1 of 255",
         "red, green and blue are equal everywhere",
     ]
+
+
+def test_images_without_any_light_are_called_black(tmp_path: Path) -> None:
+    pixels = np.zeros((9, 4, 4), np.uint8)
+    np.savez(tmp_path / "x.npz", train=pixels, test=pixels)
+    remarks = summarise(load(str(tmp_path / "x.npz"))).remarks
+    assert remarks == ("every pixel is 0: all images are black",)

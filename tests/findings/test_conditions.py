@@ -53,7 +53,8 @@ def test_what_is_typed_is_understood(text: str, where: str) -> None:
     ("text", "said"),
     [
         ("tahn", "Did you mean 'tanh'"),
-        ("loss:bec", "Did you mean 'bce'"),
+        ("loss:bec", r"Did you mean 'bce'\? Known: l1, bce\."),
+        ("state:finished", "'finished'. Known: WAITING, RUNNING, COMPLETE, PRUNED, FAIL."),
         ("value<low", "has to follow"),
         ("colour:red", "unknown column 'colour'"),
         ("widht:32", "Did you mean 'hidden_width'"),

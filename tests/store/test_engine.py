@@ -46,7 +46,8 @@ def test_the_password_comes_from_a_file_and_is_never_shown(
 @pytest.mark.parametrize(
     ("option", "says"),
     [
-        ("mysql://host/db", "unsupported database mysql"),
+        ("mysql://host/db", r"unsupported database mysql\. Known: sqlite, postgresql\."),
+        ("postgres://me@host/db", r"unsupported database postgres\. Did you mean 'postgresql'\?"),
         ("sqlite://", "name a file"),
         ("memory", "name a file"),
         ("sqlite:///x.db?timeout=5", "takes no options, given: timeout"),
@@ -83,7 +84,10 @@ def test_a_server_that_does_not_answer_is_a_store_error_without_its_password() -
     engine = connect(storage_url("postgresql://me:hunter2@127.0.0.1:1/db"))
     with pytest.raises(StoreError, match=r"127\.0\.0\.1") as caught, engine.connect():
         pass
-    assert "hunter2" not in str(caught.value)
+    said = str(caught.value)
+    assert "hunter2" not in said
+    assert said.startswith("postgresql://me:***@127.0.0.1:1/db: "), "as given, without a driver"
+    assert "Connection refused. Is the server running" in said
 
 
 @pytest.mark.parametrize("option", ["odd=1", "plugin=odd", "sslmode=odd"])
