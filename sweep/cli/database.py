@@ -33,7 +33,11 @@ def copy(
     ],
     study: Annotated[
         list[str] | None,
-        typer.Option("--study", metavar="NAME", help="Copy only this study. Repeatable."),
+        typer.Option(
+            "--study",
+            metavar="NAME",
+            help="Copy only this study and those trained for it. Repeatable.",
+        ),
     ] = None,
 ) -> None:
     """Copy studies with everything (trials, curves, notes, weights) to another database.

@@ -30,6 +30,7 @@ from sweep.errors import NoRoomError, UsageError
 from sweep.store.annotate import refuse_if_held
 from sweep.store.artifacts import artifact_path, has_artifact
 from sweep.store.column_types import from_text, is_json
+from sweep.store.derived_studies import parents
 from sweep.store.engine import format_url, insert_if_absent, lift_time_limit, write_transaction
 from sweep.store.lookup import find_study, snapshot
 from sweep.store.optuna_rows import checked_metadata
@@ -65,11 +66,13 @@ class Copied:
 def studies_to_copy(source: Engine, target: Engine, names: Sequence[str] = ()) -> list[str]:
     """Check the named studies, or all of ours, before anything is written.
 
+    Studies that were trained for a named one, such as explanations, come after it.
+
     Raises NotFoundError if a study does not exist, StudyHeldError if a coordinator runs it, and
     UsageError if the target has a study of its name.
     """
     with snapshot(source) as connection:
-        wanted = list(dict.fromkeys(names)) or _names(connection)
+        wanted = _with_derived(connection, names) or _names(connection)
         for name in wanted:
             refuse_if_held(connection, name, find_study(connection, name), lock=False)
     with snapshot(target) as connection:
@@ -77,6 +80,15 @@ def studies_to_copy(source: Engine, target: Engine, names: Sequence[str] = ()) -
         taken = sorted(connection.execute(query).scalars())
     if taken:
         raise _names_taken_error(target, taken)
+    return wanted
+
+
+def _with_derived(connection: Connection, names: Sequence[str]) -> list[str]:
+    parent_of = parents(connection) if names else {}
+    wanted = list(dict.fromkeys(names))
+    for name in wanted:  # which grows: an explanation may be retrained
+        derived = [child for child, parent in parent_of.items() if parent == name]
+        wanted += [child for child in derived if child not in wanted]
     return wanted
 
 

@@ -13,6 +13,7 @@ from sweep.datasets.images import data_key
 from sweep.errors import NotFoundError, StudyHeldError, UsageError
 from sweep.store import annotate, copy, optuna_rows, schema
 from sweep.store.artifacts import artifact_path
+from sweep.store.derived_studies import Retrained
 from sweep.store.engine import STATEMENT_SECONDS, write_transaction
 from sweep.store.handle import DatabaseHandle, open_study
 from sweep.store.measurements import add_probe_baselines
@@ -20,6 +21,7 @@ from sweep.store.study import hold_study
 from tests.support.store_factories import (
     DATA_KEY,
     EPOCH,
+    add_attributes,
     add_rows,
     add_study,
     add_trial,
@@ -199,6 +201,26 @@ def test_a_name_that_is_taken_or_unknown_is_refused_before_anything_is_written(
     with pytest.raises(NotFoundError, match="Known: a, b"):
         copy.studies_to_copy(source, target, ["a", "c"])
     assert copy.studies_to_copy(source, target, ["a"]) == ["a"]
+
+
+def test_studies_that_were_trained_for_a_named_one_come_along(
+    stores: tuple[Engine, Engine],
+) -> None:
+    source, target = stores
+    for name, of in (("a-ties", "a"), ("a", None), ("b", None), ("a-ties-ties", "a-ties")):
+        study_id = add_study(source, name)
+        if of is not None:
+            retrained = Retrained(study=of, study_created_at=EPOCH, numbers=[0])
+            add_attributes(source, study_id, retrained.attributes)
+    names = copy.studies_to_copy(source, target, ["b", "a"])
+    assert names == ["b", "a", "a-ties", "a-ties-ties"]
+    for name in names:
+        copy.copy_study(source, target, name)
+    assert [*open_study(target, "a").retrainings()] == ["a-ties"]
+    add_rows(source, schema.sweep_leases, lease_row(_id(source, "a-ties"), FOREVER))
+    with pytest.raises(StudyHeldError, match="sweep stop a-ties"):
+        copy.studies_to_copy(source, target, ["a"])
+    assert copy.studies_to_copy(source, new_store("sqlite:///third.db"), ["b"]) == ["b"]
 
 
 def test_weights_lie_in_the_other_folder_and_lost_ones_are_told(
