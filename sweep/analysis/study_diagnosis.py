@@ -1,7 +1,9 @@
 """Diagnose what limits the best trial of each width of a study, or chosen trials."""
 
+import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +25,7 @@ from sweep.config import width_class
 from sweep.store.handle import StudyHandle
 from sweep.store.records import CurvePoint, TrialRow
 from sweep.store.table import Choices, TrialTable
-from sweep.studyfile import Space, loads_or_none
+from sweep.studyfile import StudyFile, loads_or_none
 from sweep.studyfile.enqueue import read_configuration
 
 
@@ -34,8 +36,8 @@ class DiagnosedTrial(NamedTuple):
     diagnosis: Diagnosis
     #: What ``sweep enqueue`` needs to try the remedy; None if the search space does not contain it.
     to_enqueue: Mapping[str, Value] | None = None
-    #: Twice the training images, if that is the remedy and their number is limited.
-    train_limit: int | None = None
+    #: Keys and values of the study file with which another study tries the remedy.
+    overrides: Mapping[str, Value] = MappingProxyType({})
 
     @property
     def changes(self) -> Mapping[str, Value]:
@@ -96,23 +98,38 @@ class Diagnoser:
             return DiagnosedTrial(trial, found)
         if found.remedy is Remedy.IMAGES:
             limit = self._study.record().settings.data.train_limit
-            return DiagnosedTrial(trial, found, train_limit=None if limit is None else 2 * limit)
-        return DiagnosedTrial(trial, found, self._to_enqueue(trial, found.remedy))
+            images: Value = "N" if limit is None else 2 * limit
+            return DiagnosedTrial(trial, found, overrides={"data.train_limit": images})
+        return DiagnosedTrial(
+            trial,
+            found,
+            self._to_enqueue(trial, found.remedy),
+            self._overrides(changes(found.remedy, trial.config)),
+        )
+
+    def _overrides(self, changed: Mapping[str, Value]) -> Mapping[str, Value]:
+        """Fix the settings to their new values, also where ``[[enqueue]]`` names other ones."""
+        queued = {} if self._file is None else tomllib.loads(self._study.record().study_file)
+        return {f"space.{name}": value for name, value in changed.items()} | {
+            f"enqueue.{place}.{name}": value
+            for place, entry in enumerate(queued.get("enqueue", ()))
+            for name, value in changed.items()
+            if entry.get(name, value) != value
+        }
 
     def _to_enqueue(self, trial: TrialRow, remedy: Remedy) -> Mapping[str, Value] | None:
-        if self._space is None:
+        if self._file is None:
             return None
         changed = changes(remedy, trial.config)
         used = in_use({**trial.config, **changed})
         searched = by_setting(trial.params) | changed
         wanted = {name: value for name, value in searched.items() if name in used}
-        return None if read_configuration(self._space, wanted, "")[1] else wanted
+        return None if read_configuration(self._file.space, wanted, "")[1] else wanted
 
     @cached_property
-    def _space(self) -> Space | None:
-        """Read the search space; None if the study file is invalid by today's rules."""
-        file = loads_or_none(self._study.record().study_file)
-        return None if file is None else file.space
+    def _file(self) -> StudyFile | None:
+        """Read the study file; None if it is invalid by today's rules."""
+        return loads_or_none(self._study.record().study_file)
 
     def _find_partners(self, trial: TrialRow) -> Mapping[Doubling, Partner]:
         row = self._table.row_of(trial.number)

@@ -88,10 +88,7 @@ def _change(of: DiagnosedTrial) -> str:
 def _command(study: str, of: DiagnosedTrial) -> str:
     if of.to_enqueue is not None:
         return enqueue_command(study, of.to_enqueue)
-    settings = {f"space.{name}": new for name, new in of.changes.items()}
-    if of.diagnosis.remedy is Remedy.IMAGES:
-        settings = {"data.train_limit": of.train_limit or "N"}
-    sets = " ".join(f"--set {as_argument(name, new)}" for name, new in settings.items())
+    sets = " ".join(f"--set {as_argument(key, new)}" for key, new in of.overrides.items())
     return f"sweep start FILE --name OTHER {sets}"
 
 

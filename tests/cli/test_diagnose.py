@@ -7,6 +7,7 @@ import pytest
 from sweep.config import TrialConfig
 from sweep.store.engine import Engine
 from sweep.store.schema import sweep_results
+from sweep.studyfile import loads
 from tests.support.cli_runner import Cli
 from tests.support.store_factories import add_rows, add_study, add_trial
 
@@ -56,6 +57,24 @@ def test_the_remedy_of_the_best_trial_stands_below_as_a_command(cli: Cli, store:
     assert enqueue in cli("diagnose", "x").out.replace("->", "→")
     other = "`sweep start FILE --name OTHER --set space.epochs=6`"
     assert other in cli("diagnose", "y").out
+
+
+def test_the_command_of_another_study_changes_what_its_file_queues_too(
+    cli: Cli, store: Engine
+) -> None:
+    file = """
+        study.name = "z"
+        budget.trials = 9
+        space = {hidden_width = {low = 8, high = 64}, epochs = 3}
+        enqueue = [{hidden_width = 8}, {hidden_width = 9, epochs = 3}]
+    """
+    config, params = TrialConfig(epochs=3, hidden_width=64), {"hidden_width": 64}
+    study_id = add_study(store, "z", study_file=file)
+    add_trial(store, study_id, 0, 0.05, config=config, params=params, curve=FALLING)
+    told = cli("diagnose", "z").out
+    overrides = ["space.epochs=6", "enqueue.1.epochs=6"]
+    assert f"OTHER --set {' --set '.join(overrides)}`" in told
+    assert loads(file, "z.toml", overrides).space.nodes
 
 
 def test_reasons_begin_below_each_other(cli: Cli, store: Engine) -> None:

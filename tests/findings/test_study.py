@@ -72,10 +72,15 @@ def test_the_remedy_of_the_best_stands_with_its_command() -> None:
     trial = DiagnosedTrial(row, found, to_enqueue={"hidden_width": 8, "epochs": 10})
     command = "sweep enqueue study hidden_width=8 epochs=10"
     assert describe(trial)[2] == f"To try: epochs 5 → 10: `{command}`."
-    outside = describe(trial._replace(to_enqueue=None))[2]
-    assert outside.endswith("`sweep start FILE --name OTHER --set space.epochs=10`.")
+    overrides = {"space.epochs": 10, "enqueue.0.epochs": 10}
+    outside = describe(trial._replace(to_enqueue=None, overrides=overrides))[2]
+    assert outside.endswith(
+        "`sweep start FILE --name OTHER --set space.epochs=10 --set enqueue.0.epochs=10`."
+    )
     images = replace(found, limit=Limit.OVERFITS, remedy=Remedy.IMAGES)
-    more = describe(trial._replace(diagnosis=images, to_enqueue=None, train_limit=2_000))[2]
+    more = describe(
+        trial._replace(diagnosis=images, to_enqueue=None, overrides={"data.train_limit": 2_000})
+    )[2]
     assert more == (
         "To try: twice the images: `sweep start FILE --name OTHER --set data.train_limit=2000`."
     )
