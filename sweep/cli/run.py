@@ -234,6 +234,7 @@ def _is_paused(study: "StudyHandle", phase: StudyPhase) -> bool:
 
 def _finish(study: "StudyHandle", phase: StudyPhase, storage: str | None) -> None:
     """Say how the study ended, its best configurations, and what to do next."""
+    from sweep.coordinator.continuing import resume_command
     from sweep.findings.failures import failure_table, latest_failed
     from sweep.findings.progress import ended_counts, tally
     from sweep.findings.ranking import best_numbers
@@ -252,7 +253,7 @@ def _finish(study: "StudyHandle", phase: StudyPhase, storage: str | None) -> Non
     if summary.n_failed:
         show_finding(failure_table(latest_failed(study), summary.counts["FAIL"]))
     if phase != StudyPhase.FINISHED:
-        say(f"Resume: {words.command(f'sweep resume {quote(study.name)}', storage)}")
+        say(f"Resume: {words.command(resume_command(summary), storage)}")
     say(f"Report: {words.command(f'sweep report {quote(study.name)}', storage)}")
     if phase == StudyPhase.INTERRUPTED:
         raise typer.Exit(INTERRUPTED)

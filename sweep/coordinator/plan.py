@@ -12,8 +12,8 @@ import optuna
 
 from sweep import datasets
 from sweep.config import TrialConfig
+from sweep.coordinator.continuing import how_to_continue
 from sweep.coordinator.pilot import TimeEstimate, estimate_time
-from sweep.coordinator.requests import how_to_continue
 from sweep.coordinator.run import (
     Say,
     check_baseline,

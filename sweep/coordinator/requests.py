@@ -1,12 +1,11 @@
 """Send users' requests to a study's coordinator, validated before they are stored."""
 
-import re
 from collections.abc import Mapping
-from shlex import quote
 from typing import Any
 
+from sweep.coordinator.continuing import how_to_continue
 from sweep.coordinator.derived_studies import load_stored_file
-from sweep.enums import ACTIVE_PHASES, CommandKind, StudyPhase
+from sweep.enums import ACTIVE_PHASES, CommandKind
 from sweep.errors import UsageError
 from sweep.search.configurations import enqueue_params
 from sweep.store import commands
@@ -37,21 +36,6 @@ def _refuse_if_unheard(study: StudySummary, kind: CommandKind) -> None:
         because = f" ({study.ended_because})" if study.ended_because else ""
         state = f"study '{study.name}' is {study.phase}{because}"
     raise UsageError(f"{state}: nothing to {kind.value}. {how_to_continue(study)}.")
-
-
-def how_to_continue(study: StudySummary) -> str:
-    """Name the command that continues a study.
-
-    After a budget is used up, or the whole space trained, nothing is trained without a change.
-    """
-    resume = f"sweep resume {quote(study.name)}"
-    if budget := re.search(r"budget\.\w+", study.ended_because or ""):
-        if budget[0] == "budget.trials":
-            return f"`{resume} --trials N`, with N above {study.n_trials or 0:,}, trains more"
-        return f"`{resume} --set {budget[0]}=VALUE`, with another limit, continues it"
-    if study.phase is StudyPhase.FINISHED:
-        return f"`{resume} --file FILE`, with a wider space, trains more"
-    return f"`{resume}` continues it"
 
 
 def request_trial(study: StudyHandle, configuration: Mapping[str, Any]) -> int:

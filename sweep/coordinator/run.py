@@ -11,10 +11,10 @@ from types import FrameType
 from typing import Any
 
 from sweep import datasets
+from sweep.coordinator.continuing import how_to_continue
 from sweep.coordinator.loop import Coordinator
 from sweep.coordinator.progress import Observer
 from sweep.coordinator.provenance import collect_provenance
-from sweep.coordinator.requests import how_to_continue
 from sweep.coordinator.study_state import StudyState
 from sweep.coordinator.user_requests import UserRequests
 from sweep.coordinator.warm_start import WarmStart, read_warm_start

@@ -1,11 +1,11 @@
 """Report a study's progress: its state, counts of its trials, remaining time, data and trainers."""
 
 from collections.abc import Mapping, Sequence
-from shlex import quote
 from typing import NamedTuple
 
 from sweep.catalogue.columns import column_named
 from sweep.catalogue.formats import count, duration, moment, number, percent
+from sweep.coordinator.continuing import how_to_continue
 from sweep.datasets.images import n_validation
 from sweep.enums import ACTIVE_PHASES, StudyPhase
 from sweep.findings.activity import is_gone
@@ -29,7 +29,7 @@ class StudyStatus(NamedTuple):
 
 def study_status(study: StudySummary) -> StudyStatus:
     """Return the phase, or "interrupted" if the coordinator is dead, and how to continue."""
-    lease, go_on = study.held_by, f"To continue: `sweep resume {quote(study.name)}`."
+    lease, go_on = study.held_by, f"{how_to_continue(study)}."
     if study.running and lease is not None:
         since = f"Process {lease.pid} on {lease.host} has run it since {moment(lease.taken_at)}."
         return StudyStatus(study.phase, since)

@@ -51,7 +51,7 @@ def test_a_running_phase_without_its_coordinator_is_said_to_be_so(
     add_rows(store, sweep_leases, lease_row(study_id, expires_at=EPOCH))
     answer = cli("list")
     assert study_status(open_study(store, "study").summary()).word in answer.out
-    assert "which ran it, is dead. To continue: `sweep resume study`" in answer.err
+    assert "which ran it, is dead. `sweep resume study` continues it." in answer.err
 
 
 def test_list_leaves_out_what_was_trained_for_a_study(cli: Cli, study: int, store: Engine) -> None:

@@ -63,7 +63,7 @@ def test_a_study_that_rests_is_shown_when_named(store: Engine, study: int) -> No
 def test_a_study_whose_coordinator_is_gone_says_how_to_go_on(store: Engine) -> None:
     study_id = add_study(store, "lost", phase="running")
     add_rows(store, sweep_leases, lease_row(study_id, EPOCH))
-    assert "To continue: `sweep resume lost`." in screen(store, "lost")
+    assert "`sweep resume lost` continues it." in screen(store, "lost")
 
 
 def test_a_narrow_terminal_loses_no_line_to_an_error(store: Engine, study: int) -> None:
