@@ -81,10 +81,13 @@ def draw_neighbours(chart: NeighboursChart) -> go.Figure:
     rows, columns = chart.queries[0].pixels.shape[:2]
     for group in groups:
         _draw_group(drawn, chart.queries, group, columns / (columns + GAP))
-    # Pictures are square and begin at the labels, however wide the page is.
+    # Pictures are square and begin at the labels and the top, however wide the page is. Without a
+    # zoom, a finger scrolls past them.
+    drawn.update_layout(dragmode=False)
     drawn.update_xaxes(
         visible=False,
         range=[-0.05, 1 + 2 * k + 2 * _SPACE],
+        fixedrange=True,
         constrain="domain",
         constraintoward="left",
     )
@@ -97,6 +100,9 @@ def draw_neighbours(chart: NeighboursChart) -> go.Figure:
         ticks="",
         scaleanchor="x",
         scaleratio=rows / columns,
+        fixedrange=True,
+        constrain="domain",
+        constraintoward="top",
     )
 
 

@@ -119,7 +119,7 @@ def _draw_spread(drawn: go.Figure, errors: WidthErrors) -> None:
             mode="lines",
             line={"width": 0},
             fill=fill,
-            fillcolor="rgba(0, 114, 178, 0.15)",
+            fillcolor="rgba(86, 180, 233, 0.35)",  # seen on a light and a dark page
             name="middle half of the trials",
             showlegend=fill is not None,
             hoverinfo="skip",

@@ -10,6 +10,7 @@ from sweep.analysis.nearest_images import KINDS, Query, nearest_images
 from sweep.analysis.probe_summary import FeatureKind, ProbedTrial
 from sweep.analysis.study_reader import StudyReader
 from sweep.config import TrialConfig
+from sweep.dashboard.parts import cards
 from sweep.datasets import Images
 from sweep.datasets.images import data_key
 from sweep.figures.registry import gather_figure
@@ -109,3 +110,14 @@ def test_those_of_another_class_are_counted_and_outlined(study: StudyHandle) -> 
     assert drawn.data[1].text[0].startswith("training image ")
     assert drawn.layout.yaxis.ticktext == tuple(of.label for of in found.data.queries)
     assert {*found.rows()["features"]} == {"code", "pixels"}
+
+
+def test_pictures_fill_what_a_page_gives_them_from_the_top(study: StudyHandle) -> None:
+    found = gather_figure(StudyReader(study), "neighbours")
+    assert found is not None
+    # On a page, too: Plotly would compute another range, which cuts rows off.
+    drawn = cards.loosen(found.draw()).layout
+    assert (drawn.yaxis.constrain, drawn.yaxis.constraintoward) == ("domain", "top")
+    assert tuple(drawn.yaxis.range) == (2, -0.6)
+    # A finger scrolls the page instead of zooming.
+    assert drawn.dragmode is False

@@ -115,7 +115,10 @@
       link.download = name + ".csv";
       return link.click();
     }
-    window.Plotly.downloadImage(graph, {
+    // A picture needs the page's ground: without it, its text may be unreadable elsewhere.
+    const { backgroundColor, color } = getComputedStyle(card);
+    const layout = { ...graph.layout, paper_bgcolor: backgroundColor, font: { ...graph.layout.font, color } };
+    window.Plotly.downloadImage({ data: graph.data, layout }, {
       format: kind, filename: name, width: graph.clientWidth, height: graph.clientHeight, scale: 2,
     });
   }

@@ -81,9 +81,9 @@ def _loosen(axis: Any) -> None:
     """Replace a range by constraints from which Plotly computes it.
 
     A range that differs from the previous figure's would reset a reader's zoom, whatever uirevision
-    is.
+    is. An axis without zoom keeps its range.
     """
-    if axis.range is None or None in axis.range:
+    if axis.range is None or None in axis.range or axis.fixedrange:
         return
     first, last = axis.range
     low, high = sorted((first, last))

@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, Page, TimeoutError
 
 ALL_DRAWN = """n => {
@@ -28,7 +29,10 @@ def test_each_chart_downloads_as_png_svg_and_csv(
     cards = page.locator(".figure-card").filter(visible=True).all()
     assert len(cards) == n_charts
     for card in cards:
-        assert download(page, card, "PNG").startswith(b"\x89PNG")
+        picture = Image.open(io.BytesIO(download(page, card, "PNG")), formats=["PNG"])
+        # On the ground of its card: grey text on none is unreadable in a dark viewer.
+        assert picture.convert("RGBA").getchannel("A").getextrema() == (255, 255)
+        assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
         assert download(page, card, "SVG").startswith(b"<svg")
         header, *rows = csv.reader(io.StringIO(download(page, card, "CSV").decode()))
         assert rows and {len(row) for row in rows} == {len(header)}

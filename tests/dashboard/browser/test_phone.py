@@ -59,6 +59,17 @@ def test_parallel_axes_keep_room_for_their_names(page: Page, dashboard: str) -> 
     assert all(end <= begin for (_, end), (begin, _) in pairwise(ends))
 
 
+def test_every_chart_of_explore_can_be_chosen(page: Page, dashboard: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{dashboard}/study/small/explore")
+    names = page.locator("#explore-view label")
+    names.last.wait_for()
+    # Not scrolled into view: only a script could do that where the rest is hidden.
+    boxes = [box for name in names.all() if (box := name.bounding_box())]
+    assert len(boxes) > 4
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)
+
+
 def test_the_first_trial_stands_high_and_the_controls_unfold(page: Page, dashboard: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{dashboard}/study/small/trials")
