@@ -77,13 +77,16 @@ def _live() -> Iterator[Observer]:
 
 def view_of(state: Progress) -> StudyView:
     """Make a study's view from its coordinator's state."""
+    n_training = sum(worker.n_training for worker in state.workers)
     return StudyView(
         name=state.name,
         state=state.phase,
         n_trials=state.n_trials,
         n_finished=state.n_finished,
         counts={
-            "running": state.n_running,
+            "in training": n_training,
+            # Dispatched early, so that the worker need not wait.
+            "queued by workers": state.n_running - n_training,
             "pruned": state.n_pruned,
             "failed": state.n_failed,
             "diverged": state.n_diverged,
@@ -186,11 +189,9 @@ def line(state: Progress) -> str:
 
 def _describe_training(state: Progress) -> str:
     """Describe the progress of a single worker: what changes while a long trial trains."""
-    if len(state.workers) != 1 or state.workers[0].number is None:
+    if len(state.workers) != 1 or state.workers[0].n_training != 1:
         return ""
     worker = state.workers[0]
-    if worker.n_training > 1:
-        return f"{worker.n_training:,} in training"
     return f"trial {worker.number} at epoch {worker.epoch}/{worker.epochs}"
 
 

@@ -83,7 +83,11 @@ def ask(view: View, name: str, kind: CommandKind) -> str:
             f"Continue it: sweep resume {shlex.quote(name)}"
         )
     request(view.study(name), kind)
-    return f"Requested: {kind.value}. {_fate(study)}"
+    return f"{_REQUESTED}{kind.value}. {_fate(study)}"
+
+
+#: The message about a request, which goes when the request is applied, begins so.
+_REQUESTED = "Requested: "
 
 
 def cancel(view: View, name: str, command_id: int) -> str:
@@ -209,7 +213,10 @@ def study_buttons(view: View, study: StudySummary) -> Any:
     return html.Div(
         [
             html.Div(buttons, className="line"),
-            html.Div(_list_waiting(view, study.name), id="study-waiting"),
+            html.Div(
+                _lay_out_waiting(study.name, view.study(study.name).commands(pending_only=True)),
+                id="study-waiting",
+            ),
             confirmation_place(),
         ],
         className="study-buttons",
@@ -239,8 +246,7 @@ def _can(study: StudySummary, kind: CommandKind) -> bool:
     return study.running and study.phase == phases.get(kind, study.phase)
 
 
-def _list_waiting(view: View, name: str) -> Any:
-    commands = view.study(name).commands(pending_only=True)
+def _lay_out_waiting(name: str, commands: Sequence[CommandRow]) -> Any:
     return finding_table(name, command_table(commands), "waiting", [*map(_cancel, commands)])
 
 
@@ -395,13 +401,18 @@ def _register_study(app: Dash, view: View) -> None:
         Output({"type": "ask", "kind": ALL}, "disabled"),
         Output("study-waiting", "children"),
         Output("study-remarks", "children"),
+        _TOLD,
         Input("revision", "data"),
+        State("told", "children"),
         _PLACE,
     )
-    def update(_: Any, place: StudyPlace) -> Any:
+    def update(_: Any, told: str | None, place: StudyPlace) -> Any:
         study = view.study(place.name).summary()
-        enabled = [_can(study, kind) for kind in _ASKED]
-        return [not can for can in enabled], _list_waiting(view, study.name), _remarks(view, study)
+        disabled = [not _can(study, kind) for kind in _ASKED]
+        commands = view.study(study.name).commands(pending_only=True)
+        is_applied = not commands and str(told).startswith(_REQUESTED)
+        said = None if is_applied else no_update
+        return disabled, _lay_out_waiting(study.name, commands), _remarks(view, study), said
 
 
 def _kind(name: str) -> CommandKind:

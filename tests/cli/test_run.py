@@ -627,9 +627,11 @@ def test_the_end_of_a_budget_is_told_with_what_becomes_of_trials_in_training(
 
 
 def test_a_line_of_progress_counts_what_a_population_trains() -> None:
-    state = progress()
+    state = progress(n_running=40)
     several = replace(state.workers[0], n_training=37)
-    assert "37 in training" in line(replace(state, workers=(several,)))
+    said = line(replace(state, workers=(several,)))
+    assert "37 in training, 3 queued by workers" in said
+    assert "at epoch" not in said
 
 
 def test_population_is_no_option_of_the_reference_trainer(cli: Cli, file: str) -> None:

@@ -4,10 +4,12 @@ import time
 
 import pytest
 from playwright.sync_api import Page, expect
+from sqlalchemy import update
 
-from sweep.store import schema
-from sweep.store.engine import Engine
+from sweep.store import revisions, schema
+from sweep.store.engine import Engine, write_transaction
 from sweep.store.handle import open_study
+from sweep.store.lookup import find_study
 from tests.support.dashboard_requests import Serve
 from tests.support.store_factories import add_rows, add_study, add_trial, lease_row
 from tests.support.study_factories import CONDITIONAL, study_text
@@ -71,6 +73,27 @@ def test_a_variation_is_checked_and_enqueued(trial: Page, engine: Engine) -> Non
     (command,) = open_study(engine, "live").commands()
     configuration = command.payload["configuration"]
     assert configuration == {"hidden_width": 32, "activation": "relu"}
+
+
+def test_the_message_about_a_request_goes_when_it_is_applied(
+    page: Page, serve: Serve, engine: Engine, live: str
+) -> None:
+    page.goto(f"{serve(engine, allow_edit=True)}/study/{live}")
+    page.get_by_role("button", name="Pause").click()
+    message = page.locator("#told")
+    expect(message).to_contain_text("Requested: pause.")
+    expect(page.locator("#study-waiting")).to_contain_text("pause")
+    apply_commands(engine, live)
+    expect(page.locator("#study-waiting table")).to_have_count(0)
+    expect(message).to_be_hidden()
+
+
+def apply_commands(engine: Engine, study: str) -> None:
+    """Record every pending command as applied, as a coordinator does."""
+    with write_transaction(engine) as connection:
+        revisions.advance(connection, find_study(connection, study))
+        done = {"applied_at": time.time(), "outcome": "applied"}
+        connection.execute(update(schema.sweep_commands).values(done))
 
 
 def test_fields_follow_the_choices(trial: Page) -> None:
