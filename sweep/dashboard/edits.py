@@ -217,6 +217,7 @@ def study_buttons(view: View, study: StudySummary) -> Any:
                 _lay_out_waiting(study.name, view.study(study.name).commands(pending_only=True)),
                 id="study-waiting",
             ),
+            html.Div(id="study-asked", role="status", className="told"),
             confirmation_place(),
         ],
         className="study-buttons",
@@ -379,7 +380,7 @@ def _read_texts(place: int, of: str = "inputs") -> dict[str, str | None]:
 
 def _register_study(app: Dash, view: View) -> None:
     @app.callback(
-        _TOLD,
+        Output("study-asked", "children"),
         Input({"type": "ask", "kind": ALL}, "n_clicks"),
         _PLACE,
     )
@@ -389,7 +390,7 @@ def _register_study(app: Dash, view: View) -> None:
         return ask(view, place.name, _kind(ctx.triggered_id["kind"]))
 
     @app.callback(
-        _TOLD,
+        Output("study-asked", "children", allow_duplicate=True),
         Input({"type": "cancel", "command": ALL}, "n_clicks"),
         _PLACE,
     )
@@ -401,16 +402,16 @@ def _register_study(app: Dash, view: View) -> None:
         Output({"type": "ask", "kind": ALL}, "disabled"),
         Output("study-waiting", "children"),
         Output("study-remarks", "children"),
-        _TOLD,
+        Output("study-asked", "children", allow_duplicate=True),
         Input("revision", "data"),
-        State("told", "children"),
+        State("study-asked", "children"),
         _PLACE,
     )
-    def update(_: Any, told: str | None, place: StudyPlace) -> Any:
+    def update(_: Any, asked: str | None, place: StudyPlace) -> Any:
         study = view.study(place.name).summary()
         disabled = [not _can(study, kind) for kind in _ASKED]
         commands = view.study(study.name).commands(pending_only=True)
-        is_applied = not commands and str(told).startswith(_REQUESTED)
+        is_applied = not commands and str(asked).startswith(_REQUESTED)
         said = None if is_applied else no_update
         return disabled, _lay_out_waiting(study.name, commands), _remarks(view, study), said
 

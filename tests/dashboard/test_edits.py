@@ -47,7 +47,7 @@ def run_it(engine: Engine, phase: str = "running") -> None:
 def writers(engine: Engine, **access: Any) -> list[str]:
     """The callbacks of an application whose outputs belong to forms."""
     known = create_app(engine, Access(**access)).callback_map
-    ids = ("told.", "variation", "invalid-", "study-waiting", '"ask"')
+    ids = ("told.", "study-asked.", "variation", "invalid-", "study-waiting", '"ask"')
     return [output for output in known if any(name in output for name in ids)]
 
 

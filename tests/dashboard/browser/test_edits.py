@@ -80,7 +80,7 @@ def test_the_message_about_a_request_goes_when_it_is_applied(
 ) -> None:
     page.goto(f"{serve(engine, allow_edit=True)}/study/{live}")
     page.get_by_role("button", name="Pause").click()
-    message = page.locator("#told")
+    message = page.locator("#study-asked")
     expect(message).to_contain_text("Requested: pause.")
     expect(page.locator("#study-waiting")).to_contain_text("pause")
     apply_commands(engine, live)
