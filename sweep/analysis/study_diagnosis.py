@@ -22,7 +22,7 @@ from sweep.analysis.trained_pairs import (
 from sweep.analysis.width_law import Law, WidthLaw, width_errors, width_law
 from sweep.catalogue.settings import Value, by_setting, in_use
 from sweep.config import width_class
-from sweep.store.handle import StudyHandle
+from sweep.store.handle import StudyHandle, StudyRecord
 from sweep.store.records import CurvePoint, TrialRow
 from sweep.store.table import Choices, TrialTable
 from sweep.studyfile import StudyFile, loads_or_none
@@ -97,7 +97,7 @@ class Diagnoser:
         if found.remedy is None or not trial.config:
             return DiagnosedTrial(trial, found)
         if found.remedy is Remedy.IMAGES:
-            limit = self._study.record().settings.data.train_limit
+            limit = self._record.settings.data.train_limit
             images: Value = "N" if limit is None else 2 * limit
             return DiagnosedTrial(trial, found, overrides={"data.train_limit": images})
         return DiagnosedTrial(
@@ -109,7 +109,7 @@ class Diagnoser:
 
     def _overrides(self, changed: Mapping[str, Value]) -> Mapping[str, Value]:
         """Fix the settings to their new values, also where ``[[enqueue]]`` names other ones."""
-        queued = {} if self._file is None else tomllib.loads(self._study.record().study_file)
+        queued = {} if self._file is None else tomllib.loads(self._record.study_file)
         return {f"space.{name}": value for name, value in changed.items()} | {
             f"enqueue.{place}.{name}": value
             for place, entry in enumerate(queued.get("enqueue", ()))
@@ -129,7 +129,11 @@ class Diagnoser:
     @cached_property
     def _file(self) -> StudyFile | None:
         """Read the study file; None if it is invalid by today's rules."""
-        return loads_or_none(self._study.record().study_file)
+        return loads_or_none(self._record.study_file)
+
+    @cached_property
+    def _record(self) -> StudyRecord:
+        return self._study.record()
 
     def _find_partners(self, trial: TrialRow) -> Mapping[Doubling, Partner]:
         row = self._table.row_of(trial.number)
