@@ -213,7 +213,10 @@ def _times(value: float | None, best: float | None) -> str:
     if not value or not best or not math.isfinite(value) or value == best:
         return ""
     ratio = value / best
-    return f"+{percent(ratio - 1)}" if 1 < ratio < 2 else f"× {number(ratio, 2)}"
+    if not 1 < ratio < 2:
+        return f"× {number(ratio, 2)}"
+    more = percent(ratio - 1)
+    return more.replace("< ", "< +") if more.startswith("<") else f"+{more}"
 
 
 def headline(studies: Sequence[str], trials: Sequence[TrialRow], objective: str) -> str:

@@ -51,6 +51,12 @@ def test_the_best_of_each_measurement_is_marked() -> None:
     assert lines["Training (s)"].beside == ["", "× 3.0"]
 
 
+def test_a_small_difference_is_a_share_and_a_large_one_a_ratio() -> None:
+    rows = [trial_row(number=n, values=(value,)) for n, value in enumerate((1, 1.004, 1.2, 3))]
+    lines = {line.label: line for line in compare_metrics(rows)}
+    assert lines["Validation error"].beside == ["", "< +1 %", "+20 %", "× 3.0"]
+
+
 def test_an_invalid_trial_is_no_ones_best() -> None:
     lines = {line.label: line for line in compare_metrics([ROWS[0], ROWS[2], ROWS[12]])}
     assert lines["Validation error"].cells[1].text == "0.2000"
