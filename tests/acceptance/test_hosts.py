@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ BRIDGE = "bridge0"
 #: The first three numbers of addresses that are for tests of networks (RFC 2544).
 PREFIX = "198.18.0"
 CLONE_NEWNET = 0x40000000
+#: Where Ray keeps its files.
+RAY_FILES = Path(tempfile.gettempdir()) / "ray"
 #: Ray's own checks, so that a host that falls silent is noticed within seconds; and no process of
 #: Ray for a core before a worker needs one.
 SETTINGS = {
@@ -61,7 +64,7 @@ def ip(*arguments: str) -> str:
 
 @dataclass(kw_only=True)
 class Host:
-    """A network namespace; commands in it see its own /tmp/ray and its own name."""
+    """A network namespace; commands in it see Ray's files of its own and its own name."""
 
     name: str
     address: str
@@ -82,7 +85,7 @@ class Host:
         (self.folder / "hosts").write_text(f"127.0.0.1 localhost\n{self.address} {self.name}\n")
         script = (
             f"hostname {self.name} && mount --bind {self.folder}/hosts /etc/hosts && "
-            f'mount --bind {self.folder} /tmp/ray && exec "$@"'
+            f'mount --bind {self.folder} {RAY_FILES} && exec "$@"'
         )
         with (self.folder / log).open("wb") as file:
             process = subprocess.Popen(
@@ -183,7 +186,7 @@ def hosts(tmp_path: Path) -> Iterator[tuple[Host, Host, PostgresServer]]:
         pytest.skip("needs ip: apt-get install iproute2")
     if find_spec("ray") is None:
         pytest.skip("needs Ray: the extra 'ray'")
-    Path("/tmp/ray").mkdir(exist_ok=True)  # noqa: S108 - where Ray keeps its files
+    RAY_FILES.mkdir(exist_ok=True)
     with ExitStack() as stack:
         try:
             stack.enter_context(network())
