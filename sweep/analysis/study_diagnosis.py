@@ -109,10 +109,9 @@ class Diagnoser:
 
     def _overrides(self, changed: Mapping[str, Value]) -> Mapping[str, Value]:
         """Fix the settings to their new values, also where ``[[enqueue]]`` names other ones."""
-        queued = {} if self._file is None else tomllib.loads(self._record.study_file)
         return {f"space.{name}": value for name, value in changed.items()} | {
             f"enqueue.{place}.{name}": value
-            for place, entry in enumerate(queued.get("enqueue", ()))
+            for place, entry in enumerate(self._queued)
             for name, value in changed.items()
             if entry.get(name, value) != value
         }
@@ -130,6 +129,13 @@ class Diagnoser:
     def _file(self) -> StudyFile | None:
         """Read the study file; None if it is invalid by today's rules."""
         return loads_or_none(self._record.study_file)
+
+    @cached_property
+    def _queued(self) -> Sequence[Mapping[str, Value]]:
+        """Read ``[[enqueue]]``; empty if the study file is invalid by today's rules."""
+        raw = {} if self._file is None else tomllib.loads(self._record.study_file)
+        entries: Sequence[Mapping[str, Value]] = raw.get("enqueue", ())
+        return entries
 
     @cached_property
     def _record(self) -> StudyRecord:

@@ -14,7 +14,7 @@ from sweep.cli import words
 from sweep.errors import NotFoundError
 from sweep.extras import require_torch
 from sweep.findings.progress import study_status
-from sweep.findings.weights import best_with_weights, read_weights
+from sweep.findings.weights import number_or_best_kept, read_weights
 from sweep.store.frames import make_frame
 from sweep.store.handle import StudyHandle
 from sweep.store.records import STATES, StudySummary, TrialDetail
@@ -178,7 +178,7 @@ class Study:
         SweepError without PyTorch.
         """
         study = self._current()
-        content = read_weights(study, best_with_weights(study) if number is None else number)
+        content = read_weights(study, number_or_best_kept(study, number))
         require_torch("a network")
         from sweep.trainer import trained_model
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from sweep.catalogue.metrics import METRICS
 from sweep.catalogue.settings import in_use
-from sweep.errors import NoRoomError, SweepError, UsageError
+from sweep.cli.output import make_folder
+from sweep.errors import SweepError, UsageError
 from sweep.store.handle import StudyHandle
 from sweep.store.records import CurvePoint, TrialRow
 
@@ -62,14 +63,7 @@ def export_runs(study: StudyHandle, trials: Sequence[TrialRow], folder: Path | N
 
 
 def _database(folder: Path) -> str:
-    try:
-        folder.mkdir(exist_ok=True)
-    except FileNotFoundError:
-        raise UsageError(f"{folder.parent}: no such folder. Create it first.") from None
-    except FileExistsError:
-        raise UsageError(f"{folder} is a file. Name a folder for MLflow's runs.") from None
-    except OSError as error:
-        raise NoRoomError(f"{folder}: {error.strerror}. Name another folder with -o.") from error
+    make_folder(folder, "MLflow's runs")
     return f"sqlite:///{folder.resolve() / 'mlflow.db'}"
 
 

@@ -23,10 +23,10 @@ from sweep.errors import NotFoundError
 from sweep.extras import require_torch
 from sweep.files import file_name
 from sweep.findings.weights import (
-    best_with_weights,
     command_to_train,
     model_files,
     no_weights,
+    number_or_best_kept,
     read_weights,
 )
 from sweep.store.handle import StudyHandle
@@ -57,7 +57,7 @@ def model(
     is written if it comes out as it is on record.
     """
     study = stored_study(name, storage)
-    number = best_with_weights(study) if number is None else number
+    number = number_or_best_kept(study, number)
     contents = model_files(study, number, _weights(study, number, train=train))
     weights = next(iter(contents.values()))
     if not keras:
@@ -67,7 +67,7 @@ def model(
 
         file = f"{file_name(name)}-{number}.onnx"
         contents[file] = onnx_model(weights)
-    make_folder(folder)
+    make_folder(folder, "the weights")
     paths = [write_file(folder / file, content) for file, content in contents.items()]
     if as_json:
         show_json({"number": number, "files": paths})
@@ -110,7 +110,7 @@ def encode(
     float32 arrays (images, hidden width), and the labels.
     """
     study = stored_study(name, storage)
-    number = best_with_weights(study) if number is None else number
+    number = number_or_best_kept(study, number)
     weights = read_weights(study, number)
     require_torch("encode")
     from sweep import datasets, trainer

@@ -274,14 +274,14 @@ def write_file(path: Path, content: bytes, remedy: str = "Name another file with
     return path.absolute()
 
 
-def make_folder(path: Path) -> None:
-    """Make the folder of several results. Raises UsageError, NoRoomError if that fails."""
+def make_folder(path: Path, content: str) -> None:
+    """Make a folder for several results. Raises UsageError, NoRoomError if that fails."""
     try:
         path.mkdir(exist_ok=True)
     except FileNotFoundError:
         raise UsageError(f"{path.parent}: no such folder. Create it first.") from None
     except FileExistsError:
-        raise UsageError(f"{path} is a file. Name a folder.") from None
+        raise UsageError(f"{path} is a file. Name a folder for {content}.") from None
     except OSError as error:
         raise NoRoomError(f"{path}: {error.strerror}. Name another folder with -o.") from error
 

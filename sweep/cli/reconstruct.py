@@ -24,7 +24,7 @@ from sweep.datasets.idx import read_idx
 from sweep.errors import DataError
 from sweep.extras import require_torch
 from sweep.files import file_name
-from sweep.findings.weights import best_with_weights, read_weights
+from sweep.findings.weights import number_or_best_kept, read_weights
 from sweep.store.handle import StudyHandle
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def reconstruct(
     A study keeps the weights of the best trial of each width. An error of half the scale is white.
     """
     study = stored_study(name, storage)
-    number = best_with_weights(study) if number is None else number
+    number = number_or_best_kept(study, number)
     weights = read_weights(study, number)
     require_torch("reconstruct")
     originals = (_images(images) if images else _study_images(study))[:first]

@@ -21,11 +21,13 @@ def read_weights(study: StudyHandle, number: int) -> bytes:
     return read_artifact(study.engine.url, artifact_id)
 
 
-def best_with_weights(study: StudyHandle) -> int:
-    """Return the number of the best trial whose weights are kept.
+def number_or_best_kept(study: StudyHandle, number: int | None) -> int:
+    """Return the number, or without one that of the best trial whose weights are kept.
 
     Raises NotFoundError if none are.
     """
+    if number is not None:
+        return number
     rows = filter(counts, study.trials(study.trials_with_weights()))
     best = min(rows, key=lambda row: (row.value, row.number), default=None)
     if best is None:
